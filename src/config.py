@@ -1,0 +1,258 @@
+"""Every option once: a dataclass field is the flag, its default, its bounds and its help text.
+
+A command takes one of the classes at the end of this file, for example
+`options = parse_options(TrainOptions)`. Only the standard library is imported here, so that
+`--help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import types
+import typing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+from errors import UserError
+
+MINI = "mini"  # the encoder made from scratch, see mini.py
+AUTO = "auto"
+
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The values a number may take, written as in mathematics: "[0, 1)", "(0, inf)"."""
+
+    text: str
+
+    def __contains__(self, value: float) -> bool:
+        low, high = (float(bound) for bound in self.text[1:-1].split(","))
+        above = value >= low if self.text[0] == "[" else value > low
+        below = value <= high if self.text[-1] == "]" else value < high
+        return above and below
+
+
+def option(
+    default: Any, help: str, *, choices: Sequence[str] = (), within: str | None = None
+) -> Any:
+    """A dataclass field that is also a command-line flag.
+
+    `choices` are the texts allowed, `within` the interval a number must lie in.
+    """
+    interval = Interval(within) if within else None
+    metadata = {"help": help, "choices": tuple(choices), "within": interval}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse that fails with our one sentence instead of a page of usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} (--help lists every flag)")
+
+
+def parse_options(
+    options_class: type[Options], arguments: Sequence[str] | None = None, description: str = ""
+) -> Options:
+    """Options from the command line (`sys.argv` where `arguments` is None).
+
+    Raises:
+        UserError: unknown flags, values of the wrong type or out of range, all named at once.
+    """
+    parser = _Parser(description=description, allow_abbrev=False)
+    hints = typing.get_type_hints(options_class)
+    for field in dataclasses.fields(options_class):  # type: ignore[arg-type]
+        _add_flag(parser, field, hints[field.name])
+    return options_class(**vars(parser.parse_args(arguments)))
+
+
+def given_flags(arguments: Sequence[str]) -> set[str]:
+    """Names of the flags that stand in `arguments`: {"max_length"} for ["--max_length", "64"]."""
+    return {text[2:].split("=")[0] for text in arguments if text.startswith("--")}
+
+
+def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], hint: Any) -> None:
+    default = field.default
+    help_text = field.metadata["help"].replace("%", "%%")
+    if default not in (None, ""):
+        help_text += f" [{default}]"
+    kind = _value_type(hint)
+    if kind is bool:  # both `--focal_loss` and `--focal_loss True`
+        parser.add_argument(
+            f"--{field.name}",
+            type=_parse_bool,
+            nargs="?",
+            const=True,
+            default=default,
+            metavar="True|False",
+            help=help_text,
+        )
+        return
+    parser.add_argument(
+        f"--{field.name}",
+        type=kind,
+        default=default,
+        choices=field.metadata["choices"] or None,
+        metavar="|".join(field.metadata["choices"]) or kind.__name__.upper(),
+        help=help_text,
+    )
+
+
+def _value_type(hint: Any) -> type:
+    """The type a flag's text is turned into: int for `int | None`."""
+    if isinstance(hint, types.UnionType):
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+    return typing.cast(type, hint)
+
+
+def _parse_bool(text: str) -> bool:
+    known = {"true": True, "false": False}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is not True or False")
+    return known[text.lower()]
+
+
+class _Checked:
+    """Base of the option classes: every bound is checked once, all faults are told together."""
+
+    def __post_init__(self) -> None:
+        faults = [
+            f"--{field.name} is {value}, expected a value in {interval.text}"
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if (interval := field.metadata["within"]) is not None
+            and (value := getattr(self, field.name)) is not None
+            and (math.isnan(value) or value not in interval)
+        ]
+        if faults:
+            raise UserError("; ".join(faults))
+
+
+@dataclass
+class DeviceOptions(_Checked):
+    use_cuda: str = option(
+        AUTO, "run on a CUDA GPU; auto = where there is one", choices=("True", "False", AUTO)
+    )
+    precision: str = option(
+        AUTO,
+        "arithmetic; auto = bf16 where the processor or GPU computes it natively",
+        choices=(AUTO, "fp32", "bf16", "fp16"),
+    )
+
+
+@dataclass
+class RowOptions(_Checked):
+    on_bad_row: str = option(
+        "stop",
+        "a faulty row stops the run, or is skipped and written to OUTPUT_DIR/FILE.rejected.csv",
+        choices=("stop", "skip"),
+    )
+    output_dir: str = option("outputs", "folder for predictions and rejected rows")
+
+
+@dataclass
+class SchemaOptions(_Checked):
+    label2id_path: str = option(
+        "src/tools/dict_label_to_num.pkl",
+        "relation names and their numbers (.pkl or .json); auto = the labels of the data",
+    )
+    id2label_path: str = option(
+        "", "the reverse map, checked against LABEL2ID_PATH; '' = none"
+    )
+    no_relation_label: str = option(
+        "no_relation", "the relation that means 'none of them'; '' where the schema has none"
+    )
+
+
+@dataclass
+class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
+    train_file: str = option("data/train_data.csv", "rows to learn from (.csv, .json, .jsonl)")
+    valid_file: str = option("data/valid_data.csv", "rows to measure every epoch on")
+    model_name_or_path: str = option(
+        "klue/roberta-large", f"encoder: hub name, folder, or '{MINI}' (made from scratch)"
+    )
+    model_dir: str = option("models", "folder for checkpoints")
+    run_name: str = option("", "name of the checkpoint; '' = the encoder's name and a number")
+    resume: bool = option(False, "go on with the run of that name, or the latest where none is")
+    max_length: int = option(160, "most tokens of a row", within="[8, 100000]")
+    batch_size: int = option(16, "rows of a step on one device", within="[1, 100000]")
+    gradient_accumulation_steps: int = option(1, "steps an update", within="[1, 10000]")
+    num_epochs: int = option(10, "passes over the training rows", within="[1, 10000]")
+    learning_rate: float | None = option(
+        None, "peak learning rate; by default 3e-5, and 1e-3 for mini", within="(0, 1]"
+    )
+    scheduler: str = option("linear", "decay after warm-up", choices=("linear", "cosine"))
+    warmup_ratio: float = option(0.1, "share of all updates that warms up", within="[0, 1)")
+    weight_decay: float = option(0.01, "AdamW's decay of weight matrices", within="[0, 1]")
+    max_grad_norm: float = option(1.0, "gradients are clipped to this norm", within="(0, inf)")
+    dropout: float = option(0.1, "dropout of encoder and head", within="[0, 1)")
+    use_entity_markers: bool = option(True, "mark the entities in the text")
+    use_entity_types: bool = option(True, "write the entity's type into the markers")
+    marker_style: str = option(
+        "punct", "'@ * 단체 * 비틀즈 @' or '[E1-ORG]비틀즈[/E1-ORG]'", choices=("punct", "special")
+    )
+    use_span_pooling: bool = option(True, "join [CLS] with both entity spans; off = [CLS] alone")
+    span_pooling: str = option(
+        "attention", "how a span becomes one vector", choices=("mean", "max", "attention", "start")
+    )
+    focal_loss: bool = option(False, "focal loss with --alpha and --gamma; off = cross-entropy")
+    alpha: float = option(1.0, "weight of the focal loss", within="(0, inf)")
+    gamma: float = option(2.0, "how much easy rows count less in the focal loss", within="[0, inf)")
+    label_smoothing: float = option(
+        0.0, "share of the target spread over all relations", within="[0, 1)"
+    )
+    selection_metric: str = option(
+        "micro_f1", "the best epoch is the highest in this", choices=("micro_f1", "auprc")
+    )
+    patience: int = option(
+        0, "stop after so many epochs without a better one; 0 = never", within="[0, 10000]"
+    )
+    save_steps: int = option(
+        500, "updates between two states saved for --resume", within="[1, 1000000000]"
+    )
+    seed: int = option(42, "fixes everything that is drawn", within="[0, 4294967295]")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.learning_rate is None:
+            self.learning_rate = 1e-3 if self.model_name_or_path == MINI else 3e-5
+
+
+@dataclass
+class InferenceOptions(DeviceOptions, RowOptions):
+    model_file: str = option("", "checkpoint; '' = the newest in MODEL_DIR")
+    model_dir: str = option("models", "folder where checkpoints are looked for")
+    test_file: str = option("data/test_data.csv", "rows to predict (.csv, .json, .jsonl)")
+    output_name: str = option("", "the CSV's name in OUTPUT_DIR; '' = MODEL_TESTFILE.csv")
+    batch_size: int = option(64, "rows computed at once", within="[1, 100000]")
+
+
+@dataclass
+class EvaluationOptions(SchemaOptions):
+    prediction_file: str = option("", "CSV of id, pred_label, probs, as inference writes it")
+    gold_file: str = option("", "rows with their true labels (.csv, .json, .jsonl)")
+    output_dir: str = option("outputs/report", "folder for scores.json and the plots")
+
+
+@dataclass
+class PrepareOptions(RowOptions):
+    input_file: str = option("data/train.csv", "all labelled rows (.csv, .json, .jsonl)")
+    hub_dataset: str = option("", "read this data set from the hub instead, e.g. klue/klue")
+    hub_config: str = option("re", "the hub data set's configuration")
+    hub_split: str = option("train", "the hub data set's split")
+    data_dir: str = option("data", "folder for train_data.csv and valid_data.csv")
+    valid_ratio: float = option(0.2, "share of the rows held out", within="(0, 1)")
+    group_by_sentence: bool = option(True, "keep every sentence on one side of the split")
+    overwrite: bool = option(False, "replace train_data.csv and valid_data.csv where they exist")
+    seed: int = option(42, "fixes the split", within="[0, 4294967295]")
+
+
+@dataclass
+class SampleOptions(_Checked):
+    data_dir: str = option("data/sample", "folder for the generated files")
+    num_rows: int = option(1200, "labelled rows to make", within="[300, 1000000]")
+    seed: int = option(42, "fixes the rows", within="[0, 4294967295]")

@@ -1,0 +1,211 @@
+"""Examples -> token ids and spans -> Batch: the one encoding path of every command.
+
+    CSV / JSON row   --rows.read_examples-->  Example
+    Example          --marking.mark-------->  MarkedText: markers and character spans
+    MarkedText       --InputEncoder-------->  EncodedRow: token ids, token spans, cut to max_length
+    EncodedRows      --Batch.collate------->  Batch: padded tensors
+    Batch            --model--------------->  logits
+
+Training, validation and inference all call `InputEncoder.encode` with the marker scheme and
+max_length that the checkpoint carries.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+from transformers import PreTrainedTokenizerBase
+
+from errors import UserError
+from marking import MarkedEntity, MarkedText, MarkerScheme, mark
+from schema import Entity, Example, Span
+from window import TokenEntity, kept_tokens, moved
+
+ENCODING_CHUNK = 2_000  # rows a call of the tokenizer: enough to keep its threads busy
+
+
+class EncodedRow(NamedTuple):
+    """One row as the model reads it; spans are half-open token positions, markers included."""
+
+    input_ids: list[int]
+    subject_span: Span
+    object_span: Span
+    was_cut: bool
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows padded to the longest of them.
+
+    Shapes, with B rows and T tokens in the longest:
+        input_ids: (B, T), int64.
+        attention_mask: (B, T), bool, False on padding.
+        subject_span, object_span: (B, 2), int64, half-open token positions.
+        labels: (B,), int64, or None where they are not known.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    subject_span: Tensor
+    object_span: Tensor
+    labels: Tensor | None = None
+
+    @classmethod
+    def collate(
+        cls, rows: Sequence[EncodedRow], pad_id: int, labels: Sequence[int] | None = None
+    ) -> Batch:
+        length = max(len(row.input_ids) for row in rows)
+        padded = [row.input_ids + [pad_id] * (length - len(row.input_ids)) for row in rows]
+        lengths = torch.tensor([len(row.input_ids) for row in rows])
+        return cls(
+            input_ids=torch.tensor(padded),
+            attention_mask=torch.arange(length) < lengths[:, None],
+            subject_span=torch.tensor([row.subject_span for row in rows]),
+            object_span=torch.tensor([row.object_span for row in rows]),
+            labels=None if labels is None else torch.tensor(labels),
+        )
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on another device; from pinned memory the copy is asynchronous."""
+        tensors = {
+            name: None if tensor is None else tensor.to(device, non_blocking=True)
+            for name, tensor in vars(self).items()
+        }
+        return Batch(**tensors)
+
+
+class InputEncoder:
+    """Turns examples into token ids and spans, always in the same way.
+
+    Raises:
+        UserError: the tokenizer has no [CLS]/[SEP] or no character offsets, or `max_length`
+            cannot hold the markers.
+    """
+
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, scheme: MarkerScheme, max_length: int
+    ) -> None:
+        if not tokenizer.is_fast:
+            raise UserError(
+                f"the tokenizer {type(tokenizer).__name__} gives no character offsets; "
+                "use an encoder that ships a tokenizer.json"
+            )
+        needed = ("cls_token_id", "sep_token_id", "pad_token_id")
+        missing = [name[:3] for name in needed if getattr(tokenizer, name) is None]
+        if missing:
+            raise UserError(
+                f"the tokenizer has no {', '.join(missing)} token; use an encoder of the BERT kind"
+            )
+        self.tokenizer = tokenizer
+        self.scheme = scheme
+        self.max_length = max_length
+        self.pad_id: int = tokenizer.pad_token_id
+        self._check_max_length()
+
+    def encode(self, examples: Sequence[Example]) -> list[EncodedRow]:
+        """Rows in the order of the examples; no row is dropped, whatever its length."""
+        rows: list[EncodedRow] = []
+        with tqdm(total=len(examples), desc="encoding", unit=" rows", disable=None) as progress:
+            for start in range(0, len(examples), ENCODING_CHUNK):
+                chunk = [mark(e, self.scheme) for e in examples[start : start + ENCODING_CHUNK]]
+                rows += self._encode_marked(chunk)
+                progress.update(len(chunk))
+        return rows
+
+    def _encode_marked(self, marked: list[MarkedText]) -> list[EncodedRow]:
+        texts = self._tokenize([row.text for row in marked], offsets=True)
+        leads = iter(self._tokenize([part for row in marked for part in row.lead])["input_ids"])
+        rows = []
+        for row, ids, offsets in zip(
+            marked, texts["input_ids"], texts["offset_mapping"], strict=True
+        ):
+            lead = self._lead_ids([next(leads) for _ in row.lead])
+            rows.append(self._windowed(row, lead, ids, offsets))
+        return rows
+
+    def _tokenize(self, texts: list[str], offsets: bool = False) -> dict[str, list[list]]:
+        if not texts:
+            return {"input_ids": []}
+        return self.tokenizer(
+            texts,
+            add_special_tokens=False,
+            return_attention_mask=False,
+            return_token_type_ids=False,
+            return_offsets_mapping=offsets,
+            split_special_tokens=True,  # "[SEP]" in a user's sentence is text
+            verbose=False,
+        )
+
+    def _lead_ids(self, segments: list[list[int]]) -> list[int]:
+        """The leading segments, each closed by [SEP]; together at most a third of the row."""
+        if not segments:
+            return []
+        room = max(1, (self.max_length - 2) // 3 // len(segments) - 1)
+        return [
+            token for ids in segments for token in [*ids[:room], self.tokenizer.sep_token_id]
+        ]
+
+    def _windowed(
+        self,
+        marked: MarkedText,
+        lead: list[int],
+        ids: list[int],
+        offsets: list[tuple[int, int]],
+    ) -> EncodedRow:
+        starts = [start for start, _ in offsets]
+        ends = [end for _, end in offsets]
+        subject = _token_entity(marked.subject, starts, ends)
+        object_ = _token_entity(marked.object, starts, ends)
+        budget = self.max_length - 2 - len(lead)
+        kept = kept_tokens(len(ids), budget, subject, object_)
+        before = 1 + len(lead)
+
+        def in_row(span: Span) -> Span:
+            start, end = moved(span, kept)
+            return Span(before + start, before + max(end, start + 1))  # [SEP] for an empty text
+
+        cls_id, sep_id = self.tokenizer.cls_token_id, self.tokenizer.sep_token_id
+        return EncodedRow(
+            input_ids=[cls_id, *lead, *(ids[position] for position in kept), sep_id],
+            subject_span=in_row(subject.outer),
+            object_span=in_row(object_.outer),
+            was_cut=len(kept) < len(ids),
+        )
+
+    def _check_max_length(self) -> None:
+        """Refuses a max_length that the longest markers and a token of each entity do not fit."""
+        longest = 0
+        for name in ("", *self.scheme.types):  # "" stands for a type never seen in training
+            example = Example(
+                "", "가 나", Entity("가", Span(0, 1), name), Entity("나", Span(2, 3), name)
+            )
+            marked = mark(example, self.scheme)
+            length = len(self._tokenize([marked.text])["input_ids"][0])
+            lead = self._lead_ids(self._tokenize(list(marked.lead))["input_ids"])
+            longest = max(longest, 2 + len(lead) + length)
+        if longest > self.max_length:
+            raise UserError(
+                f"--max_length {self.max_length} is too small: the markers and two entities of a "
+                f"syllable take {longest} tokens already; pass at least {longest}"
+            )
+
+
+def _token_entity(entity: MarkedEntity, starts: list[int], ends: list[int]) -> TokenEntity:
+    outer = _token_span(entity.outer, starts, ends)
+    if outer.start >= outer.end:  # every character was dropped by the tokenizer's normalisation
+        start = max(0, min(outer.start, len(starts) - 1))
+        outer = Span(start, min(start + 1, len(starts)))
+    inner = _token_span(entity.inner, starts, ends)
+    start = min(max(inner.start, outer.start), outer.end)
+    return TokenEntity(outer, Span(start, max(start, min(inner.end, outer.end))))
+
+
+def _token_span(span: Span, starts: list[int], ends: list[int]) -> Span:
+    """Tokens that hold at least one character of `span`."""
+    return Span(bisect_right(ends, span.start), bisect_left(starts, span.end))

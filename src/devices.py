@@ -1,0 +1,44 @@
+"""Where and in what precision a command computes."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+from accelerate import Accelerator
+
+from config import AUTO, DeviceOptions
+from errors import UserError
+
+
+def make_accelerator(options: DeviceOptions) -> Accelerator:
+    """The device, precision and processes that the flags and `accelerate launch` ask for.
+
+    Raises:
+        UserError: `--use_cuda True` without a CUDA GPU, or fp16 on a processor.
+    """
+    has_cuda = torch.cuda.is_available()
+    if options.use_cuda == "True" and not has_cuda:
+        raise UserError("--use_cuda True, but no CUDA GPU answers; pass --use_cuda auto or False")
+    on_cpu = options.use_cuda == "False"
+    precision = options.precision
+    if precision == AUTO:
+        precision = "bf16" if _is_bf16_native(has_cuda and not on_cpu) else "fp32"
+    if precision == "fp16" and (on_cpu or not has_cuda):
+        raise UserError("--precision fp16 needs a GPU; pass bf16, fp32 or auto")
+    return Accelerator(cpu=on_cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
+
+
+def make_deterministic() -> None:
+    """Asks a GPU for kernels that give the same result every time; a processor's always do."""
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # nothing reads it
+
+
+def _is_bf16_native(on_gpu: bool) -> bool:
+    if on_gpu:
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))

@@ -1,0 +1,40 @@
+"""What a user can do wrong, and how a command tells them: one sentence on stderr, exit status 2."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class UserError(Exception):
+    """A mistake the user can mend. The message is one clear sentence that says what to do."""
+
+
+def run_command(main: Callable[[], None]) -> None:
+    """Runs a command's `main` and exits: 0 done, 2 the user's mistake, 130 interrupted.
+
+    Operating-system refusals (no such file, no permission, disk full) are the user's to mend as
+    well; any other exception is a defect of ours and keeps its traceback.
+    """
+    try:
+        main()
+    except UserError as error:
+        _fail(str(error))
+    except BrokenPipeError:  # the reader of our output went away, as with `| head`
+        sys.stderr.close()
+        sys.exit(1)
+    except OSError as error:
+        if error.errno is None:  # not from the operating system: raised by a library
+            raise
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}")
+    except KeyboardInterrupt as error:
+        print(str(error) or "Interrupted.", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+
+
+def _fail(message: str) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(2)

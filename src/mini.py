@@ -1,0 +1,69 @@
+"""`mini`: a small BERT made from scratch, with a WordPiece vocabulary learned from the rows.
+
+It needs no download. Its size was chosen by measurement, see benchmarks/LOG.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers.trainers import WordPieceTrainer
+from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+
+SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+
+
+@dataclass(frozen=True)
+class MiniSize:
+    """Shape of the encoder; the feed-forward layers are four times `hidden_size` wide."""
+
+    num_layers: int = 4
+    hidden_size: int = 256
+    num_heads: int = 4
+    vocab_size: int = 8_000
+    max_positions: int = 512
+
+
+def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """A cased WordPiece tokenizer of at most `vocab_size` tokens, learned from `texts`.
+
+    The result depends on the texts alone, so that two runs agree.
+    """
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = WordPieceTrainer(
+        vocab_size=vocab_size, special_tokens=SPECIAL_TOKENS, show_progress=False, min_frequency=2
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+    )
+
+
+def make_encoder(vocab_size: int, size: MiniSize | None = None) -> BertModel:
+    """A BERT with random weights, drawn from torch's global generator."""
+    size = size or MiniSize()
+    config = BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=size.hidden_size,
+        num_hidden_layers=size.num_layers,
+        num_attention_heads=size.num_heads,
+        intermediate_size=4 * size.hidden_size,
+        max_position_embeddings=size.max_positions,
+        pad_token_id=SPECIAL_TOKENS.index("[PAD]"),
+    )
+    return BertModel(config, add_pooling_layer=False)

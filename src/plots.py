@@ -1,0 +1,76 @@
+"""Pictures of scores, drawn without a display."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn
+from matplotlib.figure import Figure
+from sklearn.metrics import confusion_matrix
+
+from files import atomic_write
+from metrics import Ints
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a PNG whole or not at all, and closes the figure."""
+    with atomic_write(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
+    plt.close(figure)
+
+
+def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
+    """Losses, and validation scores, against epochs.
+
+    Args:
+        history: one dict an epoch, as in `log.csv`.
+    """
+    epochs = [row["epoch"] for row in history]
+    figure, (losses, scores) = plt.subplots(1, 2, figsize=(11, 4))
+    for name in ("train_loss", "valid_loss"):
+        losses.plot(epochs, [row[name] for row in history], marker="o", label=name)
+    for name in ("micro_f1", "auprc", "accuracy"):
+        scores.plot(epochs, [row[name] for row in history], marker="o", label=name)
+    losses.set(title="loss", xlabel="epoch")
+    scores.set(title="validation scores (x 100)", xlabel="epoch")
+    for axes in (losses, scores):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+        axes.grid(alpha=0.3)
+    save_figure(figure, path)
+
+
+def confusion(gold: Ints, predicted: Ints, names: Sequence[str], path: Path) -> None:
+    """Counts of gold (rows) against predicted (columns), of the relations that occur.
+
+    Colours follow the share of the row, so that rare relations can be read as well.
+    """
+    occurring = sorted({*gold.tolist(), *predicted.tolist()})
+    counts = confusion_matrix(gold, predicted, labels=occurring)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    labels = [names[number] for number in occurring]
+    size = 2.5 + 0.42 * len(labels)
+    figure, axes = plt.subplots(figsize=(size + 1.5, size))
+    seaborn.heatmap(
+        shares,
+        annot=counts,
+        fmt="d",
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        xticklabels=labels,
+        yticklabels=labels,
+        cbar_kws={"label": "share of the gold relation's rows"},
+        annot_kws={"size": 7},
+        ax=axes,
+    )
+    axes.set(title="Confusion matrix (rows)", xlabel="predicted", ylabel="gold")
+    save_figure(figure, path)

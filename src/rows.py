@@ -1,0 +1,334 @@
+"""Files -> Examples, checked row by row.
+
+CSV with `id, sentence, subject_entity, object_entity[, label][, source]`, KLUE's JSON list
+(`guid` for `id`) or JSONL of the same fields. A faulty row is reported as
+`file:line column: what was found, what is expected`; all of them are gathered before the run stops.
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import json
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from config import RowOptions
+from errors import UserError
+from files import atomic_write
+from schema import BLIND_LABEL, Entity, Example, Span
+
+REQUIRED = ("sentence", "subject_entity", "object_entity")
+SHOWN_FAULTS = 20
+SURPLUS = "(surplus cells)"  # stands for the column of cells beyond the header's last
+
+Record = Mapping[str, Any]
+
+
+class RowFault(NamedTuple):
+    """What is wrong in one cell. `line` counts from 1, the CSV's header included."""
+
+    line: int
+    column: str
+    message: str
+    record: Record
+
+
+def read_examples(
+    path: Path,
+    options: RowOptions,
+    *,
+    need_labels: bool,
+    known_labels: Collection[str] | None = None,
+) -> list[Example]:
+    """All rows of a file, in order.
+
+    Args:
+        options: `on_bad_row` says whether faulty rows stop the run or are set aside in
+            `output_dir`.
+        need_labels: a missing or blind label is a fault; otherwise labels are taken as they are.
+        known_labels: with `need_labels`, any other label is a fault.
+
+    Raises:
+        UserError: the file cannot be read as a whole, has faulty rows (the first 20 are named),
+            or has no rows.
+    """
+    examples: list[Example] = []
+    faults: list[RowFault] = []
+    lines_of_ids: dict[str, int] = {}
+    records = tqdm(iter_records(path), desc=f"reading {path.name}", unit=" rows", disable=None)
+    for line, record in records:
+        example, found = parse_record(line, record)
+        if example is not None:
+            found = found + _identity_faults(line, record, example, lines_of_ids)
+            if need_labels:
+                found = found + _label_faults(line, record, example, known_labels)
+        if example is None or found:
+            faults += found
+        else:
+            examples.append(example)
+    if faults:
+        _report(path, faults, options)
+    if not examples:
+        raise UserError(f"{path}: holds no rows{' that can be used' if faults else ''}")
+    return examples
+
+
+def iter_records(path: Path) -> Iterator[tuple[int, Record]]:
+    """(line, fields) of every row; lines count from 1.
+
+    Raises:
+        UserError: no such file, an unknown suffix, not UTF-8, a missing column, broken syntax.
+    """
+    readers = {".csv": _csv_records, ".json": _json_records, ".jsonl": _jsonl_records}
+    if path.suffix not in readers:
+        raise UserError(f"{path}: expected a file that ends in {', '.join(readers)}")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        yield from readers[path.suffix](path)
+    except UnicodeDecodeError:
+        raise UserError(_encoding_message(path)) from None
+
+
+def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFault]]:
+    """One row as an Example, or None and what is wrong with it."""
+    faults: list[RowFault] = []
+
+    def fault(column: str, message: str) -> None:
+        faults.append(RowFault(line, column, message, record))
+
+    if SURPLUS in record:
+        fault(
+            "row",
+            f"{len(record[SURPLUS])} more cells than the header has columns, "
+            "expected double quotes around cells that hold a comma",
+        )
+        return None, faults
+    sentence = record.get("sentence")
+    if not isinstance(sentence, str) or sentence.strip().lower() in ("", "nan"):
+        fault("sentence", f"found {sentence!r}, expected a sentence")
+        return None, faults
+    entities: list[Entity] = []
+    for column in ("subject_entity", "object_entity"):
+        try:
+            entities.append(parse_entity(record.get(column), sentence))
+        except ValueError as error:
+            fault(column, str(error))
+    if len(entities) < 2:
+        return None, faults
+    subject, object_ = entities
+    if subject.span.overlaps(object_.span):
+        fault(
+            "object_entity",
+            f"{object_.word!r} overlaps the subject {subject.word!r}, expected two separate spans",
+        )
+        return None, faults
+    label = record.get("label")
+    return (
+        Example(
+            id=str(record.get("id", record.get("guid", ""))),
+            sentence=sentence,
+            subject=subject,
+            object=object_,
+            label=None if label in (None, "", BLIND_LABEL, int(BLIND_LABEL)) else str(label),
+            source=str(record.get("source") or ""),
+        ),
+        faults,
+    )
+
+
+def parse_entity(cell: Any, sentence: str) -> Entity:
+    """An entity cell: {'word', 'start_idx', 'end_idx' (inclusive), 'type'} as text or as a dict.
+
+    The text is read as a Python or JSON literal; nothing in it is executed.
+
+    Raises:
+        ValueError: with what was found and what is expected.
+    """
+    fields = _literal(cell) if isinstance(cell, str) else cell
+    kinds = {"word": str, "start_idx": int, "end_idx": int, "type": str}
+    if not isinstance(fields, dict) or any(
+        type(fields.get(name)) is not kind for name, kind in kinds.items()
+    ):
+        raise ValueError(
+            f"found {_short(cell)}, expected "
+            "{'word': '…', 'start_idx': 0, 'end_idx': 1, 'type': '…'}"
+        )
+    word, start, end = fields["word"], fields["start_idx"], fields["end_idx"] + 1
+    if not 0 <= start < end <= len(sentence):
+        raise ValueError(
+            f"start_idx {start} and end_idx {end - 1} lie outside the sentence "
+            f"of {len(sentence)} characters"
+        )
+    if sentence[start:end] != word:
+        hint = ""
+        if sentence[start : end - 1] == word:
+            hint = "; end_idx is inclusive here: subtract 1"
+        raise ValueError(
+            f"word is {_short(word)}, but characters {start} to {end - 1} of the sentence are "
+            f"{_short(sentence[start:end])}{hint}"
+        )
+    return Entity(word, Span(start, end), fields["type"])
+
+
+def _identity_faults(
+    line: int, record: Record, example: Example, lines_of_ids: dict[str, int]
+) -> list[RowFault]:
+    first = lines_of_ids.setdefault(example.id, line)
+    if not example.id:
+        return [RowFault(line, "id", "is empty, expected an id of its own for every row", record)]
+    if first != line:
+        message = f"{example.id!r} stands on line {first} as well, expected every id once"
+        return [RowFault(line, "id", message, record)]
+    return []
+
+
+def _label_faults(
+    line: int, record: Record, example: Example, known: Collection[str] | None
+) -> list[RowFault]:
+    if example.label is None:
+        message = f"found {record.get('label')!r}, expected the name of a relation"
+    elif known is not None and example.label not in known:
+        message = (
+            f"{_short(example.label)} is not one of the {len(known)} relations; "
+            "for a schema of your own pass --label2id_path auto"
+        )
+    else:
+        return []
+    return [RowFault(line, "label", message, record)]
+
+
+def _report(path: Path, faults: list[RowFault], options: RowOptions) -> None:
+    """Stops with the faults named, or sets their rows aside."""
+    rows = len({fault.line for fault in faults})
+    shown = [f"{path}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
+    if options.on_bad_row == "stop":
+        more = len(shown) - SHOWN_FAULTS
+        lines = shown[:SHOWN_FAULTS] + ([f"… and {more} more"] if more > 0 else [])
+        raise UserError(
+            "\n".join([*lines, f"{rows} faulty rows in {path}: mend them, or set them aside with "])
+            + "--on_bad_row skip"
+        )
+    rejected = Path(options.output_dir) / f"{path.name}.rejected.csv"
+    columns = list(dict.fromkeys(column for fault in faults for column in fault.record))
+    with atomic_write(rejected) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["line", "column", "reason", *columns])
+        for fault in faults:
+            cells = [fault.record.get(column) for column in columns]
+            writer.writerow([fault.line, fault.column, fault.message, *cells])
+    print(f"{path}: {rows} faulty rows set aside in {rejected}", file=sys.stderr)
+
+
+def _csv_records(path: Path) -> Iterator[tuple[int, Record]]:
+    csv.field_size_limit(2**31 - 1)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, restkey=SURPLUS, strict=True)
+        try:
+            if reader.fieldnames is None:
+                raise UserError(f"{path}: the file is empty")
+            _check_columns(path, reader.fieldnames)
+            line = reader.line_num + 1
+            for record in reader:
+                yield line, record
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise UserError(
+                f"{path}:{reader.line_num}: not valid CSV ({error}); check the double quotes"
+            ) from error
+
+
+def _jsonl_records(path: Path) -> Iterator[tuple[int, Record]]:
+    empty = True
+    with path.open(encoding="utf-8-sig") as file:
+        for line, text in enumerate(file, start=1):
+            if text.strip():
+                try:
+                    record = json.loads(text)
+                except (json.JSONDecodeError, RecursionError) as error:
+                    raise UserError(f"{path}:{line}: not valid JSON ({error})") from error
+                yield line, _checked_object(path, line, record)
+                empty = False
+    if empty:
+        raise UserError(f"{path}: the file is empty")
+
+
+def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
+    """The objects of a JSON list one after the other, so that each is known by its line."""
+    text = path.read_text(encoding="utf-8-sig")
+    if not text.strip():
+        raise UserError(f"{path}: the file is empty")
+    decoder = json.JSONDecoder()
+    position, line = 0, 1
+
+    def skip(separators: str) -> None:
+        nonlocal position, line
+        while position < len(text) and text[position] in separators:
+            line += text[position] == "\n"
+            position += 1
+
+    skip(" \t\r\n")
+    if text[position] != "[":
+        raise UserError(f"{path}:{line}: expected a JSON list of rows; for one row a line, .jsonl")
+    position += 1
+    while True:
+        skip(" \t\r\n,")
+        if text[position : position + 1] == "]":
+            return
+        try:
+            record, end = decoder.raw_decode(text, position)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise UserError(f"{path}: not valid JSON ({error})") from error
+        yield line, _checked_object(path, line, record)
+        line += text.count("\n", position, end)
+        position = end
+
+
+def _checked_object(path: Path, line: int, record: Any) -> Record:
+    if not isinstance(record, dict):
+        raise UserError(f"{path}:{line}: expected an object of fields, found {_short(record)}")
+    return record
+
+
+def _check_columns(path: Path, columns: Collection[str]) -> None:
+    missing = [name for name in REQUIRED if name not in columns]
+    if "id" not in columns and "guid" not in columns:
+        missing.insert(0, "id")
+    if missing:
+        raise UserError(
+            f"{path}:1: no column {', '.join(missing)}; expected id, {', '.join(REQUIRED)}, "
+            f"found {', '.join(columns) or 'none'}"
+        )
+
+
+def _literal(text: str) -> Any:
+    """A Python or JSON literal, or None; `literal_eval` and `json` build values, they run nothing."""
+    for read in (ast.literal_eval, json.loads):
+        try:
+            return read(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:79]}…"
+
+
+def _encoding_message(path: Path) -> str:
+    with path.open("rb") as file:
+        for line, raw in enumerate(file, start=1):
+            try:
+                raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return (
+                    f"{path}:{line}: byte {error.start + 1} is not UTF-8; if the file is in cp949, "
+                    f"convert it: iconv -f cp949 -t utf-8 {path.name} > utf8_{path.name}"
+                )
+    return f"{path}: not UTF-8"

@@ -1,0 +1,233 @@
+"""One training run from its options to its files: schema, data, model, loop, report."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+import mini
+from checkpoint import STATE_KIND, TrainedModel, load_payload, model_from_payload
+from config import MINI, TrainOptions
+from dataset import InputEncoder
+from devices import make_accelerator, make_deterministic
+from errors import UserError
+from files import file_checksum
+from label_files import load_label_map
+from marking import MarkerScheme, mark, marker_tokens
+from model import CLS_ONLY, RelationClassifier, add_marker_tokens, load_pretrained, max_positions
+from model import set_dropout
+from rows import read_examples
+from schema import Example, LabelMap
+from training import EncodedData, RunFiles, Trainer, write_options
+
+# Flags that may differ between a run and its resumption, because no weight depends on them.
+_FREE_FLAGS = {"resume", "run_name", "model_dir", "output_dir", "on_bad_row", "save_steps"}
+
+
+def train(options: TrainOptions) -> Path:
+    """Trains, writes the run's files and returns the path of its best checkpoint.
+
+    Raises:
+        UserError: anything the user can mend, before a file is written where possible.
+    """
+    make_deterministic()
+    accelerator = make_accelerator(options)
+    set_seed(options.seed)
+    files = _run_files(options)
+    state = _resume_state(options, files, accelerator) if options.resume else None
+    checksums = _checksums(options)
+    if state is not None:
+        _check_same_data(state, checksums, files)
+    trained, train_data, valid_data = _prepare(options, state)
+    write_options(files.folder, options)
+    _announce(options, trained, train_data, valid_data, files, accelerator)
+    trainer = Trainer(
+        options, accelerator, trained, train_data, valid_data, files, checksums, state
+    )
+    best = trainer.run()
+    if accelerator.is_main_process:
+        print(
+            f"Best epoch {best['epoch']}: micro-F1 {best['micro_f1']:.2f}, AUPRC "
+            f"{best['auprc']:.2f}, accuracy {best['accuracy']:.2f} on {options.valid_file}\n"
+            f"Checkpoint: {files.best}    log and learning curve: {files.folder}/"
+        )
+    return files.best
+
+
+def _prepare(
+    options: TrainOptions, state: dict[str, Any] | None
+) -> tuple[TrainedModel, EncodedData, EncodedData]:
+    """Reads and encodes the data, and makes the model or takes it from a saved state."""
+    pretrained = None
+    if state is None and options.model_name_or_path != MINI:
+        pretrained = load_pretrained(options.model_name_or_path, options.dropout)
+    train_examples, valid_examples, labels = _read(options)
+    if state is not None:
+        trained = model_from_payload(Path(options.run_name), state["model"])
+    else:
+        scheme = _scheme(options, train_examples)
+        if pretrained is None:
+            texts = (mark(example, scheme).text for example in train_examples)
+            tokenizer = mini.learn_tokenizer(texts, mini.MiniSize.vocab_size)
+            pretrained = mini.make_encoder(len(tokenizer)), tokenizer
+            set_dropout(pretrained[0], options.dropout)
+        encoder, tokenizer = pretrained
+        add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
+        _check_positions(options, max_positions(encoder))
+        pooling = options.span_pooling if options.use_span_pooling else CLS_ONLY
+        trained = TrainedModel(
+            model=RelationClassifier(encoder, len(labels), pooling, options.dropout),
+            input_encoder=InputEncoder(tokenizer, scheme, options.max_length),
+            labels=labels,
+            options=asdict(options),
+            scores={},
+        )
+    return (
+        trained,
+        _encode(trained, train_examples),
+        _encode(trained, valid_examples),
+    )
+
+
+def _read(options: TrainOptions) -> tuple[list[Example], list[Example], LabelMap]:
+    """Both files, every label checked against the schema."""
+    is_auto = options.label2id_path == "auto"
+    labels = None if is_auto else load_label_map(options)
+    train_examples = read_examples(
+        Path(options.train_file),
+        options,
+        need_labels=True,
+        known_labels=None if labels is None else labels.names,
+    )
+    if labels is None:
+        labels = load_label_map(options, [str(example.label) for example in train_examples])
+    valid_examples = read_examples(
+        Path(options.valid_file), options, need_labels=True, known_labels=labels.names
+    )
+    return train_examples, valid_examples, labels
+
+
+def _scheme(options: TrainOptions, examples: list[Example]) -> MarkerScheme:
+    types = {entity.type for example in examples for entity in (example.subject, example.object)}
+    return MarkerScheme(
+        use_markers=options.use_entity_markers,
+        use_types=options.use_entity_types,
+        style=options.marker_style,
+        types=tuple(sorted(types)) if options.use_entity_types else (),
+    )
+
+
+def _encode(trained: TrainedModel, examples: list[Example]) -> EncodedData:
+    return EncodedData(
+        rows=trained.input_encoder.encode(examples),
+        labels=trained.labels.index(str(example.label) for example in examples),
+    )
+
+
+def _check_positions(options: TrainOptions, most: int | None) -> None:
+    if most is not None and options.max_length > most:
+        raise UserError(
+            f"--max_length {options.max_length}, but {options.model_name_or_path} has positions "
+            f"for {most} tokens; pass --max_length {most} or less"
+        )
+
+
+def _run_files(options: TrainOptions) -> RunFiles:
+    """The run's files, under a name of its own.
+
+    Raises:
+        UserError: a new run would write over an old one, or the name is no file name.
+    """
+    model_dir = Path(options.model_dir)
+    if re.search(r"[/\\\0]|^\.", options.run_name):
+        raise UserError(f"--run_name {options.run_name!r} is no file name; leave out / and \\")
+    if not options.run_name:
+        options.run_name = _numbered_name(options, model_dir)
+    files = RunFiles(model_dir, options.run_name)
+    if not options.resume and (files.best.exists() or files.last.exists()):
+        raise UserError(
+            f"{files.best if files.best.exists() else files.last} is already there; pass another "
+            "--run_name, or --resume to go on with that run"
+        )
+    return files
+
+
+def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
+    """`mini-3`: the next free number, or with `--resume` the highest taken."""
+    base = Path(options.model_name_or_path).name
+    taken = [
+        int(match[1])
+        for path in model_dir.glob(f"{base}-*")
+        if (match := re.fullmatch(re.escape(base) + r"-(\d+)(\.pth)?", path.name))
+    ]
+    highest = max(taken, default=0)
+    return f"{base}-{highest if options.resume and highest else highest + 1}"
+
+
+def _resume_state(
+    options: TrainOptions, files: RunFiles, accelerator: Accelerator
+) -> dict[str, Any] | None:
+    """The saved state of the run, or None where it was stopped before the first was saved.
+
+    Raises:
+        UserError: the state was made with other flags or another number of processes.
+    """
+    if not files.last.exists():
+        print(f"{files.last} is not there yet: starting from the beginning", file=sys.stderr)
+        return None
+    state = load_payload(files.last, STATE_KIND)
+    before = state["model"]["options"]
+    changed = [
+        f"--{name} was {before.get(name)}, is {value}"
+        for name, value in asdict(options).items()
+        if name not in _FREE_FLAGS and before.get(name) != value
+    ]
+    if state["num_processes"] != accelerator.num_processes:
+        changed.append(f"{state['num_processes']} processes, now {accelerator.num_processes}")
+    if changed:
+        raise UserError(
+            f"{files.last} belongs to a run with other flags ({'; '.join(changed)}); give the "
+            "same flags, or another --run_name"
+        )
+    return state
+
+
+def _checksums(options: TrainOptions) -> dict[str, str]:
+    paths = [Path(options.train_file), Path(options.valid_file)]
+    return {str(path): file_checksum(path) for path in paths if path.is_file()}
+
+
+def _check_same_data(state: dict[str, Any], checksums: dict[str, str], files: RunFiles) -> None:
+    for path, checksum in checksums.items():
+        if state["data_checksums"].get(path) != checksum:
+            raise UserError(
+                f"{path} has changed since {files.last} was written; restore it, or start a run "
+                "with another --run_name"
+            )
+
+
+def _announce(
+    options: TrainOptions,
+    trained: TrainedModel,
+    train_data: EncodedData,
+    valid_data: EncodedData,
+    files: RunFiles,
+    accelerator: Accelerator,
+) -> None:
+    if not accelerator.is_main_process:
+        return
+    cut = sum(row.was_cut for row in train_data.rows)
+    weights = sum(weight.numel() for weight in trained.model.parameters())
+    print(
+        f"{files.run_name}: {options.model_name_or_path}, {weights / 1e6:.1f} M weights, on "
+        f"{accelerator.device}, precision {accelerator.mixed_precision}; "
+        f"{len(train_data.rows)} training rows ({cut} cut to {options.max_length} tokens), "
+        f"{len(valid_data.rows)} validation rows, {len(trained.labels)} relations",
+        file=sys.stderr,
+    )

@@ -1,0 +1,357 @@
+"""The training loop: epochs of updates, scores after each, a state to go on from at any time.
+
+Every draw (order of rows, dropout) is a function of the seed and the position in the run. A run
+that was killed therefore goes on from its last saved state and ends with the same weights, to
+the bit on a processor, as one that was never killed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from tqdm import tqdm
+from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
+
+import plots
+from batching import epoch_updates
+from checkpoint import STATE_KIND, TrainedModel, model_payload, save_model, save_payload
+from config import TrainOptions
+from dataset import Batch, EncodedRow
+from errors import UserError
+from files import atomic_write
+from loss import Loss, make_loss
+from metrics import Scores, score
+from prediction import predict_probs
+
+CHECK_UPDATES = 50  # updates between two looks at the loss, each of which waits for a GPU
+
+
+@dataclass
+class EncodedData:
+    """Rows ready for the model, and their relation numbers."""
+
+    rows: list[EncodedRow]
+    labels: list[int]
+
+    @property
+    def lengths(self) -> list[int]:
+        return [len(row.input_ids) for row in self.rows]
+
+
+@dataclass
+class Position:
+    """How far a run has come. `update` counts inside the epoch, `history` has a row an epoch."""
+
+    epoch: int = 0
+    update: int = 0
+    loss_sum: float = 0.0  # over the rows of this epoch so far
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
+class RunFiles:
+    """Where a run writes."""
+
+    model_dir: Path
+    run_name: str
+
+    @property
+    def best(self) -> Path:
+        return self.model_dir / f"{self.run_name}.pth"
+
+    @property
+    def folder(self) -> Path:
+        return self.model_dir / self.run_name
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "last.pth"
+
+
+class Trainer:
+    """One run: model, optimizer, schedule, data and files.
+
+    Args:
+        trained: the model to train, with its encoding path and labels.
+        resume_state: what `last.pth` held, or None for a new run.
+        data_checksums: names and SHA-256 of the data files, kept in the state.
+    """
+
+    def __init__(
+        self,
+        options: TrainOptions,
+        accelerator: Accelerator,
+        trained: TrainedModel,
+        train_data: EncodedData,
+        valid_data: EncodedData,
+        files: RunFiles,
+        data_checksums: dict[str, str],
+        resume_state: dict[str, Any] | None = None,
+    ) -> None:
+        self.options = options
+        self.accelerator = accelerator
+        self.trained = trained
+        self.train_data = train_data
+        self.valid_data = valid_data
+        self.files = files
+        self.data_checksums = data_checksums
+        self.parts = accelerator.num_processes * options.gradient_accumulation_steps
+        self.rows_per_update = options.batch_size * self.parts
+        self.loss: Loss = make_loss(options)
+        optimizer = make_optimizer(trained.model, options)
+        self.model, self.optimizer = accelerator.prepare(trained.model, optimizer)
+        self.schedule = self._make_schedule()
+        self.position = Position()
+        if resume_state is not None:
+            self._restore(resume_state)
+
+    def run(self) -> dict[str, Any]:
+        """Trains to the end and returns the best epoch's row of the log.
+
+        Raises:
+            UserError: the loss is no longer finite; the best checkpoint so far is kept.
+            KeyboardInterrupt: after the state was saved, with a message that says how to go on.
+        """
+        with _deferred_interrupt() as is_interrupted:
+            while self.position.epoch < self.options.num_epochs and not self._is_out_of_patience():
+                started = time.monotonic()
+                self._train_epoch(is_interrupted)
+                self._finish_epoch(time.monotonic() - started)
+                self._stop_if(is_interrupted())
+        return self.best_epoch()
+
+    def best_epoch(self) -> dict[str, Any]:
+        """The first epoch with the highest selection metric."""
+        return max(self.position.history, key=lambda row: row[self.options.selection_metric])
+
+    def _train_epoch(self, is_interrupted: Any) -> None:
+        position = self.position
+        updates = self._updates(position.epoch)
+        loss_sum = torch.tensor(position.loss_sum, dtype=torch.float64, device=self._device)
+        rows_done = sum(len(update) for update in updates[: position.update])
+        self.model.train()
+        progress = tqdm(
+            total=len(updates),
+            initial=position.update,
+            desc=f"epoch {position.epoch + 1}/{self.options.num_epochs}",
+            unit=" updates",
+            disable=None if self.accelerator.is_main_process else True,
+        )
+        with progress:
+            for number in range(position.update, len(updates)):
+                loss_sum += self._update(updates[number], position.epoch * len(updates) + number)
+                rows_done += len(updates[number])
+                position.update = number + 1
+                progress.update()
+                is_last = position.update == len(updates)
+                is_save = position.update % self.options.save_steps == 0 and not is_last
+                if is_last or is_save or is_interrupted() or number % CHECK_UPDATES == 0:
+                    position.loss_sum = self._finite(loss_sum)
+                    progress.set_postfix(loss=f"{position.loss_sum / rows_done:.4f}")
+                if is_save or (is_interrupted() and not is_last):
+                    self._save_state()
+                    self._stop_if(is_interrupted())
+
+    def _update(self, rows: np.ndarray, step: int) -> Tensor:
+        """One optimizer step over `rows`; returns the sum of their losses, over all processes."""
+        accelerator = self.accelerator
+        shares = np.array_split(rows, self.parts)
+        first = accelerator.process_index * self.options.gradient_accumulation_steps
+        own = shares[first : first + self.options.gradient_accumulation_steps]
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
+        for number, share in enumerate(own):
+            part = step * self.parts + first + number
+            torch.manual_seed(self.options.seed * 1_000_003 + part)  # dropout, wherever we resume
+            is_last = number == len(own) - 1
+            with nullcontext() if is_last else accelerator.no_sync(self.model):
+                batch = self._batch(share)
+                assert batch.labels is not None
+                logits = self.model(
+                    batch.input_ids, batch.attention_mask, batch.subject_span, batch.object_span
+                )
+                losses = self.loss(logits, batch.labels)
+                # Processes average their gradients; the mean over the update's rows is wanted.
+                accelerator.backward(losses.sum() * accelerator.num_processes / len(rows))
+            loss_sum += losses.detach().sum()
+        accelerator.clip_grad_norm_(self.model.parameters(), self.options.max_grad_norm)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        return accelerator.reduce(loss_sum) if accelerator.num_processes > 1 else loss_sum
+
+    def _batch(self, numbers: np.ndarray) -> Batch:
+        rows = [self.train_data.rows[i] for i in numbers]
+        labels = [self.train_data.labels[i] for i in numbers]
+        return Batch.collate(rows, self.trained.input_encoder.pad_id, labels).to(self._device)
+
+    def _finish_epoch(self, seconds: float) -> None:
+        """Scores the validation rows, keeps the best checkpoint, logs, and saves the state."""
+        position = self.position
+        scores, valid_loss = self._validate()
+        row = {
+            "epoch": position.epoch + 1,
+            "train_loss": position.loss_sum / len(self.train_data.rows),
+            "valid_loss": valid_loss,
+            "micro_f1": scores.micro_f1,
+            "auprc": scores.auprc,
+            "accuracy": scores.accuracy,
+            "seconds": round(seconds, 1),
+        }
+        position.history.append(row)
+        is_best = self.best_epoch() is row
+        position.epoch, position.update, position.loss_sum = position.epoch + 1, 0, 0.0
+        if self.accelerator.is_main_process:
+            if is_best:
+                self.trained.scores = {"epoch": row["epoch"], **scores.as_dict()}
+                save_model(self.files.best, self.trained)
+            write_log(self.files.folder, position.history)
+            print(
+                f"epoch {row['epoch']}: train loss {row['train_loss']:.4f}, "
+                f"valid loss {valid_loss:.4f}, micro-F1 {scores.micro_f1:.2f}, "
+                f"AUPRC {scores.auprc:.2f}, accuracy {scores.accuracy:.2f}"
+                f"{'  (best)' if is_best else ''}",
+                file=sys.stderr,
+            )
+        self._save_state()
+
+    def _validate(self) -> tuple[Scores, float]:
+        """Scores on the validation rows, and the mean cross-entropy of their relations."""
+        probs = predict_probs(
+            self.model,
+            self.valid_data.rows,
+            self.trained.input_encoder.pad_id,
+            max(self.options.batch_size, 64),
+            self.accelerator,
+        )
+        gold = np.asarray(self.valid_data.labels)
+        likelihood = probs[np.arange(len(gold)), gold].clip(min=1e-12)
+        return score(gold, probs, self.trained.labels), float(-np.log(likelihood).mean())
+
+    def _updates(self, epoch: int) -> list[np.ndarray]:
+        lengths = self.train_data.lengths
+        return epoch_updates(lengths, self.rows_per_update, self.options.seed, epoch)
+
+    def _make_schedule(self) -> LRScheduler:
+        total = len(self._updates(0)) * self.options.num_epochs
+        make = {
+            "linear": get_linear_schedule_with_warmup,
+            "cosine": get_cosine_schedule_with_warmup,
+        }[self.options.scheduler]
+        # Bound to the bare optimizer and stepped by us once an update: accelerate's wrapper would
+        # step it once a process.
+        return make(self.optimizer.optimizer, round(total * self.options.warmup_ratio), total)
+
+    def _is_out_of_patience(self) -> bool:
+        history = self.position.history
+        if not self.options.patience or not history:
+            return False
+        return len(history) - self.best_epoch()["epoch"] >= self.options.patience
+
+    def _finite(self, loss_sum: Tensor) -> float:
+        value = float(loss_sum)
+        if not np.isfinite(value):
+            kept = self.files.best
+            raise UserError(
+                f"the loss is {value} in epoch {self.position.epoch + 1}; "
+                + (f"{kept} keeps the best epoch so far. " if kept.exists() else "")
+                + "Lower --learning_rate, or pass --precision fp32"
+            )
+        return value
+
+    def _stop_if(self, is_interrupted: bool) -> None:
+        if is_interrupted:
+            raise KeyboardInterrupt(
+                f"Stopped; the state is saved in {self.files.last}. To go on, give the same "
+                f"command with --run_name {self.files.run_name} --resume"
+            )
+
+    def _save_state(self) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        scaler = self.accelerator.scaler
+        state = {
+            "model": model_payload(self.trained),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": None if scaler is None else scaler.state_dict(),
+            "position": dict(vars(self.position)),
+            "num_processes": self.accelerator.num_processes,
+            "data_checksums": self.data_checksums,
+        }
+        save_payload(self.files.last, STATE_KIND, state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        if self.accelerator.scaler is not None and state["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.position = Position(**state["position"])
+
+    @property
+    def _device(self) -> torch.device:
+        return self.accelerator.device
+
+
+def make_optimizer(model: nn.Module, options: TrainOptions) -> Optimizer:
+    """AdamW (Loshchilov and Hutter 2019); biases and layer norms are not decayed."""
+    parameters = [weight for weight in model.parameters() if weight.requires_grad]
+    groups = [
+        {"params": [w for w in parameters if w.ndim > 1], "weight_decay": options.weight_decay},
+        {"params": [w for w in parameters if w.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=options.learning_rate or 0.0, fused=True)
+
+
+def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
+    """`log.csv` with a row an epoch, and `learning_curve.png`."""
+    with atomic_write(folder / "log.csv") as file:
+        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(history)
+    plots.learning_curve(history, folder / "learning_curve.png")
+
+
+def write_options(folder: Path, options: TrainOptions) -> None:
+    """`options.json`: every flag of the run."""
+    with atomic_write(folder / "options.json") as file:
+        json.dump(vars(options), file, indent=2, ensure_ascii=False)
+        file.write("\n")
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[Any]:
+    """Turns the first Ctrl-C or SIGTERM into a flag, so that no update is left half done.
+
+    A second Ctrl-C stops at once.
+    """
+    seen: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, frame: Any) -> None:
+        if seen:
+            raise KeyboardInterrupt("Stopped at once; the last saved state is kept")
+        seen.append(number)
+        print("\nStopping after this update …", file=sys.stderr)
+
+    for number in before:
+        signal.signal(number, note)
+    try:
+        yield lambda: bool(seen)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
