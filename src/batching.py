@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-WINDOW_UPDATES = 50  # rows are sorted by length within so many updates: little padding, still random
+WINDOW_UPDATES = (
+    50  # rows are sorted by length within so many updates: little padding, still random
+)
 
 
 def epoch_updates(

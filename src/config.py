@@ -160,9 +160,7 @@ class SchemaOptions(_Checked):
         "src/tools/dict_label_to_num.pkl",
         "relation names and their numbers (.pkl or .json); auto = the labels of the data",
     )
-    id2label_path: str = option(
-        "", "the reverse map, checked against LABEL2ID_PATH; '' = none"
-    )
+    id2label_path: str = option("", "the reverse map, checked against LABEL2ID_PATH; '' = none")
     no_relation_label: str = option(
         "no_relation", "the relation that means 'none of them'; '' where the schema has none"
     )
@@ -232,16 +230,19 @@ class InferenceOptions(DeviceOptions, RowOptions):
 
 
 @dataclass
-class EvaluationOptions(SchemaOptions):
+class EvaluationOptions(RowOptions, SchemaOptions):
     prediction_file: str = option("", "CSV of id, pred_label, probs, as inference writes it")
     gold_file: str = option("", "rows with their true labels (.csv, .json, .jsonl)")
     output_dir: str = option("outputs/report", "folder for scores.json and the plots")
+    label2id_path: str = option(
+        "", "order of the relations in probs; '' = as written beside the prediction file"
+    )
 
 
 @dataclass
 class PrepareOptions(RowOptions):
     input_file: str = option("data/train.csv", "all labelled rows (.csv, .json, .jsonl)")
-    hub_dataset: str = option("", "read this data set from the hub instead, e.g. klue/klue")
+    hub_dataset: str = option("", "instead, a data set on the hub, e.g. klue/klue")
     hub_config: str = option("re", "the hub data set's configuration")
     hub_split: str = option("train", "the hub data set's split")
     data_dir: str = option("data", "folder for train_data.csv and valid_data.csv")

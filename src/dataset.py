@@ -73,11 +73,13 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on another device; from pinned memory the copy is asynchronous."""
-        tensors = {
-            name: None if tensor is None else tensor.to(device, non_blocking=True)
-            for name, tensor in vars(self).items()
-        }
-        return Batch(**tensors)
+        return Batch(
+            input_ids=self.input_ids.to(device, non_blocking=True),
+            attention_mask=self.attention_mask.to(device, non_blocking=True),
+            subject_span=self.subject_span.to(device, non_blocking=True),
+            object_span=self.object_span.to(device, non_blocking=True),
+            labels=None if self.labels is None else self.labels.to(device, non_blocking=True),
+        )
 
 
 class InputEncoder:
@@ -147,9 +149,7 @@ class InputEncoder:
         if not segments:
             return []
         room = max(1, (self.max_length - 2) // 3 // len(segments) - 1)
-        return [
-            token for ids in segments for token in [*ids[:room], self.tokenizer.sep_token_id]
-        ]
+        return [token for ids in segments for token in [*ids[:room], self.tokenizer.sep_token_id]]
 
     def _windowed(
         self,

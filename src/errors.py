@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
@@ -18,6 +19,7 @@ def run_command(main: Callable[[], None]) -> None:
     Operating-system refusals (no such file, no permission, disk full) are the user's to mend as
     well; any other exception is a defect of ours and keeps its traceback.
     """
+    warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         main()
     except UserError as error:

@@ -11,7 +11,7 @@ from errors import run_command
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_options(InferenceOptions, arguments, "Predict the relation of every row.")
     # torch and transformers take seconds to import, --help should not wait for them.
-    from predict import predict_file
+    from prediction_run import predict_file
 
     predict_file(options)
 

@@ -12,7 +12,6 @@ from config import AUTO, SchemaOptions
 from errors import UserError
 from schema import LabelMap, labels_in_order
 
-
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 # What damaged or hostile bytes make an unpickler raise.
@@ -55,10 +54,10 @@ def load_label_map(options: SchemaOptions, data_labels: Iterable[str] | None = N
             _check_reverse(Path(options.id2label_path), names, Path(options.label2id_path))
     no_relation = options.no_relation_label or None
     if no_relation is not None and no_relation not in names:
+        shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise UserError(
-            f"--no_relation_label {no_relation!r} is not among the relations "
-            f"({', '.join(names[:8])}{', …' if len(names) > 8 else ''}); name the negative relation "
-            "of your schema, or pass '' where it has none"
+            f"--no_relation_label {no_relation!r} is not among the relations ({shown}); name the "
+            "negative relation of your schema, or pass '' where it has none"
         )
     return LabelMap(names, no_relation)
 
@@ -119,4 +118,3 @@ def _read_plain(path: Path) -> Any:
         raise UserError(
             f"{path}: not a label map of names and numbers alone ({error}); nothing in it was run"
         ) from error
-

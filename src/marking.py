@@ -99,9 +99,7 @@ def marker_tokens(scheme: MarkerScheme) -> list[str]:
         return []
     names: list[str | None] = [None, *(scheme.types if scheme.use_types else ())]
     roles: tuple[Role, Role] = ("subject", "object")
-    return [
-        token for role in roles for name in names for token in _special_markers(role, name)
-    ]
+    return [token for role in roles for name in names for token in _special_markers(role, name)]
 
 
 def _type_name(entity: Entity, scheme: MarkerScheme) -> str | None:

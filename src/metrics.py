@@ -68,9 +68,7 @@ def micro_f1(gold: Ints, predicted: Ints, positive: list[int]) -> float:
     A no_relation row that is predicted as a relation is a false positive, so those rows stay in.
     0 where no row is, or is predicted as, a positive relation.
     """
-    return 100 * float(
-        f1_score(gold, predicted, labels=positive, average="micro", zero_division=0)
-    )
+    return 100 * float(f1_score(gold, predicted, labels=positive, average="micro", zero_division=0))
 
 
 def auprc(gold: Ints, probs: Floats, names: tuple[str, ...]) -> float:

@@ -15,7 +15,7 @@ from config import MINI
 from errors import UserError
 
 
-class EncoderUnavailable(UserError):
+class EncoderUnavailableError(UserError):
     """The pretrained encoder that was named cannot be had."""
 
 
@@ -93,7 +93,8 @@ class RelationClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         if getattr(encoder, "pooler", None) is not None:
-            encoder.pooler = None  # unused, and weights without a gradient stop several processes
+            # Unused, and weights without a gradient stop several processes.
+            encoder.register_module("pooler", None)
         hidden_size = encoder.config.hidden_size
         self.pooling_name = pooling
         self.pooling = None if pooling == CLS_ONLY else POOLINGS[pooling](hidden_size)
@@ -132,14 +133,14 @@ def load_pretrained(
     """An encoder in float32 and its tokenizer, from a folder, the hub's cache or the hub.
 
     Raises:
-        EncoderUnavailable: it can be had from none of them, or is no encoder AutoModel knows.
+        EncoderUnavailableError: it can be had from none of them, or is no encoder AutoModel knows.
     """
     try:
         encoder = AutoModel.from_pretrained(name_or_path, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(name_or_path)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise EncoderUnavailable(
+        raise EncoderUnavailableError(
             f"--model_name_or_path {name_or_path}: no encoder of that name in a folder, in the "
             f"cache or on the hub ({reason}); check the name, fetch the model once while "
             f"connected, or pass --model_name_or_path {MINI}"

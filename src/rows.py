@@ -1,7 +1,7 @@
-"""Files -> Examples, checked row by row.
+"""Fields of rows -> Examples, checked row by row.
 
-CSV with `id, sentence, subject_entity, object_entity[, label][, source]`, KLUE's JSON list
-(`guid` for `id`) or JSONL of the same fields. A faulty row is reported as
+Fields are `id` (or KLUE's `guid`), `sentence, subject_entity, object_entity[, label][, source]`.
+A faulty row is reported as
 `file:line column: what was found, what is expected`; all of them are gathered before the run stops.
 """
 
@@ -11,7 +11,7 @@ import ast
 import csv
 import json
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +20,10 @@ from tqdm import tqdm
 from config import RowOptions
 from errors import UserError
 from files import atomic_write
+from records import SURPLUS, Record, iter_records
 from schema import BLIND_LABEL, Entity, Example, Span
 
-REQUIRED = ("sentence", "subject_entity", "object_entity")
 SHOWN_FAULTS = 20
-SURPLUS = "(surplus cells)"  # stands for the column of cells beyond the header's last
-
-Record = Mapping[str, Any]
 
 
 class RowFault(NamedTuple):
@@ -45,23 +42,37 @@ def read_examples(
     need_labels: bool,
     known_labels: Collection[str] | None = None,
 ) -> list[Example]:
-    """All rows of a file, in order.
+    """All rows of a file, in order; see `check_records`."""
+    return check_records(
+        str(path), iter_records(path), options, need_labels=need_labels, known_labels=known_labels
+    )
+
+
+def check_records(
+    name: str,
+    records: Iterable[tuple[int, Record]],
+    options: RowOptions,
+    *,
+    need_labels: bool,
+    known_labels: Collection[str] | None = None,
+) -> list[Example]:
+    """Rows as Examples, in order.
 
     Args:
+        name: of the file or data set, for messages.
+        records: (line, fields) of every row.
         options: `on_bad_row` says whether faulty rows stop the run or are set aside in
             `output_dir`.
         need_labels: a missing or blind label is a fault; otherwise labels are taken as they are.
         known_labels: with `need_labels`, any other label is a fault.
 
     Raises:
-        UserError: the file cannot be read as a whole, has faulty rows (the first 20 are named),
-            or has no rows.
+        UserError: there are faulty rows (the first 20 are named), or no rows.
     """
     examples: list[Example] = []
     faults: list[RowFault] = []
     lines_of_ids: dict[str, int] = {}
-    records = tqdm(iter_records(path), desc=f"reading {path.name}", unit=" rows", disable=None)
-    for line, record in records:
+    for line, record in tqdm(records, desc=f"reading {name}", unit=" rows", disable=None):
         example, found = parse_record(line, record)
         if example is not None:
             found = found + _identity_faults(line, record, example, lines_of_ids)
@@ -72,27 +83,10 @@ def read_examples(
         else:
             examples.append(example)
     if faults:
-        _report(path, faults, options)
+        _report(name, faults, options)
     if not examples:
-        raise UserError(f"{path}: holds no rows{' that can be used' if faults else ''}")
+        raise UserError(f"{name}: holds no rows{' that can be used' if faults else ''}")
     return examples
-
-
-def iter_records(path: Path) -> Iterator[tuple[int, Record]]:
-    """(line, fields) of every row; lines count from 1.
-
-    Raises:
-        UserError: no such file, an unknown suffix, not UTF-8, a missing column, broken syntax.
-    """
-    readers = {".csv": _csv_records, ".json": _json_records, ".jsonl": _jsonl_records}
-    if path.suffix not in readers:
-        raise UserError(f"{path}: expected a file that ends in {', '.join(readers)}")
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        yield from readers[path.suffix](path)
-    except UnicodeDecodeError:
-        raise UserError(_encoding_message(path)) from None
 
 
 def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFault]]:
@@ -203,18 +197,18 @@ def _label_faults(
     return [RowFault(line, "label", message, record)]
 
 
-def _report(path: Path, faults: list[RowFault], options: RowOptions) -> None:
+def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
     """Stops with the faults named, or sets their rows aside."""
     rows = len({fault.line for fault in faults})
-    shown = [f"{path}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
+    shown = [f"{name}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
     if options.on_bad_row == "stop":
         more = len(shown) - SHOWN_FAULTS
         lines = shown[:SHOWN_FAULTS] + ([f"… and {more} more"] if more > 0 else [])
         raise UserError(
-            "\n".join([*lines, f"{rows} faulty rows in {path}: mend them, or set them aside with "])
+            "\n".join([*lines, f"{rows} faulty rows in {name}: mend them, or set them aside with "])
             + "--on_bad_row skip"
         )
-    rejected = Path(options.output_dir) / f"{path.name}.rejected.csv"
+    rejected = Path(options.output_dir) / f"{Path(name).name}.rejected.csv"
     columns = list(dict.fromkeys(column for fault in faults for column in fault.record))
     with atomic_write(rejected) as file:
         writer = csv.writer(file, lineterminator="\n")
@@ -222,92 +216,11 @@ def _report(path: Path, faults: list[RowFault], options: RowOptions) -> None:
         for fault in faults:
             cells = [fault.record.get(column) for column in columns]
             writer.writerow([fault.line, fault.column, fault.message, *cells])
-    print(f"{path}: {rows} faulty rows set aside in {rejected}", file=sys.stderr)
-
-
-def _csv_records(path: Path) -> Iterator[tuple[int, Record]]:
-    csv.field_size_limit(2**31 - 1)
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restkey=SURPLUS, strict=True)
-        try:
-            if reader.fieldnames is None:
-                raise UserError(f"{path}: the file is empty")
-            _check_columns(path, reader.fieldnames)
-            line = reader.line_num + 1
-            for record in reader:
-                yield line, record
-                line = reader.line_num + 1
-        except csv.Error as error:
-            raise UserError(
-                f"{path}:{reader.line_num}: not valid CSV ({error}); check the double quotes"
-            ) from error
-
-
-def _jsonl_records(path: Path) -> Iterator[tuple[int, Record]]:
-    empty = True
-    with path.open(encoding="utf-8-sig") as file:
-        for line, text in enumerate(file, start=1):
-            if text.strip():
-                try:
-                    record = json.loads(text)
-                except (json.JSONDecodeError, RecursionError) as error:
-                    raise UserError(f"{path}:{line}: not valid JSON ({error})") from error
-                yield line, _checked_object(path, line, record)
-                empty = False
-    if empty:
-        raise UserError(f"{path}: the file is empty")
-
-
-def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
-    """The objects of a JSON list one after the other, so that each is known by its line."""
-    text = path.read_text(encoding="utf-8-sig")
-    if not text.strip():
-        raise UserError(f"{path}: the file is empty")
-    decoder = json.JSONDecoder()
-    position, line = 0, 1
-
-    def skip(separators: str) -> None:
-        nonlocal position, line
-        while position < len(text) and text[position] in separators:
-            line += text[position] == "\n"
-            position += 1
-
-    skip(" \t\r\n")
-    if text[position] != "[":
-        raise UserError(f"{path}:{line}: expected a JSON list of rows; for one row a line, .jsonl")
-    position += 1
-    while True:
-        skip(" \t\r\n,")
-        if text[position : position + 1] == "]":
-            return
-        try:
-            record, end = decoder.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise UserError(f"{path}: not valid JSON ({error})") from error
-        yield line, _checked_object(path, line, record)
-        line += text.count("\n", position, end)
-        position = end
-
-
-def _checked_object(path: Path, line: int, record: Any) -> Record:
-    if not isinstance(record, dict):
-        raise UserError(f"{path}:{line}: expected an object of fields, found {_short(record)}")
-    return record
-
-
-def _check_columns(path: Path, columns: Collection[str]) -> None:
-    missing = [name for name in REQUIRED if name not in columns]
-    if "id" not in columns and "guid" not in columns:
-        missing.insert(0, "id")
-    if missing:
-        raise UserError(
-            f"{path}:1: no column {', '.join(missing)}; expected id, {', '.join(REQUIRED)}, "
-            f"found {', '.join(columns) or 'none'}"
-        )
+    print(f"{name}: {rows} faulty rows set aside in {rejected}", file=sys.stderr)
 
 
 def _literal(text: str) -> Any:
-    """A Python or JSON literal, or None; `literal_eval` and `json` build values, they run nothing."""
+    """The value of a Python or JSON literal, or None; neither reader runs anything."""
     for read in (ast.literal_eval, json.loads):
         try:
             return read(text)
@@ -319,16 +232,3 @@ def _literal(text: str) -> Any:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:79]}…"
-
-
-def _encoding_message(path: Path) -> str:
-    with path.open("rb") as file:
-        for line, raw in enumerate(file, start=1):
-            try:
-                raw.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return (
-                    f"{path}:{line}: byte {error.start + 1} is not UTF-8; if the file is in cp949, "
-                    f"convert it: iconv -f cp949 -t utf-8 {path.name} > utf8_{path.name}"
-                )
-    return f"{path}: not UTF-8"

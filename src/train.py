@@ -11,7 +11,7 @@ from errors import run_command
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_options(TrainOptions, arguments, "Train a Korean relation classifier.")
     # torch and transformers take seconds to import, --help should not wait for them.
-    from run import train
+    from training_run import train
 
     train(options)
 

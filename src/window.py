@@ -70,7 +70,7 @@ def _widened(span: Span, size: int, limits: Span) -> range:
 
 
 def _heads(first: TokenEntity, second: TokenEntity, budget: int) -> list[int]:
-    """All markers, and the inner tokens shared evenly; what a short entity leaves, the other has."""
+    """All markers, and the head of each entity; what a short one leaves, the other has."""
     room = budget - first.frame - second.frame
     sizes = (_size(first.inner), _size(second.inner))
     head = max(min(sizes[0], room // 2), room - sizes[1])

@@ -12,7 +12,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -139,7 +139,7 @@ class Trainer:
         """The first epoch with the highest selection metric."""
         return max(self.position.history, key=lambda row: row[self.options.selection_metric])
 
-    def _train_epoch(self, is_interrupted: Any) -> None:
+    def _train_epoch(self, is_interrupted: Callable[[], bool]) -> None:
         position = self.position
         updates = self._updates(position.epoch)
         loss_sum = torch.tensor(position.loss_sum, dtype=torch.float64, device=self._device)
@@ -254,7 +254,10 @@ class Trainer:
         }[self.options.scheduler]
         # Bound to the bare optimizer and stepped by us once an update: accelerate's wrapper would
         # step it once a process.
-        return make(self.optimizer.optimizer, round(total * self.options.warmup_ratio), total)
+        schedule: LRScheduler = make(  # type: ignore[operator]
+            self.optimizer.optimizer, round(total * self.options.warmup_ratio), total
+        )
+        return schedule
 
     def _is_out_of_patience(self) -> bool:
         history = self.position.history
@@ -334,7 +337,7 @@ def write_options(folder: Path, options: TrainOptions) -> None:
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator[Any]:
+def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
     """Turns the first Ctrl-C or SIGTERM into a flag, so that no update is left half done.
 
     A second Ctrl-C stops at once.

@@ -10,6 +10,7 @@ from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import set_seed
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import mini
 from checkpoint import STATE_KIND, TrainedModel, load_payload, model_from_payload
@@ -20,11 +21,17 @@ from errors import UserError
 from files import file_checksum
 from label_files import load_label_map
 from marking import MarkerScheme, mark, marker_tokens
-from model import CLS_ONLY, RelationClassifier, add_marker_tokens, load_pretrained, max_positions
-from model import set_dropout
+from model import (
+    CLS_ONLY,
+    RelationClassifier,
+    add_marker_tokens,
+    load_pretrained,
+    max_positions,
+    set_dropout,
+)
 from rows import read_examples
 from schema import Example, LabelMap
-from training import EncodedData, RunFiles, Trainer, write_options
+from trainer import EncodedData, RunFiles, Trainer, write_options
 
 # Flags that may differ between a run and its resumption, because no weight depends on them.
 _FREE_FLAGS = {"resume", "run_name", "model_dir", "output_dir", "on_bad_row", "save_steps"}
@@ -65,33 +72,48 @@ def _prepare(
 ) -> tuple[TrainedModel, EncodedData, EncodedData]:
     """Reads and encodes the data, and makes the model or takes it from a saved state."""
     pretrained = None
-    if state is None and options.model_name_or_path != MINI:
+    if state is None and options.model_name_or_path != MINI:  # first, as it fails most often
         pretrained = load_pretrained(options.model_name_or_path, options.dropout)
     train_examples, valid_examples, labels = _read(options)
     if state is not None:
         trained = model_from_payload(Path(options.run_name), state["model"])
     else:
         scheme = _scheme(options, train_examples)
-        if pretrained is None:
-            texts = (mark(example, scheme).text for example in train_examples)
-            tokenizer = mini.learn_tokenizer(texts, mini.MiniSize.vocab_size)
-            pretrained = mini.make_encoder(len(tokenizer)), tokenizer
-            set_dropout(pretrained[0], options.dropout)
-        encoder, tokenizer = pretrained
-        add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
-        _check_positions(options, max_positions(encoder))
-        pooling = options.span_pooling if options.use_span_pooling else CLS_ONLY
-        trained = TrainedModel(
-            model=RelationClassifier(encoder, len(labels), pooling, options.dropout),
-            input_encoder=InputEncoder(tokenizer, scheme, options.max_length),
-            labels=labels,
-            options=asdict(options),
-            scores={},
-        )
+        encoder, tokenizer = pretrained or _make_mini(options, scheme, train_examples)
+        trained = _new_model(options, scheme, labels, encoder, tokenizer)
     return (
         trained,
         _encode(trained, train_examples),
         _encode(trained, valid_examples),
+    )
+
+
+def _make_mini(
+    options: TrainOptions, scheme: MarkerScheme, examples: list[Example]
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    texts = (mark(example, scheme).text for example in examples)
+    tokenizer = mini.learn_tokenizer(texts, mini.MiniSize.vocab_size)
+    encoder = mini.make_encoder(len(tokenizer))
+    set_dropout(encoder, options.dropout)
+    return encoder, tokenizer
+
+
+def _new_model(
+    options: TrainOptions,
+    scheme: MarkerScheme,
+    labels: LabelMap,
+    encoder: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+) -> TrainedModel:
+    add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
+    _check_positions(options, max_positions(encoder))
+    pooling = options.span_pooling if options.use_span_pooling else CLS_ONLY
+    return TrainedModel(
+        model=RelationClassifier(encoder, len(labels), pooling, options.dropout),
+        input_encoder=InputEncoder(tokenizer, scheme, options.max_length),
+        labels=labels,
+        options=asdict(options),
+        scores={},
     )
 
 

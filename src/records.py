@@ -1,0 +1,153 @@
+"""Files of rows -> fields by line, and back: CSV, KLUE's JSON list, JSONL."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from errors import UserError
+from files import atomic_write
+from schema import Entity, Example
+
+REQUIRED = ("sentence", "subject_entity", "object_entity")
+SURPLUS = "(surplus cells)"  # stands for the column of cells beyond the header's last
+
+Record = Mapping[str, Any]
+
+
+def iter_records(path: Path) -> Iterator[tuple[int, Record]]:
+    """(line, fields) of every row; lines count from 1.
+
+    Raises:
+        UserError: no such file, an unknown suffix, not UTF-8, a missing column, broken syntax.
+    """
+    readers = {".csv": _csv_records, ".json": _json_records, ".jsonl": _jsonl_records}
+    if path.suffix not in readers:
+        raise UserError(f"{path}: expected a file that ends in {', '.join(readers)}")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        yield from readers[path.suffix](path)
+    except UnicodeDecodeError:
+        raise UserError(_encoding_message(path)) from None
+
+
+def write_examples(path: Path, examples: Iterable[Example]) -> None:
+    """Writes labelled rows in the competition's CSV form, entities as text of a dict.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with atomic_write(path) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["id", *REQUIRED, "label", "source"])
+        for row in examples:
+            entities = (_entity_cell(row.subject), _entity_cell(row.object))
+            writer.writerow([row.id, row.sentence, *entities, row.label, row.source])
+
+
+def _entity_cell(entity: Entity) -> str:
+    fields = {
+        "word": entity.word,
+        "start_idx": entity.span.start,
+        "end_idx": entity.span.end - 1,  # inclusive in files
+        "type": entity.type,
+    }
+    return str(fields)
+
+
+def _csv_records(path: Path) -> Iterator[tuple[int, Record]]:
+    csv.field_size_limit(2**31 - 1)
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file, restkey=SURPLUS, strict=True)
+        try:
+            if reader.fieldnames is None:
+                raise UserError(f"{path}: the file is empty")
+            _check_columns(path, reader.fieldnames)
+            line = reader.line_num + 1
+            for record in reader:
+                yield line, record
+                line = reader.line_num + 1
+        except csv.Error as error:
+            raise UserError(
+                f"{path}:{reader.line_num}: not valid CSV ({error}); check the double quotes"
+            ) from error
+
+
+def _jsonl_records(path: Path) -> Iterator[tuple[int, Record]]:
+    empty = True
+    with path.open(encoding="utf-8-sig") as file:
+        for line, text in enumerate(file, start=1):
+            if text.strip():
+                try:
+                    record = json.loads(text)
+                except (json.JSONDecodeError, RecursionError) as error:
+                    raise UserError(f"{path}:{line}: not valid JSON ({error})") from error
+                yield line, _checked_object(path, line, record)
+                empty = False
+    if empty:
+        raise UserError(f"{path}: the file is empty")
+
+
+def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
+    """The objects of a JSON list one after the other, so that each is known by its line."""
+    text = path.read_text(encoding="utf-8-sig")
+    if not text.strip():
+        raise UserError(f"{path}: the file is empty")
+    decoder = json.JSONDecoder()
+    position, line = 0, 1
+
+    def skip(separators: str) -> None:
+        nonlocal position, line
+        while position < len(text) and text[position] in separators:
+            line += text[position] == "\n"
+            position += 1
+
+    skip(" \t\r\n")
+    if text[position] != "[":
+        raise UserError(f"{path}:{line}: expected a JSON list of rows; for one row a line, .jsonl")
+    position += 1
+    while True:
+        skip(" \t\r\n,")
+        if text[position : position + 1] == "]":
+            return
+        try:
+            record, end = decoder.raw_decode(text, position)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise UserError(f"{path}: not valid JSON ({error})") from error
+        yield line, _checked_object(path, line, record)
+        line += text.count("\n", position, end)
+        position = end
+
+
+def _checked_object(path: Path, line: int, record: Any) -> Record:
+    if not isinstance(record, dict):
+        raise UserError(f"{path}:{line}: expected an object of fields, found {str(record)[:40]}")
+    return record
+
+
+def _check_columns(path: Path, columns: Collection[str]) -> None:
+    missing = [name for name in REQUIRED if name not in columns]
+    if "id" not in columns and "guid" not in columns:
+        missing.insert(0, "id")
+    if missing:
+        raise UserError(
+            f"{path}:1: no column {', '.join(missing)}; expected id, {', '.join(REQUIRED)}, "
+            f"found {', '.join(columns) or 'none'}"
+        )
+
+
+def _encoding_message(path: Path) -> str:
+    with path.open("rb") as file:
+        for line, raw in enumerate(file, start=1):
+            try:
+                raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return (
+                    f"{path}:{line}: byte {error.start + 1} is not UTF-8; if the file is in cp949, "
+                    f"convert it: iconv -f cp949 -t utf-8 {path.name} > utf8_{path.name}"
+                )
+    return f"{path}: not UTF-8"

@@ -1,0 +1,159 @@
+"""Splits labelled rows into data/train_data.csv and data/valid_data.csv.
+
+Rows come from the competition's CSV, KLUE's JSON, JSONL, or from the Hugging Face hub.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+# Run as a script, Python puts only this folder on the path.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from config import PrepareOptions, parse_options
+from errors import UserError, run_command
+from records import Record, write_examples
+from rows import check_records, read_examples
+from schema import Example
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse_options(PrepareOptions, arguments, (__doc__ or "").partition("\n")[0])
+    prepare(options)
+
+
+def prepare(options: PrepareOptions) -> None:
+    """Reads, splits, writes, and says what the split did.
+
+    Raises:
+        UserError: the rows are faulty, the split is impossible, or a target file exists.
+    """
+    targets = [Path(options.data_dir) / f"{part}_data.csv" for part in ("train", "valid")]
+    for target in targets:
+        if target.exists() and not options.overwrite:
+            raise UserError(
+                f"{target} is already there; move it away, or pass --overwrite to replace it"
+            )
+    examples = _read(options)
+    in_valid = split(examples, options.valid_ratio, options.group_by_sentence, options.seed)
+    parts = ([], []) if not examples else _parts(examples, in_valid)
+    for target, part in zip(targets, parts, strict=True):
+        write_examples(target, part)
+    print(_summary(options, examples, parts, targets))
+
+
+def split(
+    examples: Sequence[Example], valid_ratio: float, group_by_sentence: bool, seed: int
+) -> list[bool]:
+    """For each row, whether it is held out; stratified by label as sklearn does.
+
+    With `group_by_sentence` whole sentences are drawn instead of rows, each with the label that
+    is rarest in the file among its rows'. A label of a single unit cannot be on both sides: it
+    stays in training.
+
+    Raises:
+        UserError: too few rows for the labels they have.
+    """
+    from sklearn.model_selection import train_test_split  # seconds to import
+
+    counts = Counter(example.label for example in examples)
+    label_of_unit: dict[object, str | None] = {}
+    units = [row.sentence if group_by_sentence else number for number, row in enumerate(examples)]
+    for unit, example in zip(units, examples, strict=True):
+        before = label_of_unit.setdefault(unit, example.label)
+        if counts[example.label] < counts[before]:
+            label_of_unit[unit] = example.label
+    unit_counts = Counter(label_of_unit.values())
+    drawable = [unit for unit, label in label_of_unit.items() if unit_counts[label] > 1]
+    try:
+        _, valid_units = train_test_split(
+            drawable,
+            test_size=valid_ratio,
+            stratify=[label_of_unit[unit] for unit in drawable],
+            random_state=seed,
+        )
+    except ValueError as error:
+        raise UserError(
+            f"{len(drawable)} rows or sentences with {len(unit_counts)} labels cannot be split at "
+            f"--valid_ratio {valid_ratio} ({error}); bring more rows or another ratio"
+        ) from error
+    held_out = set(valid_units)
+    return [unit in held_out for unit in units]
+
+
+def shared_sentences(examples: Sequence[Example], in_valid: Sequence[bool]) -> int:
+    """Held-out rows whose sentence stands in training as well: the leak of a split."""
+    in_train = {row.sentence for row, held in zip(examples, in_valid, strict=True) if not held}
+    return sum(
+        held and row.sentence in in_train for row, held in zip(examples, in_valid, strict=True)
+    )
+
+
+def named_labels(
+    records: Iterable[Mapping[str, Any]], names: Sequence[str]
+) -> Iterator[tuple[int, Record]]:
+    """Numbered records whose label number is replaced by its name, as the hub lists them."""
+    for number, record in enumerate(records, start=1):
+        yield number, {**record, "label": names[record["label"]]}
+
+
+def _read(options: PrepareOptions) -> list[Example]:
+    if not options.hub_dataset:
+        return read_examples(Path(options.input_file), options, need_labels=True)
+    name = f"{options.hub_dataset}/{options.hub_config}/{options.hub_split}"
+    return check_records(name, _hub_records(options), options, need_labels=True)
+
+
+def _hub_records(options: PrepareOptions) -> Iterator[tuple[int, Record]]:
+    try:
+        from datasets import load_dataset
+    except ImportError as error:
+        raise UserError(
+            "--hub_dataset needs the package datasets: poetry install --with hub, "
+            "or pip install datasets"
+        ) from error
+    try:
+        rows = load_dataset(options.hub_dataset, options.hub_config, split=options.hub_split)
+    except (OSError, ValueError, LookupError) as error:
+        raise UserError(
+            f"--hub_dataset {options.hub_dataset}: cannot be had ({str(error).splitlines()[0]}); "
+            "check the name and the connection, or pass --input_file"
+        ) from error
+    return named_labels(rows, rows.features["label"].names)
+
+
+def _parts(
+    examples: Sequence[Example], in_valid: Sequence[bool]
+) -> tuple[list[Example], list[Example]]:
+    paired = list(zip(examples, in_valid, strict=True))
+    return [row for row, held in paired if not held], [row for row, held in paired if held]
+
+
+def _summary(
+    options: PrepareOptions,
+    examples: Sequence[Example],
+    parts: tuple[list[Example], list[Example]],
+    targets: Sequence[Path],
+) -> str:
+    lines = [
+        f"{target}: {len(part)} rows ({100 * len(part) / len(examples):.1f} %)"
+        for target, part in zip(targets, parts, strict=True)
+    ]
+    plain = split(examples, options.valid_ratio, False, options.seed)
+    leaked, held = shared_sentences(examples, plain), sum(plain)
+    if options.group_by_sentence:
+        lines.append(
+            f"Every sentence is on one side. A plain split would have leaked: {leaked} of its "
+            f"{held} held-out rows share their sentence with a training row."
+        )
+    else:
+        lines.append(f"{leaked} of {held} held-out rows share their sentence with a training row.")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,133 @@
+"""What `bash train.sh` and `bash inference.sh` do when a flag is left out.
+
+Every choice made here is a flag of src/train.py or src/inference.py, is said aloud, and is never
+made where the user gave that flag.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+# Run as a script, Python puts only this folder on the path.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import inference
+import train
+from config import MINI, PrepareOptions, SampleOptions, given_flags
+from errors import UserError, run_command
+
+DATA_DIR = Path("data")
+SAMPLE_DIR = Path(SampleOptions.data_dir)
+
+# The best single model of public KLUE-RE systems: typed punctuation markers, entity states.
+PRETRAINED_RECIPE = {
+    "model_name_or_path": "klue/roberta-large",
+    "max_length": "160",
+    "use_entity_markers": "True",
+    "use_entity_types": "True",
+    "marker_style": "punct",
+    "use_span_pooling": "True",
+    "span_pooling": "start",
+    "focal_loss": "True",
+    "label_smoothing": "0.09",
+    "scheduler": "cosine",
+    "num_epochs": "5",
+    "batch_size": "32",
+    "learning_rate": "3e-5",
+}
+# Chosen by measurement on KLUE-RE, see benchmarks/LOG.md.
+MINI_RECIPE = {
+    "model_name_or_path": MINI,
+    "batch_size": "32",
+    "num_epochs": "6",
+    "label_smoothing": "0.09",
+}
+SAMPLE_EPOCHS = "20"  # a thousand short rows need more passes than thirty thousand
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    command, *flags = sys.argv[1:] if arguments is None else arguments
+    {"train": quick_train, "inference": quick_inference}[command](flags)
+
+
+def quick_train(flags: Sequence[str]) -> None:
+    """Finds or makes the data, chooses the model by the machine, and trains."""
+    if {"-h", "--help"} & set(flags):
+        train.main(flags)
+    given = given_flags(flags)
+    data_flags = [] if "train_file" in given else _training_data()
+    if "model_name_or_path" in given:
+        recipe = MINI_RECIPE if _names(flags, "model_name_or_path", MINI) else PRETRAINED_RECIPE
+    else:
+        recipe = PRETRAINED_RECIPE if _may_use_gpu(flags) else MINI_RECIPE
+    try:
+        train.main([*_as_flags(recipe), *data_flags, *flags])
+    except UserError as error:
+        # Its class lives in a module that imports torch, which the choice above does without.
+        is_unavailable = type(error).__name__ == "EncoderUnavailableError"
+        if not is_unavailable or "model_name_or_path" in given:
+            raise
+        print(
+            f"{recipe['model_name_or_path']} is neither in the cache nor to be fetched.\n"
+            f"Training {MINI} from scratch instead; it needs no download."
+        )
+        train.main([*_as_flags(MINI_RECIPE), *data_flags, *flags])
+    print("Next: bash inference.sh")
+
+
+def quick_inference(flags: Sequence[str]) -> None:
+    """Predicts data/test_data.csv, or the sample's test rows where that is not there."""
+    default = DATA_DIR / "test_data.csv"
+    sample = SAMPLE_DIR / "test_data.csv"
+    if {"test_file", "help"} & given_flags(flags) or default.exists() or not sample.exists():
+        inference.main(flags)
+        return
+    print(f"{default} is not there: predicting the generated rows of {sample}.")
+    inference.main(["--test_file", str(sample), *flags])
+
+
+def _training_data() -> list[str]:
+    """Flags for the data: train_data.csv as it is, train.csv split, or a generated sample."""
+    if (DATA_DIR / "train_data.csv").exists():
+        return []
+    if (DATA_DIR / "train.csv").exists():
+        import prepare_data
+
+        print(f"Splitting {DATA_DIR / 'train.csv'}:")
+        prepare_data.prepare(PrepareOptions())
+        return []
+    import make_sample_data
+
+    print(f"No {DATA_DIR / 'train_data.csv'} and no {DATA_DIR / 'train.csv'}: training on a sample")
+    print("of generated rows, which shows that all works and says nothing about real text.")
+    if not (SAMPLE_DIR / "train_data.csv").exists():
+        make_sample_data.main([])
+    return [
+        *("--train_file", str(SAMPLE_DIR / "train_data.csv")),
+        *("--valid_file", str(SAMPLE_DIR / "valid_data.csv")),
+        *("--num_epochs", SAMPLE_EPOCHS),
+    ]
+
+
+def _may_use_gpu(flags: Sequence[str]) -> bool:
+    if _names(flags, "use_cuda", "False"):
+        return False
+    import torch  # seconds to import
+
+    return torch.cuda.is_available()
+
+
+def _names(flags: Sequence[str], name: str, value: str) -> bool:
+    """Whether `--name value` or `--name=value` stands among the flags."""
+    pairs = zip(flags, [*flags[1:], ""], strict=True)
+    return f"--{name}={value}" in flags or (f"--{name}", value) in pairs
+
+
+def _as_flags(recipe: dict[str, str]) -> list[str]:
+    return [text for name, value in recipe.items() for text in (f"--{name}", value)]
+
+
+if __name__ == "__main__":
+    run_command(main)
