@@ -66,7 +66,8 @@ def parse_options(
     """
     parser = _Parser(description=description, allow_abbrev=False)
     hints = typing.get_type_hints(options_class)
-    for field in dataclasses.fields(options_class):  # type: ignore[arg-type]
+    fields = dataclasses.fields(options_class)  # type: ignore[arg-type]
+    for field in sorted(fields, key=lambda field: field.name not in vars(options_class)):
         _add_flag(parser, field, hints[field.name])
     return options_class(**vars(parser.parse_args(arguments)))
 

@@ -232,8 +232,8 @@ def _draw_alias(subject: Name, rng: random.Random) -> Name:
     return Name(rng.choice(aliases), subject.entity_type, subject.parts)
 
 
-def main() -> None:
-    options = parse_options(SampleOptions, description=(__doc__ or "").splitlines()[0])
+def main(arguments: Sequence[str] | None = None) -> None:
+    options = parse_options(SampleOptions, arguments, (__doc__ or "").splitlines()[0])
     folder = Path(options.data_dir)
     names = ("train_data.csv", "valid_data.csv", "test_data.csv", "test_gold.csv")
     _refuse_foreign_files([folder / name for name in names])

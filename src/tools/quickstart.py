@@ -49,6 +49,7 @@ SAMPLE_EPOCHS = "20"  # a thousand short rows need more passes than thirty thous
 
 def main(arguments: Sequence[str] | None = None) -> None:
     command, *flags = sys.argv[1:] if arguments is None else arguments
+    sys.argv[0] = f"{command}.py"  # the name that --help shows
     {"train": quick_train, "inference": quick_inference}[command](flags)
 
 
