@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 # Run as a script, Python puts only this folder on the path.
@@ -122,8 +123,7 @@ def _may_use_gpu(flags: Sequence[str]) -> bool:
 
 def _names(flags: Sequence[str], name: str, value: str) -> bool:
     """Whether `--name value` or `--name=value` stands among the flags."""
-    pairs = zip(flags, [*flags[1:], ""], strict=True)
-    return f"--{name}={value}" in flags or (f"--{name}", value) in pairs
+    return f"--{name}={value}" in flags or (f"--{name}", value) in pairwise(flags)
 
 
 def _as_flags(recipe: dict[str, str]) -> list[str]:
