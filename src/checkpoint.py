@@ -7,7 +7,7 @@ compute its probabilities and name the relations.
 from __future__ import annotations
 
 import json
-import pickle
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -131,7 +131,12 @@ def save_payload(path: Path, kind: str, payload: dict[str, Any]) -> None:
         UserError: the file cannot be written.
     """
     with atomic_write(path, "wb") as file:
-        torch.save({"kind": kind, "format_version": FORMAT_VERSION, **payload}, file)
+        try:
+            torch.save({"kind": kind, "format_version": FORMAT_VERSION, **payload}, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch hides a full disk behind its own
+                raise error.__context__ from None
+            raise
 
 
 def load_payload(path: Path, kind: str) -> dict[str, Any]:
@@ -143,8 +148,11 @@ def load_payload(path: Path, kind: str) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
     try:
-        payload = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, LookupError) as error:
+        with warnings.catch_warnings(action="ignore"):  # of the pickle protocol of a foreign file
+            payload = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError:
+        raise
+    except Exception as error:  # foreign bytes make an unpickler raise almost anything
         raise UserError(
             f"{path}: not a whole KoRE checkpoint: truncated, or written by another program"
         ) from error

@@ -6,6 +6,7 @@ import os
 
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 
 from config import AUTO, DeviceOptions
 from errors import UserError
@@ -26,6 +27,8 @@ def make_accelerator(options: DeviceOptions) -> Accelerator:
         precision = "bf16" if _is_bf16_native(has_cuda and not on_cpu) else "fp32"
     if precision == "fp16" and (on_cpu or not has_cuda):
         raise UserError("--precision fp16 needs a GPU; pass bf16, fp32 or auto")
+    # accelerate keeps the first choice for the life of the process; a notebook may choose again.
+    AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(cpu=on_cpu, mixed_precision={"fp32": "no"}.get(precision, precision))
 
 

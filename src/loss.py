@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -36,10 +37,10 @@ def focal_loss(
     smoothed = functional.cross_entropy(
         logits, labels, reduction="none", label_smoothing=label_smoothing
     )
-    if gamma == 0:  # (1 - p_t)**0, whose gradient at p_t = 1 would be 0 * inf
-        return alpha * smoothed
-    true_logprob = logits.log_softmax(dim=-1).gather(1, labels[:, None]).squeeze(1)
-    return alpha * (1 - true_logprob.exp()).clamp(min=0).pow(gamma) * smoothed
+    true_prob = logits.softmax(dim=-1).gather(1, labels[:, None]).squeeze(1)
+    # Not 0 where p_t rounds to 1: with gamma below 1 the gradient there would be 0 * inf.
+    error = (1 - true_prob).clamp(min=torch.finfo(torch.float32).eps)
+    return alpha * error.pow(gamma) * smoothed
 
 
 def make_loss(options: TrainOptions) -> Loss:

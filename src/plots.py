@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,28 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
 from files import atomic_write
 from metrics import Ints
+
+
+def use_korean_font() -> None:
+    """Lets every picture show Hangul, whatever fonts the system has.
+
+    Takes NanumGothic from the package koreanize-matplotlib without importing that package, which
+    needs `distutils` and so fails from Python 3.12 on.
+    """
+    package = importlib.util.find_spec("koreanize_matplotlib")
+    assert package is not None
+    assert package.origin is not None
+    font_manager.fontManager.addfont(Path(package.origin).parent / "fonts" / "NanumGothic.ttf")
+    plt.rcParams.update({"font.family": "NanumGothic", "axes.unicode_minus": False})
+
+
+use_korean_font()
 
 
 def save_figure(figure: Figure, path: Path) -> None:

@@ -230,7 +230,7 @@ class Trainer:
         self._save_state()
 
     def _validate(self) -> tuple[Scores, float]:
-        """Scores on the validation rows, and the mean cross-entropy of their relations."""
+        """Scores on the validation rows, and their mean loss."""
         probs = predict_probs(
             self.model,
             self.valid_data.rows,
@@ -239,8 +239,9 @@ class Trainer:
             self.accelerator,
         )
         gold = np.asarray(self.valid_data.labels)
-        likelihood = probs[np.arange(len(gold)), gold].clip(min=1e-12)
-        return score(gold, probs, self.trained.labels), float(-np.log(likelihood).mean())
+        logits = torch.from_numpy(np.log(probs.clip(min=1e-30)))  # whose softmax is probs again
+        valid_loss = self.loss(logits, torch.from_numpy(gold)).mean()
+        return score(gold, probs, self.trained.labels), float(valid_loss)
 
     def _updates(self, epoch: int) -> list[np.ndarray]:
         lengths = self.train_data.lengths

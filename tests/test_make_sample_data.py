@@ -14,9 +14,7 @@ from pathlib import Path
 import pytest
 
 from make_sample_data import (
-    MarkedName,
     Name,
-    Row,
     Sample,
     draw_name,
     fill_pattern,
@@ -25,6 +23,7 @@ from make_sample_data import (
     patterns_of,
 )
 from sample_templates import KINDS, LEAD_INS, PATTERNS, TRAILS
+from schema import Example
 
 SCRIPT = Path(__file__).resolve().parents[1] / "src" / "tools" / "make_sample_data.py"
 
@@ -67,7 +66,7 @@ def sample() -> Sample:
     return make_sample(num_rows=1200, seed=42)
 
 
-def all_rows(sample: Sample) -> list[Row]:
+def all_rows(sample: Sample) -> list[Example]:
     return sample.train + sample.valid + sample.test
 
 
@@ -108,14 +107,14 @@ def test_no_sentence_occurs_twice(sample: Sample) -> None:
 def test_spans_cut_out_the_names_and_do_not_overlap(sample: Sample) -> None:
     for row in all_rows(sample):
         for entity in (row.subject, row.object):
-            assert row.sentence[entity.start : entity.end] == entity.name.text != ""
-        first, second = sorted((row.subject, row.object), key=lambda entity: entity.start)
-        assert first.end <= second.start
+            assert row.sentence[entity.span.start : entity.span.end] == entity.word != ""
+        first, second = sorted((row.subject, row.object), key=lambda entity: entity.span)
+        assert first.span.end <= second.span.start
 
 
 def test_entity_types_fit_the_relation(sample: Sample) -> None:
     for row in all_rows(sample):
-        types = (row.subject.name.entity_type, row.object.name.entity_type)
+        types = (row.subject.type, row.object.type)
         if row.label == "no_relation":
             assert types[0] in {"PER", "ORG"}
         else:
@@ -205,8 +204,8 @@ def test_fill_pattern_notes_spans_and_particles(monkeypatch: pytest.MonkeyPatch)
     pattern = "《{object}》{:을/를} 쓴 {subject:은/는} {city:으로/로} 갔다."
     sentence, subject, object_ = fill_pattern(pattern, "person", "work", random.Random(0))
     assert sentence == "《먼 지도》를 쓴 김도율은 서울로 갔다."
-    assert (subject.start, subject.end) == (10, 13)
-    assert (object_.start, object_.end) == (1, 5)
+    assert subject.span == (10, 13)
+    assert object_.span == (1, 5)
 
 
 def test_derived_names_follow_the_subject() -> None:
@@ -221,11 +220,6 @@ def test_derived_names_follow_the_subject() -> None:
     aliases = {draw_name("alias", rng, company).text for _ in range(100)}
     assert aliases == {"Haedam Electronics", "HDE", "해담"}
     assert {draw_name("alias", rng, agency).text for _ in range(100)} == {"KCEI", "한기연"}
-
-
-def test_cell_has_an_inclusive_end() -> None:
-    entity = MarkedName(Name("김도율", "PER", ("김", "도율")), 10, 13)
-    assert entity.cell() == "{'word': '김도율', 'start_idx': 10, 'end_idx': 12, 'type': 'PER'}"
 
 
 def run_script(folder: Path) -> subprocess.CompletedProcess[str]:

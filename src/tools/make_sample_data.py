@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the modules in s
 
 from config import SampleOptions, parse_options
 from errors import UserError, run_command
-from files import atomic_write
 from particles import choose_particle
+from records import write_examples
 from sample_templates import (
     KINDS,
     LEAD_INS,
@@ -32,11 +32,10 @@ from sample_templates import (
     TRAILS,
     PatternSet,
 )
+from schema import BLIND_LABEL, Entity, Example, Span
 
-COLUMNS = ("id", "sentence", "subject_entity", "object_entity", "label", "source")
 SOURCE = "synthetic"
 NO_RELATION = "no_relation"
-BLIND_LABEL = "100"  # the competition's value for a label that is kept secret
 NUM_TEST_ROWS = 200
 VALID_SHARE = 0.2
 NO_RELATION_SHARE = 1 / 3
@@ -59,38 +58,10 @@ class Name:
 
 
 @dataclass(frozen=True)
-class MarkedName:
-    """A name and where it stands: `start` and `end` are characters, half-open."""
-
-    name: Name
-    start: int
-    end: int
-
-    def cell(self) -> str:
-        """The entity as the data files write it, with an inclusive end."""
-        return str(
-            {
-                "word": self.name.text,
-                "start_idx": self.start,
-                "end_idx": self.end - 1,
-                "type": self.name.entity_type,
-            }
-        )
-
-
-@dataclass(frozen=True)
-class Row:
-    sentence: str
-    subject: MarkedName
-    object: MarkedName
-    label: str
-
-
-@dataclass(frozen=True)
 class Sample:
-    train: list[Row]
-    valid: list[Row]
-    test: list[Row]
+    train: list[Example]
+    valid: list[Example]
+    test: list[Example]
 
 
 def make_sample(num_rows: int, seed: int) -> Sample:
@@ -112,7 +83,7 @@ def make_sample(num_rows: int, seed: int) -> Sample:
 
 def fill_pattern(
     pattern: str, subject_kind: str, object_kind: str, rng: random.Random
-) -> tuple[str, MarkedName, MarkedName]:
+) -> tuple[str, Entity, Entity]:
     """The sentence a pattern becomes, with its subject and object.
 
     Their spans are noted as the sentence grows: searching for a name afterwards could find the
@@ -121,7 +92,7 @@ def fill_pattern(
     pattern = _CHOICE.sub(lambda match: rng.choice(match[1].split("|")), pattern)
     subject = draw_name(subject_kind, rng)
     names = {"subject": subject, "object": draw_name(object_kind, rng, subject)}
-    marked: dict[str, MarkedName] = {}
+    marked: dict[str, Entity] = {}
     taken = [name.text for name in names.values()]
     sentence, done = "", 0
     for slot in _SLOT.finditer(pattern):
@@ -131,7 +102,9 @@ def fill_pattern(
         if key in names:
             start = len(sentence)
             sentence += names[key].text
-            marked[key] = MarkedName(names[key], start, len(sentence))
+            marked[key] = Entity(
+                names[key].text, Span(start, len(sentence)), names[key].entity_type
+            )
         elif key:
             sentence += _draw_other(key, rng, taken)
         if pair:
@@ -168,28 +141,26 @@ def label_counts(num_rows: int, rng: random.Random) -> dict[str, int]:
     return {label: each + (label in favoured) for label in relations} | {NO_RELATION: num_negative}
 
 
-def _make_rows(num_rows: int, rng: random.Random, seen: set[str]) -> list[Row]:
+def _make_rows(num_rows: int, rng: random.Random, seen: set[str]) -> list[Example]:
     """Rows in random order whose sentences are not in `seen`, to which they are added."""
     rows = []
     for label, count in label_counts(num_rows, rng).items():
         rows += [_make_row(label, rng, seen) for _ in range(count)]
     rng.shuffle(rows)
-    return rows
+    return [row._replace(id=str(number)) for number, row in enumerate(rows)]
 
 
-def _make_row(label: str, rng: random.Random, seen: set[str]) -> Row:
+def _make_row(label: str, rng: random.Random, seen: set[str]) -> Example:
     for _ in range(MAX_TRIES):
         pattern_set, text = rng.choice(list(patterns_of(label)))
         lead_in = rng.choice(LEAD_INS) if rng.random() < LEAD_IN_SHARE else ""
         trail = rng.choice(TRAILS) if rng.random() < TRAIL_SHARE else ""
         kinds = rng.choice(pattern_set.subject), rng.choice(pattern_set.object)
         sentence, subject, object_ = fill_pattern(lead_in + text + trail, *kinds, rng)
-        distinct = KINDS[kinds[1]].derived == "alias" or not _overlap(
-            subject.name.text, [object_.name.text]
-        )
+        distinct = KINDS[kinds[1]].derived == "alias" or not _overlap(subject.word, [object_.word])
         if distinct and len(sentence) in LENGTHS and sentence not in seen:
             seen.add(sentence)
-            return Row(sentence, subject, object_, label)
+            return Example("", sentence, subject, object_, label, SOURCE)
     raise RuntimeError(f"no new sentence for {label} in {MAX_TRIES} tries")
 
 
@@ -238,10 +209,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     names = ("train_data.csv", "valid_data.csv", "test_data.csv", "test_gold.csv")
     _refuse_foreign_files([folder / name for name in names])
     sample = make_sample(options.num_rows, options.seed)
-    for name, rows in zip(
-        names, (sample.train, sample.valid, sample.test, sample.test), strict=True
-    ):
-        _write_rows(folder / name, rows, blind=name == "test_data.csv")
+    blind = [row._replace(label=BLIND_LABEL) for row in sample.test]
+    for name, rows in zip(names, (sample.train, sample.valid, blind, sample.test), strict=True):
+        write_examples(folder / name, rows)
     print(
         f"{folder}: train_data.csv ({len(sample.train)} rows), valid_data.csv "
         f"({len(sample.valid)}), test_data.csv ({len(sample.test)}, labels hidden), test_gold.csv "
@@ -249,16 +219,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "All rows are synthetic: invented names in our own sentence patterns. Scores on them say "
         "nothing about quality on real text."
     )
-
-
-def _write_rows(path: Path, rows: Sequence[Row], *, blind: bool) -> None:
-    with atomic_write(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for number, row in enumerate(rows):
-            label = BLIND_LABEL if blind else row.label
-            cells = (row.subject.cell(), row.object.cell())
-            writer.writerow((number, row.sentence, *cells, label, SOURCE))
 
 
 def _refuse_foreign_files(paths: Sequence[Path]) -> None:

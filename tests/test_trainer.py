@@ -1,0 +1,260 @@
+"""The loop on a random BERT of 2 layers x 32: files, repeatability, resuming, faults."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from runs import expect_user_error, read_json, save_tiny_bert, train_flags, train_in, write_sample
+
+import loss as losses
+import train
+import trainer
+from checkpoint import load_model
+from errors import UserError
+from trainer import Trainer
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    write_sample(folder)
+    save_tiny_bert(folder / "tiny")
+    return folder
+
+
+@pytest.fixture
+def folder(shared: Path, tmp_path: Path) -> Path:
+    """A folder of the test's own with the shared data and encoder in it."""
+    for name in ("train_data.csv", "valid_data.csv", "tiny"):
+        (tmp_path / name).symlink_to(shared / name)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def unbroken(shared: Path) -> dict[str, Any]:
+    """A run that nothing stopped, to compare with."""
+    return train_in(shared, run_name="unbroken")
+
+
+def assert_same_weights(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert one["weights"].keys() == other["weights"].keys()
+    for name, weight in one["weights"].items():
+        assert torch.equal(weight, other["weights"][name]), name
+
+
+def interrupt_at(update: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls `act` when the run is about to make that update, counted from 0 over the run."""
+    original = Trainer._update
+
+    def stopped(self: Trainer, rows: Any, step: int) -> Any:
+        if step == update:
+            act()
+        return original(self, rows, step)
+
+    monkeypatch.setattr(Trainer, "_update", stopped)
+
+
+def test_run_writes_every_file(shared: Path, unbroken: dict[str, Any]) -> None:
+    folder = shared / "models" / "unbroken"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "last.pth",
+        "learning_curve.png",
+        "log.csv",
+        "options.json",
+    ]
+    with (folder / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[1]["train_loss"]) < float(rows[0]["train_loss"])
+    assert read_json(folder / "options.json")["num_epochs"] == 2
+    assert (folder / "learning_curve.png").read_bytes().startswith(b"\x89PNG")
+    best = load_model(shared / "models" / "unbroken.pth")
+    highest = max(rows, key=lambda row: float(row["micro_f1"]))
+    assert best.scores["epoch"] == int(highest["epoch"])
+    assert best.scores["micro_f1"] == pytest.approx(float(highest["micro_f1"]))
+
+
+def test_same_flags_give_the_same_weights(folder: Path, unbroken: dict[str, Any]) -> None:
+    assert_same_weights(train_in(folder), unbroken)
+
+
+def test_another_seed_gives_other_weights(folder: Path, unbroken: dict[str, Any]) -> None:
+    other = train_in(folder, seed=43)
+    assert not torch.equal(other["weights"]["head.1.weight"], unbroken["weights"]["head.1.weight"])
+
+
+@pytest.mark.parametrize("update", [1, 5, 11])
+def test_killed_run_resumes_to_the_same_weights(
+    folder: Path, unbroken: dict[str, Any], update: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An epoch has 8 updates: before the first saved state, inside an epoch, inside the second."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill() -> None:
+        raise Killed
+
+    with monkeypatch.context() as patched:
+        interrupt_at(update, kill, patched)
+        with pytest.raises(Killed):
+            train_in(folder, save_steps=3)
+    assert_same_weights(train_in(folder, save_steps=3, resume=True), unbroken)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(
+    folder: Path, unbroken: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        interrupt_at(10, lambda: os.kill(os.getpid(), signal.SIGINT), patched)
+        with pytest.raises(KeyboardInterrupt, match="--run_name run --resume"):
+            train_in(folder)
+    resumed: list[int] = []
+    interrupt_at(11, lambda: resumed.append(11), monkeypatch)
+    interrupt_at(10, lambda: resumed.append(10), monkeypatch)
+    assert_same_weights(train_in(folder, resume=True), unbroken)
+    assert resumed == [11]  # update 10 was finished and saved before the run stopped
+
+
+def test_resuming_a_finished_run_changes_nothing(folder: Path, unbroken: dict[str, Any]) -> None:
+    train_in(folder)
+    again = train_in(folder, resume=True)
+    assert_same_weights(again, unbroken)
+    assert len(again["history"]) == 2
+
+
+def test_resume_refuses_other_flags(folder: Path) -> None:
+    train_in(folder, num_epochs=1)
+    flags = train_flags(folder, num_epochs=1, learning_rate=1e-4, resume=True)
+    expect_user_error(flags, "--learning_rate was 0.001, is 0.0001")
+
+
+def test_resume_refuses_changed_data(folder: Path) -> None:
+    train_in(folder, num_epochs=1)
+    rows = (folder / "train_data.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "train_data.csv").unlink()
+    (folder / "train_data.csv").write_text("".join(rows[:-1]), encoding="utf-8")
+    flags = train_flags(folder, num_epochs=1, resume=True)
+    expect_user_error(flags, "train_data.csv", "has changed")
+
+
+def test_new_run_does_not_write_over_an_old_one(folder: Path) -> None:
+    train_in(folder, num_epochs=1)
+    before = (folder / "models" / "run.pth").read_bytes()
+    expect_user_error(train_flags(folder), "run.pth is already there")
+    assert (folder / "models" / "run.pth").read_bytes() == before
+
+
+def test_runs_without_a_name_are_numbered(folder: Path) -> None:
+    for _ in range(2):
+        train.main(train_flags(folder, num_epochs=1, run_name=""))
+    names = sorted(path.name for path in (folder / "models").glob("*.pth"))
+    assert names == ["tiny-1.pth", "tiny-2.pth"]
+
+
+def test_accumulated_steps_equal_one_large_step(folder: Path) -> None:
+    whole = train_in(folder, run_name="whole", num_epochs=1, dropout=0, precision="fp32")
+    parts = train_in(
+        folder,
+        run_name="parts",
+        num_epochs=1,
+        dropout=0,
+        precision="fp32",
+        batch_size=8,
+        gradient_accumulation_steps=4,
+    )
+    assert parts["history"][0]["train_loss"] == pytest.approx(
+        whole["history"][0]["train_loss"], abs=1e-4
+    )
+
+
+def test_non_finite_loss_stops_and_keeps_the_best(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = 0
+
+    def poisoned(options: Any) -> losses.Loss:
+        good = losses.make_loss(options)
+
+        def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            nonlocal calls
+            calls += 1  # 8 updates and a validation, then the third update of epoch 2
+            return good(logits, labels) * (torch.nan if calls == 12 else 1)
+
+        return loss
+
+    monkeypatch.setattr(trainer, "make_loss", poisoned)
+    with pytest.raises(UserError, match=r"the loss is nan in epoch 2.*keeps the best epoch so far"):
+        train_in(folder)
+    kept = load_model(folder / "models" / "run.pth")
+    assert kept.scores["epoch"] == 1
+    assert all(torch.isfinite(weight).all() for weight in kept.model.state_dict().values())
+
+
+def test_patience_stops_after_epochs_without_a_better_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores = iter([10.0, 30.0, 20.0, 30.0, 99.0])
+    original = Trainer._validate
+
+    def scripted(self: Trainer) -> Any:
+        real, valid_loss = original(self)
+        return type(real)(**{**vars(real), "micro_f1": next(scores)}), valid_loss
+
+    monkeypatch.setattr(Trainer, "_validate", scripted)
+    run = train_in(folder, num_epochs=5, patience=2)
+    assert [row["micro_f1"] for row in run["history"]] == [10.0, 30.0, 20.0, 30.0]
+    assert load_model(folder / "models" / "run.pth").scores["epoch"] == 2  # the first of equals
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "expected"),
+    # 16 updates, 2 of warm-up: after 1, 2, 9 and 16 of them, as shares of the peak.
+    [("linear", [0.5, 1.0, 0.5, 0.0]), ("cosine", [0.5, 1.0, 0.5, 0.0])],
+)
+def test_schedule_warms_up_and_falls(
+    folder: Path, scheduler: str, expected: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rates: list[float] = []
+    original = Trainer._update
+
+    def noting(self: Trainer, rows: Any, step: int) -> Any:
+        result = original(self, rows, step)
+        rates.append(self.optimizer.param_groups[0]["lr"] / 1e-3)
+        return result
+
+    monkeypatch.setattr(Trainer, "_update", noting)
+    train_in(folder, scheduler=scheduler, warmup_ratio=0.125)
+    assert [rates[i] for i in (0, 1, 8, 15)] == pytest.approx(expected)
+    if scheduler == "cosine":
+        assert rates[3] > 1 - 2 / 14  # above the straight line in the first half
+
+
+@pytest.mark.parametrize(
+    ("flags", "parts"),
+    [
+        ({"max_length": 201}, ["--max_length 201", "positions for 200 tokens"]),
+        ({"max_length": 10}, ["--max_length 10 is too small"]),
+        ({"run_name": "../other"}, ["--run_name"]),
+        ({"use_cuda": "True"}, ["--use_cuda True"]),
+        ({"no_relation_label": "관계없음"}, ["--no_relation_label '관계없음'"]),
+        (
+            {"model_name_or_path": "no/such-encoder"},
+            ["no/such-encoder", "--model_name_or_path mini"],
+        ),
+    ],
+)
+def test_faults_are_told_before_anything_is_written(
+    folder: Path, flags: dict[str, Any], parts: list[str]
+) -> None:
+    if flags.get("use_cuda") and torch.cuda.is_available():
+        pytest.skip("needs a machine without a GPU")
+    expect_user_error(train_flags(folder, **flags), *parts)
+    assert not (folder / "models").exists()
