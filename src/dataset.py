@@ -108,6 +108,7 @@ class InputEncoder:
         self.scheme = scheme
         self.max_length = max_length
         self.pad_id: int = tokenizer.pad_token_id
+        self._special_ids = set(tokenizer.all_special_ids)
         self._check_max_length()
 
     def encode(self, examples: Sequence[Example]) -> list[EncodedRow]:
@@ -134,7 +135,7 @@ class InputEncoder:
     def _tokenize(self, texts: list[str], offsets: bool = False) -> dict[str, list[list]]:
         if not texts:
             return {"input_ids": []}
-        return self.tokenizer(
+        tokens = self.tokenizer(
             texts,
             add_special_tokens=False,
             return_attention_mask=False,
@@ -143,6 +144,12 @@ class InputEncoder:
             split_special_tokens=True,  # "[SEP]" in a user's sentence is text
             verbose=False,
         )
+        unknown = self.tokenizer.unk_token_id
+        if unknown is not None:  # a Unigram vocabulary lists its "[SEP]" and finds it even so
+            for ids in tokens["input_ids"]:
+                if not self._special_ids.isdisjoint(ids):
+                    ids[:] = [unknown if token in self._special_ids else token for token in ids]
+        return tokens
 
     def _lead_ids(self, segments: list[list[int]]) -> list[int]:
         """The leading segments, each closed by [SEP]; together at most a third of the row."""

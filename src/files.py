@@ -17,8 +17,9 @@ from errors import UserError
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Opens a temporary file beside `path`, and renames it to `path` once it is safely on disk.
 
-    Text is UTF-8 with "\\n" line ends. Whatever interrupts the writing, `path` holds either its
-    old content or the new one, and no temporary file is left behind by an exception.
+    Text is UTF-8 with "\\n" line ends; half a surrogate pair, which UTF-8 cannot hold, is written
+    as its escape. Whatever interrupts the writing, `path` holds either its old content or the new
+    one, and no temporary file is left behind by an exception.
 
     Raises:
         UserError: the folder cannot be made or written, or the disk is full.
@@ -28,8 +29,8 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
         temporary = Path(name)
-        text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-        with os.fdopen(handle, mode, **text) as file:  # type: ignore[call-overload]
+        text = {"encoding": "utf-8", "newline": "", "errors": "backslashreplace"}
+        with os.fdopen(handle, mode, **({} if "b" in mode else text)) as file:  # type: ignore[call-overload]
             yield file
             file.flush()
             os.fsync(file.fileno())

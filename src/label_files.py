@@ -24,6 +24,7 @@ _UNREADABLE = (
     AttributeError,
     OverflowError,
     MemoryError,
+    RecursionError,
 )
 
 

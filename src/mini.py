@@ -19,8 +19,8 @@ SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 class MiniSize:
     """Shape of the encoder; the feed-forward layers are four times `hidden_size` wide."""
 
-    num_layers: int = 4
-    hidden_size: int = 256
+    num_layers: int = 1
+    hidden_size: int = 192
     num_heads: int = 4
     vocab_size: int = 8_000
     max_positions: int = 512
@@ -31,14 +31,19 @@ def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
 
     The result depends on the texts alone, so that two runs agree.
     """
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
+    texts = list(texts)
+    learner = _wordpiece({})
+    # The trainer numbers the letters inside words in a random order, by which it then breaks ties.
+    # Given as special tokens they are numbered beforehand; only the vocabulary is kept.
     trainer = WordPieceTrainer(
-        vocab_size=vocab_size, special_tokens=SPECIAL_TOKENS, show_progress=False, min_frequency=2
+        vocab_size=vocab_size,
+        special_tokens=[*SPECIAL_TOKENS, *_inner_letters(texts, learner)],
+        show_progress=False,
+        min_frequency=2,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    learner.train_from_iterator(texts, trainer)
+    tokenizer = _wordpiece(learner.get_vocab())
+    tokenizer.add_special_tokens(SPECIAL_TOKENS)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -52,6 +57,21 @@ def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
+
+
+def _wordpiece(vocab: dict[str, int]) -> Tokenizer:
+    tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    return tokenizer
+
+
+def _inner_letters(texts: Iterable[str], tokenizer: Tokenizer) -> list[str]:
+    """Every letter that follows another in a word, as a piece: ["##다", "##율"] for 도율다."""
+    normal = (tokenizer.normalizer.normalize_str(text) for text in texts)
+    words = (word for text in normal for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text))
+    return sorted({f"##{letter}" for word in words for letter in word[1:]})
 
 
 def make_encoder(vocab_size: int, size: MiniSize | None = None) -> BertModel:

@@ -42,7 +42,8 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
         UserError: the file cannot be written.
     """
     with atomic_write(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
+        # QUOTE_ALL: Python before 3.13 leaves a lone "\r" in a cell without the quotes it needs
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
         writer.writerow(["id", *REQUIRED, "label", "source"])
         for row in examples:
             entities = (_entity_cell(row.subject), _entity_cell(row.object))
@@ -62,19 +63,29 @@ def _entity_cell(entity: Entity) -> str:
 def _csv_records(path: Path) -> Iterator[tuple[int, Record]]:
     csv.field_size_limit(2**31 - 1)
     with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restkey=SURPLUS, strict=True)
+        reader = csv.reader(file, strict=True)
+        line = 1  # where the row begins: a quoted cell may run over several lines
         try:
-            if reader.fieldnames is None:
+            columns = next(reader, None)
+            if columns is None:
                 raise UserError(f"{path}: the file is empty")
-            _check_columns(path, reader.fieldnames)
+            _check_columns(path, columns)
             line = reader.line_num + 1
-            for record in reader:
-                yield line, record
+            for cells in reader:
+                if cells:  # [] stands for an empty line
+                    yield line, _csv_record(columns, cells)
                 line = reader.line_num + 1
         except csv.Error as error:
             raise UserError(
-                f"{path}:{reader.line_num}: not valid CSV ({error}); check the double quotes"
+                f"{path}:{line}: not valid CSV ({error}); check the double quotes of this row"
             ) from error
+
+
+def _csv_record(columns: list[str], cells: list[str]) -> Record:
+    record: dict[str, Any] = dict(zip(columns, cells, strict=False))
+    if len(cells) > len(columns):
+        record[SURPLUS] = cells[len(columns) :]
+    return record
 
 
 def _jsonl_records(path: Path) -> Iterator[tuple[int, Record]]:
@@ -84,7 +95,7 @@ def _jsonl_records(path: Path) -> Iterator[tuple[int, Record]]:
             if text.strip():
                 try:
                     record = json.loads(text)
-                except (json.JSONDecodeError, RecursionError) as error:
+                except (ValueError, RecursionError) as error:
                     raise UserError(f"{path}:{line}: not valid JSON ({error})") from error
                 yield line, _checked_object(path, line, record)
                 empty = False
@@ -116,8 +127,9 @@ def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
             return
         try:
             record, end = decoder.raw_decode(text, position)
-        except (json.JSONDecodeError, RecursionError) as error:
-            raise UserError(f"{path}: not valid JSON ({error})") from error
+        except (ValueError, RecursionError) as error:
+            fault_line = getattr(error, "lineno", line)
+            raise UserError(f"{path}:{fault_line}: not valid JSON ({error})") from error
         yield line, _checked_object(path, line, record)
         line += text.count("\n", position, end)
         position = end

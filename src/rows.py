@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import csv
 import json
+import re
 import sys
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -24,6 +25,7 @@ from records import SURPLUS, Record, iter_records
 from schema import BLIND_LABEL, Entity, Example, Span
 
 SHOWN_FAULTS = 20
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # of a surrogate pair: an emoji cut in two
 
 
 class RowFault(NamedTuple):
@@ -103,6 +105,10 @@ def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFau
             "expected double quotes around cells that hold a comma",
         )
         return None, faults
+    for column, cell in record.items():
+        if isinstance(cell, str) and _HALF_CHARACTER.search(cell):
+            fault(column, f"{_short(cell)} holds half of a character, expected whole ones")
+            return None, faults
     sentence = record.get("sentence")
     if not isinstance(sentence, str) or sentence.strip().lower() in ("", "nan"):
         fault("sentence", f"found {sentence!r}, expected a sentence")
@@ -123,9 +129,10 @@ def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFau
         )
         return None, faults
     label = record.get("label")
+    row_id = record.get("id", record.get("guid"))
     return (
         Example(
-            id=str(record.get("id", record.get("guid", ""))),
+            id="" if row_id is None else str(row_id),
             sentence=sentence,
             subject=subject,
             object=object_,
@@ -173,12 +180,13 @@ def parse_entity(cell: Any, sentence: str) -> Entity:
 def _identity_faults(
     line: int, record: Record, example: Example, lines_of_ids: dict[str, int]
 ) -> list[RowFault]:
-    first = lines_of_ids.setdefault(example.id, line)
     if not example.id:
         return [RowFault(line, "id", "is empty, expected an id of its own for every row", record)]
-    if first != line:
+    if example.id in lines_of_ids:
+        first = lines_of_ids[example.id]
         message = f"{example.id!r} stands on line {first} as well, expected every id once"
         return [RowFault(line, "id", message, record)]
+    lines_of_ids[example.id] = line
     return []
 
 
@@ -199,7 +207,7 @@ def _label_faults(
 
 def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
     """Stops with the faults named, or sets their rows aside."""
-    rows = len({fault.line for fault in faults})
+    rows = len({id(fault.record) for fault in faults})  # a line of JSON may hold many rows
     shown = [f"{name}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
     if options.on_bad_row == "stop":
         more = len(shown) - SHOWN_FAULTS
@@ -211,7 +219,7 @@ def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
     rejected = Path(options.output_dir) / f"{Path(name).name}.rejected.csv"
     columns = list(dict.fromkeys(column for fault in faults for column in fault.record))
     with atomic_write(rejected) as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # see records.py
         writer.writerow(["line", "column", "reason", *columns])
         for fault in faults:
             cells = [fault.record.get(column) for column in columns]
@@ -224,7 +232,7 @@ def _literal(text: str) -> Any:
     for read in (ast.literal_eval, json.loads):
         try:
             return read(text)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             continue
     return None
 

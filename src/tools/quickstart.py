@@ -43,6 +43,7 @@ MINI_RECIPE = {
     "model_name_or_path": MINI,
     "batch_size": "32",
     "num_epochs": "6",
+    "focal_loss": "True",
     "label_smoothing": "0.09",
 }
 SAMPLE_EPOCHS = "20"  # a thousand short rows need more passes than thirty thousand

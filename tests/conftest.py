@@ -1,0 +1,16 @@
+"""Fixtures shared by the tests of several modules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real rows that lies beside the repository on some machines."""
+    folder = Path(__file__).parents[2] / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip("no real data beside the repository")
+    return folder

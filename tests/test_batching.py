@@ -1,0 +1,75 @@
+"""Updates of an epoch: every row once, the same every time, of like length."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from batching import epoch_updates, longest_first
+
+
+def klue_like_lengths(rows: int, seed: int = 0) -> list[int]:
+    """Token counts as skewed as KLUE-RE's: about 70 on average, some of them cut at 160."""
+    lengths = np.random.default_rng(seed).lognormal(mean=4.15, sigma=0.42, size=rows)
+    return lengths.round().clip(20, 160).astype(int).tolist()
+
+
+def as_lists(updates: list[np.ndarray]) -> list[list[int]]:
+    return [update.tolist() for update in updates]
+
+
+@pytest.mark.parametrize(
+    ("rows", "size"), [(1, 16), (16, 16), (17, 16), (100, 7), (5, 1), (2000, 16)]
+)
+def test_every_row_once_and_sizes_differ_by_one_at_most(rows, size):
+    updates = epoch_updates(klue_like_lengths(rows), size, seed=42, epoch=0)
+    assert sorted(np.concatenate(updates).tolist()) == list(range(rows))
+    sizes = {len(update) for update in updates}
+    assert max(sizes) <= size
+    assert max(sizes) - min(sizes) <= 1
+    assert len(updates) == (rows + size - 1) // size
+
+
+def test_a_function_of_seed_and_epoch():
+    lengths = klue_like_lengths(300)
+    first = as_lists(epoch_updates(lengths, 16, seed=42, epoch=3))
+    assert as_lists(epoch_updates(lengths, 16, seed=42, epoch=3)) == first
+    assert as_lists(epoch_updates(lengths, 16, seed=42, epoch=4)) != first
+    assert as_lists(epoch_updates(lengths, 16, seed=43, epoch=3)) != first
+    # Seed and epoch are not simply added up.
+    assert as_lists(epoch_updates(lengths, 16, seed=43, epoch=2)) != first
+
+
+def test_rows_meet_other_rows_in_another_epoch():
+    lengths = [50] * 160
+    first, second = (
+        {frozenset(update.tolist()) for update in epoch_updates(lengths, 16, 42, epoch)}
+        for epoch in (0, 1)
+    )
+    assert not first & second
+
+
+def test_updates_are_not_in_order_of_length():
+    lengths = klue_like_lengths(1600)
+    means = [np.mean([lengths[i] for i in u]) for u in epoch_updates(lengths, 16, 42, 0)]
+    ascents = sum(later > earlier for earlier, later in zip(means, means[1:], strict=False))
+    assert 30 < ascents < 70  # of 99; sorted either way it would be 99 or 0
+
+
+def padding_share(lengths: list[int], updates: list[np.ndarray]) -> float:
+    padded = sum(len(update) * max(lengths[i] for i in update) for update in updates)
+    return 1 - sum(lengths) / padded
+
+
+def test_little_padding():
+    lengths = klue_like_lengths(8_000)
+    updates = epoch_updates(lengths, 16, seed=42, epoch=0)
+    assert padding_share(lengths, updates) < 0.05
+    random_order = np.array_split(np.random.default_rng(0).permutation(8_000), 500)
+    assert padding_share(lengths, random_order) > 0.3  # what it saves
+
+
+def test_longest_first_by_hand():
+    batches = longest_first([3, 9, 5, 9, 1], batch_size=2)
+    assert as_lists(batches) == [[1, 3], [2, 0], [4]]  # ties keep their order
+    assert as_lists(longest_first([4], batch_size=64)) == [[0]]

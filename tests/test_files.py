@@ -1,0 +1,104 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from errors import UserError
+from files import atomic_write, file_checksum
+
+
+def write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+def test_writes_utf8_with_the_line_ends_given(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "표.csv"
+    write(path, "가\n나\r\n")
+    assert path.read_bytes() == b"\xea\xb0\x80\n\xeb\x82\x98\r\n"
+    assert os.listdir(path.parent) == ["표.csv"]
+
+
+def test_writes_bytes(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "model.pth", "wb") as file:
+        file.write(b"\x00\xff\n")
+    assert (tmp_path / "model.pth").read_bytes() == b"\x00\xff\n"
+
+
+def test_half_a_surrogate_pair_is_written_as_its_escape(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "가\ud83d")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xea\xb0\x80\\ud83d"
+
+
+def test_replaces_only_when_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic_write(path) as file:
+        file.write("new")
+        file.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_exception_leaves_the_old_content_and_no_litter(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error), atomic_write(path) as file:
+        file.write("half of the n")
+        raise error
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"a\.txt cannot be written \(No space left on device\)"):
+        write(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"a\.txt cannot be written"):
+        write(tmp_path / "file" / "a.txt", "new")
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(UserError, match=r"a\.txt cannot be written"):
+        write(tmp_path / "a.txt", "new")
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
+def test_others_may_read_what_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "a.txt", "new")
+        assert os.umask(0o027) == 0o027  # left as it was
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_checksum_of_the_standard_s_example(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")  # the example of FIPS 180-2, appendix B.1
+    assert file_checksum(tmp_path / "abc") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )

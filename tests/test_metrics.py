@@ -1,0 +1,145 @@
+"""The scores against counts and areas worked out by hand."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from tests.builders import KLUE_RELATIONS
+
+from config import SchemaOptions
+from label_files import load_label_map
+from metrics import RelationScore, auprc, micro_f1, per_relation, score
+from schema import LabelMap
+
+NAMES = ("no_relation", "A", "B")
+LABELS = LabelMap(NAMES, "no_relation")
+
+# row        1  2  3  4  5  6  7
+GOLD = np.array([0, 0, 1, 1, 2, 2, 0])
+PREDICTED = np.array([0, 1, 1, 2, 2, 0, 0])
+# A: hit in row 3, false in row 2 (gold no_relation), missed in row 4
+# B: hit in row 5, false in row 4, missed in row 6
+
+
+def test_micro_f1_counts_a_false_relation_on_a_no_relation_row():
+    # 2 hits, 2 false, 2 missed: 2 * 2 / (2 * 2 + 2 + 2). Without row 2 it would be 57.1.
+    assert micro_f1(GOLD, PREDICTED, LABELS.positive) == pytest.approx(50.0)
+
+
+def test_micro_f1_counts_no_relation_where_it_is_a_relation_as_any_other():
+    assert micro_f1(GOLD, PREDICTED, [0, 1, 2]) == pytest.approx(100 * 4 / 7)
+
+
+def test_micro_f1_without_any_relation_is_0():
+    nothing = np.zeros(3, dtype=np.int64)
+    assert micro_f1(nothing, nothing, LABELS.positive) == 0
+
+
+def test_micro_f1_depends_on_which_relation_is_no_relation():
+    # Without B: no_relation has 2 hits (rows 1, 7), 1 false (6), 1 missed (2); A has 1, 1, 1.
+    assert micro_f1(GOLD, PREDICTED, LabelMap(NAMES, "B").positive) == pytest.approx(
+        100 * 2 * 3 / (2 * 3 + 2 + 2)
+    )
+
+
+def test_per_relation_by_hand():
+    assert per_relation(GOLD, PREDICTED, NAMES) == (
+        # 2 of 3 predictions right, 2 of 3 gold rows found
+        RelationScore("no_relation", *[pytest.approx(200 / 3)] * 3, support=3, predicted=3),
+        RelationScore("A", *[pytest.approx(50.0)] * 3, support=2, predicted=2),
+        RelationScore("B", *[pytest.approx(50.0)] * 3, support=2, predicted=2),
+    )
+
+
+def test_per_relation_tells_precision_from_recall_and_knows_absent_relations():
+    gold, predicted = np.array([1, 1, 1, 0]), np.array([1, 0, 0, 0])
+    assert per_relation(gold, predicted, NAMES) == (
+        RelationScore("no_relation", pytest.approx(100 / 3), 100.0, 50.0, 1, 3),
+        RelationScore("A", 100.0, pytest.approx(100 / 3), 50.0, 3, 1),
+        RelationScore("B", 0.0, 0.0, 0.0, 0, 0),
+    )
+
+
+def two_columns(second: list[float]) -> np.ndarray:
+    return np.array([[1 - value, value] for value in second])
+
+
+def test_auprc_by_hand():
+    """Gold 1 0 1 0, ranked 0.9 0.8 0.7 0.1: points (recall, precision) from (0, 1) on are
+    (1/2, 1), (1/2, 1/2), (1, 2/3), (1, 1/2); area 1/2 + 1/2 * (1/2 + 2/3) / 2 = 0.7916667.
+    The other class, ranked 0.9 0.3 0.2 0.1 with gold 1 0 1 0, has the same area.
+    """
+    probs = two_columns([0.9, 0.8, 0.7, 0.1])
+    assert auprc(np.array([1, 0, 1, 0]), probs, ("N", "Y")) == pytest.approx(79.16667, abs=1e-4)
+
+
+def test_auprc_with_ties():
+    """Tied rows come into the curve together, whatever their order in the file.
+
+    Y: rows 1 and 2 tie at 0.6, one of them gold: (1/2, 1/2), then (1, 2/3); area
+    1/2 * (1 + 1/2) / 2 + 1/2 * (1/2 + 2/3) / 2 = 2/3. N: at 0.8 a wrong row: (0, 0), then two tied
+    with one gold: (1, 1/3); area (0 + 1/3) / 2 = 1/6.
+    """
+    expected = pytest.approx(100 * (2 / 3 + 1 / 6) / 2, abs=1e-4)
+    assert auprc(np.array([1, 0, 1]), two_columns([0.6, 0.6, 0.2]), ("N", "Y")) == expected
+    assert auprc(np.array([0, 1, 1]), two_columns([0.6, 0.6, 0.2]), ("N", "Y")) == expected
+
+
+def test_auprc_leaves_out_a_class_without_gold_row_and_names_it():
+    probs = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]])
+    with pytest.warns(UserWarning, match=r"without a gold row: B$"):
+        area = auprc(np.array([0, 1, 0]), probs, NAMES)
+    assert area == pytest.approx(100.0)  # both other classes are ranked perfectly
+
+
+def test_auprc_of_all_classes_warns_of_nothing():
+    with warnings.catch_warnings(action="error"):
+        assert auprc(np.array([0, 1]), two_columns([0.1, 0.9]), ("N", "Y")) == 100.0
+
+
+def test_auprc_ranks_probabilities_not_logits():
+    """Row 1 has the larger logit of class N, but the smaller probability of it: 0.5 < 0.88."""
+    logits = np.array([[5.0, 5.0], [1.0, -1.0]])
+    probs = np.array([[0.5, 0.5], [0.8808, 0.1192]])
+    gold = np.array([1, 0])
+    assert auprc(gold, probs, ("N", "Y")) == pytest.approx(100.0)
+    # N by logits: the wrong row first, (0, 0), then (1, 1/2), area 1/4; Y: area 1
+    assert auprc(gold, logits, ("N", "Y")) == pytest.approx(62.5)
+
+
+def test_score_puts_it_together():
+    probs = np.full((7, 3), 0.2)
+    probs[np.arange(7), PREDICTED] = 0.6
+    scores = score(GOLD, probs, LABELS)
+    assert scores.rows == 7
+    assert scores.micro_f1 == pytest.approx(50.0)
+    assert scores.accuracy == pytest.approx(100 * 4 / 7)
+    # Two values only. no_relation: (2/3, 2/3), then (1, 3/7); area 2/3 * (1 + 2/3) / 2
+    # + 1/3 * (2/3 + 3/7) / 2 = 0.7380952. A and B: (1/2, 1/2), then (1, 2/7); area
+    # 1/2 * (1 + 1/2) / 2 + 1/2 * (1/2 + 2/7) / 2 = 0.5714286.
+    assert scores.auprc == pytest.approx(100 * (0.7380952 + 2 * 0.5714286) / 3, abs=1e-4)
+    assert [row.relation for row in scores.relations] == list(NAMES)
+    as_dict = scores.as_dict()
+    assert as_dict["relations"][1]["support"] == 2
+    assert set(as_dict) == {"micro_f1", "auprc", "accuracy", "rows", "relations"}
+
+
+def test_both_public_label_orders_give_equal_scores():
+    pickles = load_label_map(SchemaOptions())
+    klue = LabelMap(KLUE_RELATIONS, "no_relation")
+    assert klue.names != pickles.names
+    generator = np.random.default_rng(0)
+    gold_names = [KLUE_RELATIONS[i] for i in generator.permutation(np.arange(120) % 30)]
+    probs = generator.dirichlet(np.ones(30), size=120)  # columns in KLUE's order
+    columns = klue.index(pickles.names)
+    ours = score(np.array(klue.index(gold_names)), probs, klue)
+    theirs = score(np.array(pickles.index(gold_names)), probs[:, columns], pickles)
+    assert ours.micro_f1 > 0
+    assert theirs.micro_f1 == pytest.approx(ours.micro_f1, abs=1e-9)
+    assert theirs.auprc == pytest.approx(ours.auprc, abs=1e-9)
+    assert theirs.accuracy == ours.accuracy
+    assert {row.relation: row for row in theirs.relations} == {
+        row.relation: row for row in ours.relations
+    }

@@ -1,0 +1,113 @@
+"""The encoder made from scratch: a vocabulary that depends on the rows alone."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from tests.builders import make_tokenizer
+from tokenizers import Tokenizer
+
+import mini
+
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+
+TEXTS = [
+    "김도율은 서울에서 태어나 부산에서 자랐다.",
+    "서울에서 열린 행사에 김도율이 왔다.",
+    "KoRE reads Korean, 한국어를 읽는다.",
+] * 2
+
+
+def test_learned_twice_is_identical():
+    first, second = (mini.learn_tokenizer(TEXTS, 120) for _ in range(2))
+    assert first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
+
+
+def vocabulary_in_a_process(hash_seed: str) -> str:
+    script = (
+        "import sys, hashlib, mini\n"
+        "tokenizer = mini.learn_tokenizer(sys.argv[1:], 120)\n"
+        "print(hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest())"
+    )
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(SOURCE)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *TEXTS],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.strip()
+
+
+def test_learned_in_two_processes_is_identical():
+    first, second = vocabulary_in_a_process("1"), vocabulary_in_a_process("2")
+    assert len(first) == 64
+    assert first == second
+
+
+def test_size_is_bounded_and_used():
+    # 5 special tokens and each letter, alone and inside a word, take most of the smaller one.
+    for size in (90, 100):
+        assert len(mini.learn_tokenizer(TEXTS, size)) == size
+    assert len(mini.learn_tokenizer(TEXTS, 8_000)) < 200
+
+
+def test_special_tokens_come_first():
+    tokenizer = mini.learn_tokenizer(TEXTS, 120)
+    names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+    assert tokenizer.convert_ids_to_tokens(range(5)) == names
+    assert (tokenizer.pad_token_id, tokenizer.cls_token_id, tokenizer.sep_token_id) == (0, 2, 3)
+
+
+def test_words_that_were_seen_twice_are_whole_and_case_is_kept():
+    tokenizer = mini.learn_tokenizer(TEXTS, 400)
+    assert tokenizer.tokenize("서울에서 KoRE") == ["서울에서", "KoRE"]
+    assert tokenizer.tokenize("kore") != tokenizer.tokenize("KoRE")
+    assert tokenizer.tokenize("漢字") == ["[UNK]", "[UNK]"]
+
+
+def test_words_never_seen_are_put_together_of_pieces():
+    pieces = mini.learn_tokenizer(TEXTS, 400).tokenize("서울은")
+    assert "[UNK]" not in pieces
+    assert "".join(piece.removeprefix("##") for piece in pieces) == "서울은"
+
+
+def test_its_post_processor_adds_cls_and_sep():
+    tokenizer = mini.learn_tokenizer(TEXTS, 400)
+    seoul = tokenizer.convert_tokens_to_ids("서울에서")
+    kore = tokenizer.convert_tokens_to_ids("KoRE")
+    assert tokenizer("서울에서")["input_ids"] == [2, seoul, 3]
+    assert tokenizer("서울에서", "KoRE")["input_ids"] == [2, seoul, 3, kore, 3]
+
+
+def test_round_trip_through_json():
+    tokenizer = mini.learn_tokenizer(TEXTS, 120)
+    restored = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    for text in (*TEXTS, "처음 보는 문장, unseen words."):
+        assert restored.encode(text).ids == tokenizer(text)["input_ids"]
+
+
+def test_encoder_has_the_shape_asked_for():
+    size = mini.MiniSize(num_layers=3, hidden_size=24, num_heads=2, max_positions=40)
+    encoder = mini.make_encoder(77, size)
+    assert encoder.embeddings.word_embeddings.weight.shape == (77, 24)
+    assert encoder.embeddings.position_embeddings.weight.shape == (40, 24)
+    assert len(encoder.encoder.layer) == 3
+    assert encoder.encoder.layer[0].intermediate.dense.weight.shape == (96, 24)
+    assert encoder.pooler is None
+    assert encoder(torch.tensor([[2, 5, 3]])).last_hidden_state.shape == (1, 3, 24)
+
+
+def test_encoder_is_drawn_from_the_seed():
+    def weights(seed: int) -> torch.Tensor:
+        torch.manual_seed(seed)
+        encoder = mini.make_encoder(len(make_tokenizer()), mini.MiniSize(1, 16, 2))
+        return torch.cat([weight.flatten() for weight in encoder.state_dict().values()])
+
+    assert torch.equal(weights(1), weights(1))
+    assert not torch.equal(weights(1), weights(2))
