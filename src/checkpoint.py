@@ -147,15 +147,14 @@ def load_payload(path: Path, kind: str) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
-    try:
-        with warnings.catch_warnings(action="ignore"):  # of the pickle protocol of a foreign file
-            payload = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # foreign bytes make an unpickler raise almost anything
-        raise UserError(
-            f"{path}: not a whole KoRE checkpoint: truncated, or written by another program"
-        ) from error
+    # Ignored: torch's warning of the pickle protocol of a foreign file.
+    with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+        try:
+            payload = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # damaged bytes make the readers raise almost anything
+            raise UserError(
+                f"{path}: not a whole KoRE checkpoint: truncated, or written by another program"
+            ) from error
     if not isinstance(payload, dict) or payload.get("kind") != kind:
         raise UserError(f"{path}: not a {kind} file; name a checkpoint that src/train.py wrote")
     if payload.get("format_version") != FORMAT_VERSION:

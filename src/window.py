@@ -42,12 +42,10 @@ def kept_tokens(length: int, budget: int, subject: TokenEntity, object: TokenEnt
         return list(_widened(joint, budget, Span(0, length)))
     size = _size(first.outer) + _size(second.outer)
     if size <= budget:
-        left = _widened(
-            first.outer, _size(first.outer) + (budget - size) // 2, Span(0, second.outer.start)
-        )
-        right = _widened(second.outer, budget - len(left), Span(left.stop, length))
-        left = _widened(first.outer, budget - len(right), Span(0, right.start))
-        return [*left, *right]
+        # what lies between them is longer than all context, so that both pieces get their share
+        share = _size(first.outer) + (budget - size) // 2
+        left = _widened(first.outer, share, Span(0, second.outer.start))
+        return [*left, *_widened(second.outer, budget - share, Span(left.stop, length))]
     return _heads(first, second, budget)
 
 

@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "train.py",
         *("--train_file", "train_data.csv", "--valid_file", "valid_data.csv"),
         *("--model_name_or_path", "tiny", "--max_length", "128", "--batch_size", "16"),
-        *("--num_epochs", "3", "--learning_rate", "3e-3", "--use_cuda", "False"),
+        *("--num_epochs", "20", "--learning_rate", "3e-3", "--use_cuda", "False"),
         *("--use_entity_markers", "True", "--use_entity_types", "True"),
         *("--use_span_pooling", "True", "--dropout", "0.1"),
         *("--label2id_path", "src/tools/dict_label_to_num.pkl"),

@@ -54,9 +54,8 @@ def test_object_first(style: str, use_types: bool, expected: str) -> None:
 def test_spans_of_typed_punctuation_counted_by_hand() -> None:
     marked = mark(band_turned(), MarkerScheme(True, True, "punct", TYPES))
     # "# ^ 단체 ^ 비틀즈 #의 @ * 사람 * 조지 해리슨 @이 노래했다."
-    #  0       8   11 13 15      23     29
-    assert marked.object == MarkedEntity(outer=Span(0, 13), inner=Span(9, 12))
-    assert marked.subject == MarkedEntity(outer=Span(15, 32), inner=Span(24, 30))
+    assert marked.object == MarkedEntity(outer=Span(0, 14), inner=Span(9, 12))
+    assert marked.subject == MarkedEntity(outer=Span(16, 33), inner=Span(25, 31))
 
 
 def test_spans_of_special_markers_counted_by_hand() -> None:

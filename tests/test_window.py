@@ -56,10 +56,7 @@ def test_one_piece(
         pytest.param(100, 6, small(10), small(80), (10, 13), (80, 83), id="no room for context"),
         pytest.param(100, 7, small(10), small(80), (10, 13), (80, 84), id="one token of context"),
         pytest.param(13, 12, small(0), small(10), (0, 6), (7, 13), id="one token too far"),
-        pytest.param(
-            40, 33, small(0), entity(5, 6, 38, 39), (0, 3), (5, 35), id="placeholder, see below"
-        ),
-    ][:-1],
+    ],
 )
 def test_a_piece_around_each(
     length: int,

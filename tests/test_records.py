@@ -1,0 +1,216 @@
+"""Files of rows: the three forms, line numbers, and files that are no such thing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.builders import make_example
+
+from config import RowOptions
+from errors import UserError
+from records import iter_records, write_examples
+from rows import read_examples
+from schema import Entity, Example, Span
+
+HEADER = "id,sentence,subject_entity,object_entity\n"
+FIELDS = {"guid": "a", "sentence": "가", "subject_entity": "나", "object_entity": "다"}
+
+
+def records_of(path: Path, content: str | bytes) -> list[tuple[int, dict[str, Any]]]:
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return [(line, dict(record)) for line, record in iter_records(path)]
+
+
+def refusal_of(path: Path, content: str | bytes) -> str:
+    with pytest.raises(UserError) as caught:
+        records_of(path, content)
+    return str(caught.value)
+
+
+@pytest.fixture
+def csv_file(tmp_path: Path) -> Path:
+    return tmp_path / "rows.csv"
+
+
+@pytest.fixture
+def json_file(tmp_path: Path) -> Path:
+    return tmp_path / "rows.json"
+
+
+@pytest.fixture
+def jsonl_file(tmp_path: Path) -> Path:
+    return tmp_path / "rows.jsonl"
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_csv_with_any_line_end_and_with_a_byte_order_mark(
+    csv_file: Path, line_end: str, mark: bytes
+) -> None:
+    text = (HEADER + '1,"가, ""나""",다,라\n').replace("\n", line_end)
+    record = {"id": "1", "sentence": '가, "나"', "subject_entity": "다", "object_entity": "라"}
+    assert records_of(csv_file, mark + text.encode()) == [(2, record)]
+
+
+def test_csv_lines_where_cells_run_over_lines_and_lines_are_empty(csv_file: Path) -> None:
+    text = HEADER + '1,"가\n나\n",x,y\n2,다,x,y\n\n\n3,"라\r\n",x,y\n4,마,x,y'
+    found = [(line, record["sentence"]) for line, record in records_of(csv_file, text)]
+    assert found == [(2, "가\n나\n"), (5, "다"), (8, "라\r\n"), (10, "마")]
+
+
+def test_csv_cells_beyond_the_header_and_missing_ones(csv_file: Path) -> None:
+    records = records_of(csv_file, HEADER + "1,가,나,다,라,마\n2,가\n")
+    assert records[0][1]["(surplus cells)"] == ["라", "마"]
+    assert records[1][1] == {"id": "2", "sentence": "가"}
+
+
+def test_csv_of_a_header_alone_has_no_records(csv_file: Path) -> None:
+    assert records_of(csv_file, HEADER) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"\xef\xbb\xbf"])
+def test_an_empty_file(csv_file: Path, json_file: Path, jsonl_file: Path, content: bytes) -> None:
+    for path in (csv_file, json_file, jsonl_file):
+        assert refusal_of(path, content) == f"{path}: the file is empty"
+
+
+@pytest.mark.parametrize(
+    ("header", "missing"),
+    [
+        ("id,sentence,subject_entity,label", "object_entity"),
+        ("sentence,label", "id, subject_entity, object_entity"),
+        ("id;sentence;subject_entity;object_entity", "id, sentence, subject_entity, object_entity"),
+        ("\n1,가,나,다", "id, sentence, subject_entity, object_entity"),
+    ],
+)
+def test_csv_without_a_column_names_what_is_missing(
+    csv_file: Path, header: str, missing: str
+) -> None:
+    assert refusal_of(csv_file, header + "\n").startswith(
+        f"{csv_file}:1: no column {missing}; expected id, sentence, subject_entity, object_entity"
+    )
+
+
+def test_csv_may_name_its_rows_by_guid(csv_file: Path) -> None:
+    text = "guid,sentence,subject_entity,object_entity\nklue-1,가,나,다\n"
+    assert records_of(csv_file, text)[0][1]["guid"] == "klue-1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        HEADER + '1,가,나,다\n2,"가,나,다\n3,라,"마",바\n',  # closed by the next row's quotes
+        HEADER + '1,가,나,다\n2,"가,나,다\n3,라,마,바\n',  # never closed
+    ],
+)
+def test_csv_with_an_unbalanced_quote_names_the_row_that_opens_it(
+    csv_file: Path, text: str
+) -> None:
+    message = refusal_of(csv_file, text)
+    assert message.startswith(f"{csv_file}:3: not valid CSV")
+    assert "check the double quotes" in message
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl"])
+def test_a_file_that_is_not_utf8_names_the_line_and_the_cure(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rows{suffix}"
+    content = HEADER.encode() + "1,ab가,나,다\n".encode("cp949")
+    message = refusal_of(path, content)
+    assert message.startswith(f"{path}:2: byte 5 is not UTF-8")
+    assert f"iconv -f cp949 -t utf-8 rows{suffix}" in message
+
+
+def test_files_that_cannot_be_rows(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"none\.csv: no such file"):
+        list(iter_records(tmp_path / "none.csv"))
+    with pytest.raises(UserError, match=r"expected a file that ends in \.csv, \.json, \.jsonl"):
+        list(iter_records(tmp_path / "rows.xlsx"))
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(UserError, match=r"folder\.csv: no such file"):
+        list(iter_records(tmp_path / "folder.csv"))
+
+
+def test_json_lines_of_objects_written_over_several(json_file: Path) -> None:
+    text = '\n[\n  {"a": 1,\n   "b": "\\n"},\n  {"a": 2}, {"a": 3}\n,{"a": 4}]\n'
+    found = [(line, record["a"]) for line, record in records_of(json_file, text)]
+    assert found == [(3, 1), (5, 2), (5, 3), (6, 4)]
+
+
+def test_json_as_klue_writes_it(json_file: Path) -> None:
+    text = "\ufeff" + json.dumps([FIELDS, FIELDS], ensure_ascii=False, indent=4)
+    assert records_of(json_file, text) == [(2, FIELDS), (8, FIELDS)]
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "reason"),
+    [
+        ('{"id": 1}', ":1", "expected a JSON list of rows; for one row a line, .jsonl"),
+        ('[\n{"a": 1},\n{"a": }]', ":3", "not valid JSON"),
+        ('[\n{"a": 1},\n{"a": 2}\n', ":4", "not valid JSON"),  # the list is not closed
+        ('[\n{"a": 1},\n7]', ":3", "expected an object of fields, found 7"),
+        ('[\n{"a": ' + "1" * 5000 + "}]", ":2", "not valid JSON"),
+        ("[\n" + "[" * 100_000, ":2", "not valid JSON"),
+    ],
+)
+def test_broken_json_names_its_line(json_file: Path, text: str, place: str, reason: str) -> None:
+    assert refusal_of(json_file, text).startswith(f"{json_file}{place}: {reason}")
+
+
+def test_jsonl_with_empty_lines_and_a_byte_order_mark(jsonl_file: Path) -> None:
+    text = '\ufeff{"a": 1}\n\n  \n{"a": "가\\n나"}'
+    assert records_of(jsonl_file, text) == [(1, {"a": 1}), (4, {"a": "가\n나"})]
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"a": 1}\n{"a": 1', "not valid JSON"),
+        ('{"a": 1}\n{"a": ' + "1" * 5000 + "}", "not valid JSON"),
+        ('{"a": 1}\n[1, 2]', "expected an object of fields, found [1, 2]"),
+    ],
+)
+def test_broken_jsonl_names_its_line(jsonl_file: Path, text: str, reason: str) -> None:
+    assert refusal_of(jsonl_file, text).startswith(f"{jsonl_file}:2: {reason}")
+
+
+def test_examples_are_written_as_the_competition_writes_them(csv_file: Path) -> None:
+    example = make_example(
+        "7", "비틀즈의 조지 해리슨", "비틀즈", "조지 해리슨", "org:members", ("ORG", "PER")
+    )
+    write_examples(csv_file, [example])
+    assert records_of(csv_file, csv_file.read_bytes()) == [
+        (
+            2,
+            {
+                "id": "7",
+                "sentence": "비틀즈의 조지 해리슨",
+                "subject_entity": "{'word': '비틀즈', 'start_idx': 0, 'end_idx': 2, 'type': 'ORG'}",
+                "object_entity": (
+                    "{'word': '조지 해리슨', 'start_idx': 5, 'end_idx': 10, 'type': 'PER'}"
+                ),
+                "label": "org:members",
+                "source": "test",
+            },
+        )
+    ]
+
+
+@given(first=st.text(min_size=1), second=st.text(min_size=1), label=st.text(min_size=1))
+def test_whatever_is_written_is_read_again(
+    tmp_path_factory: pytest.TempPathFactory, first: str, second: str, label: str
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "written.csv"
+    example = Example(
+        "1",
+        f"{first}와 {second}",
+        Entity(first, Span(0, len(first)), "A,'\"\n"),
+        Entity(second, Span(len(first) + 2, len(first) + 2 + len(second)), "\r"),
+        f"{label}:",  # never the blind label
+    )
+    write_examples(path, [example])
+    assert read_examples(path, RowOptions(), need_labels=True) == [example]
