@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -42,7 +43,7 @@ per:other_family per:colleagues per:product per:religion per:title
 KLUE_RELATIONS = tuple(_KLUE_ORDER.split())
 
 POSITIONS = 96  # most tokens of the small encoders, where they count absolute positions
-_SIZE = {
+_SIZE: dict[str, Any] = {
     "hidden_size": 16,
     "num_hidden_layers": 2,
     "num_attention_heads": 2,
@@ -60,11 +61,14 @@ def make_example(
     types: tuple[str, str] = ("PER", "ORG"),
 ) -> Example:
     """A row whose entities are the first places of two words in the sentence."""
-    entities = []
-    for word, entity_type in zip((subject, object), types, strict=True):
+
+    def entity(word: str, entity_type: str) -> Entity:
         start = sentence.index(word)
-        entities.append(Entity(word, Span(start, start + len(word)), entity_type))
-    return Example(row_id, sentence, *entities, label, "test")
+        return Entity(word, Span(start, start + len(word)), entity_type)
+
+    return Example(
+        row_id, sentence, entity(subject, types[0]), entity(object, types[1]), label, "test"
+    )
 
 
 # Of clearly different lengths, so that a batch of them is padded.

@@ -166,7 +166,8 @@ def test_a_faulty_cell_is_named(
 ) -> None:
     path = write_csv(tmp_path / "rows.csv", [GOOD, {**GOOD, "id": "1", **changes}])
     fault, summary = faults_of(path)
-    assert fault.startswith(f"{path}:3 {column}: {message}")
+    assert fault.startswith(f"{path}:3 {column}: ")
+    assert message in fault
     assert summary == (
         f"1 faulty rows in {path}: mend them, or set them aside with --on_bad_row skip"
     )
@@ -362,7 +363,7 @@ def test_half_an_emoji_is_a_fault_that_can_be_set_aside(tmp_path: Path) -> None:
          "'type': 'ORG'}"),
         ('"그"의', "{'word': '\"그\"의', 'start_idx': 0, 'end_idx': 3, 'type': 'ORG'}"),
         ("그's \"것\"", "{'word': '그\\'s \"것\"', 'start_idx': 0, 'end_idx': 6, 'type': 'ORG'}"),
-        ("10,000명: 가", "{'word': '10,000명: 가', 'start_idx': 0, 'end_idx': 8, 'type': 'ORG'}"),
+        ("10,000명: 가", "{'word': '10,000명: 가', 'start_idx': 0, 'end_idx': 9, 'type': 'ORG'}"),
         ("가{나}[다]", "{'word': '가{나}[다]', 'start_idx': 0, 'end_idx': 6, 'type': 'ORG'}"),
         ("참", '{"word": "참", "start_idx": 0, "end_idx": 0, "type": "ORG", "more": null}'),
     ],
