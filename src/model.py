@@ -7,9 +7,11 @@ To add a pooling, write a module of (hidden, mask) -> vector and name it in `POO
 from __future__ import annotations
 
 import torch
+from huggingface_hub.utils import logging as hub_logging
 from tokenizers import AddedToken
 from torch import Tensor, nn
 from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging
 
 from config import MINI
 from errors import UserError
@@ -135,6 +137,7 @@ def load_pretrained(
     Raises:
         EncoderUnavailableError: it can be had from none of them, or is no encoder AutoModel knows.
     """
+    _quieten_libraries()
     try:
         encoder = AutoModel.from_pretrained(name_or_path, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(name_or_path)
@@ -147,6 +150,13 @@ def load_pretrained(
         ) from error
     set_dropout(encoder, dropout)
     return encoder, tokenizer
+
+
+def _quieten_libraries() -> None:
+    """Silences reports of unused weights and of retries; what goes wrong is raised to us."""
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    hub_logging.set_verbosity_error()
 
 
 def set_dropout(encoder: PreTrainedModel, dropout: float) -> None:
@@ -176,7 +186,8 @@ def max_positions(encoder: PreTrainedModel) -> int | None:
 
     RoBERTa counts positions from its padding index on, so the first ones are never used.
     """
-    embedding = getattr(encoder.embeddings, "position_embeddings", None)
+    embeddings = getattr(encoder, "embeddings", None)
+    embedding = getattr(embeddings, "position_embeddings", None)
     if not isinstance(embedding, nn.Embedding):
         return None
     unused = 0 if embedding.padding_idx is None else embedding.padding_idx + 1

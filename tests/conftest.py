@@ -5,6 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# The same examples in every run, and no limit on their time: a busy machine is no failure.
+settings.register_profile("kore", deadline=None, derandomize=True)
+settings.load_profile("kore")
 
 
 @pytest.fixture(scope="session")

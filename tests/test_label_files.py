@@ -140,9 +140,7 @@ def test_pickles_of_every_protocol(tmp_path: Path, protocol: int) -> None:
     ],
 )
 @pytest.mark.parametrize("suffix", [".json", ".pkl"])
-def test_other_content_is_refused(
-    tmp_path: Path, content: Any, message: str, suffix: str
-) -> None:
+def test_other_content_is_refused(tmp_path: Path, content: Any, message: str, suffix: str) -> None:
     path = write(tmp_path / f"map{suffix}", content)
     with pytest.raises(UserError) as caught:
         read_label_names(path)
@@ -185,7 +183,7 @@ def test_a_call_in_a_pickle_does_not_run(tmp_path: Path) -> None:
 )
 def test_a_class_in_a_pickle_is_named(tmp_path: Path, content: Any, named: str) -> None:
     path = write(tmp_path / "map.pkl", content)
-    with pytest.raises(UserError, match=f"not a label map of .* it names {named}"):
+    with pytest.raises(UserError, match=rf"not a label map of .* \(it names {named}"):
         read_label_names(path)
 
 

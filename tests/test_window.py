@@ -177,7 +177,7 @@ def test_any_row_is_used_fully_and_keeps_entities_and_markers(
     kept = kept_tokens(length, budget, *entities)
     assert kept == sorted(set(kept))
     assert len(kept) == min(length, budget)  # never over the budget, and no context given away
-    assert 0 <= kept[0]
+    assert kept[0] >= 0
     assert kept[-1] < length
     assert markers <= set(kept)
     inner_size = sum(inner.end - inner.start for _, inner in entities)
