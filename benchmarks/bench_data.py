@@ -16,8 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-SOURCE = Path(__file__).resolve().parents[1] / "src"
-sys.path.insert(0, str(SOURCE))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import mini
 from config import RowOptions, TrainOptions

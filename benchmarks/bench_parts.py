@@ -21,12 +21,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-SOURCE = Path(__file__).resolve().parents[1] / "src"
-sys.path[:0] = [str(SOURCE), str(SOURCE / "tools")]
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
 
 from quickstart import MINI_RECIPE
 
-VARIANTS = {
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+VARIANTS: dict[str, dict[str, str]] = {
     "mini": {},
     "without markers": {"use_entity_markers": "False"},
     "without types": {"use_entity_types": "False"},
@@ -47,7 +47,7 @@ def main() -> None:
     runs = [(name, seed) for seed in range(args.seeds) for name in VARIANTS]
     threads = max(1, (os.cpu_count() or 1) // args.jobs)
     with ThreadPoolExecutor(args.jobs) as pool:
-        results = list(pool.map(lambda run: train(*run, args.work_dir, threads), runs))
+        results = list(pool.map(lambda run: train(run[0], run[1], args.work_dir, threads), runs))
     rows = [summary(name, results) for name in VARIANTS]
     print(table(rows, threads))
     print(json.dumps({"threads": threads, "variants": rows}, ensure_ascii=False))
