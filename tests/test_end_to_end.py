@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from runs import (
+from tests.runs import (
     REPOSITORY,
     assert_one_sentence,
     command,

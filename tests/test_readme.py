@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from runs import REPOSITORY
+from tests.runs import REPOSITORY
 
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 

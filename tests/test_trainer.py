@@ -11,7 +11,14 @@ from typing import Any
 
 import pytest
 import torch
-from runs import expect_user_error, read_json, save_tiny_bert, train_flags, train_in, write_sample
+from tests.runs import (
+    expect_user_error,
+    read_json,
+    save_tiny_bert,
+    train_flags,
+    train_in,
+    write_sample,
+)
 
 import loss as losses
 import train
