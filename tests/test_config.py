@@ -231,7 +231,10 @@ def test_help_shows_every_flag_and_imports_nothing_heavy(script: str, options_cl
     assert imported.isdisjoint(HEAVY)
 
 
-def test_help_shows_defaults_and_choices(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_shows_defaults_and_choices(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")  # a narrow terminal breaks lines inside words
     with pytest.raises(SystemExit) as caught:
         train_options("--help")
     assert caught.value.code == 0

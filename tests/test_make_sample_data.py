@@ -118,7 +118,7 @@ def test_entity_types_fit_the_relation(sample: Sample) -> None:
         if row.label == "no_relation":
             assert types[0] in {"PER", "ORG"}
         else:
-            subject_type, object_types = ENTITY_TYPES[row.label]
+            subject_type, object_types = ENTITY_TYPES[str(row.label)]
             assert types[0] == subject_type, row
             assert types[1] in object_types, row
 

@@ -1,0 +1,101 @@
+"""Device and precision as the flags ask; accelerate is replaced where it would need a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import devices
+from config import DeviceOptions
+from devices import make_accelerator, make_deterministic
+from errors import UserError
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """Sets what the machine has; `make_accelerator` then returns the arguments it decided on."""
+
+    def has(cuda: bool, bf16_gpu: bool = False, bf16_processor: bool = False) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **flags: bf16_gpu)
+        names = {"avx2": True, "avx512_bf16": bf16_processor}
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: names)
+
+    monkeypatch.setattr(devices, "Accelerator", lambda **arguments: arguments)
+    return has
+
+
+def decided(**flags: str) -> Any:
+    return make_accelerator(DeviceOptions(**flags))
+
+
+@pytest.mark.parametrize(
+    ("use_cuda", "cuda", "on_cpu"),
+    [
+        ("auto", True, False),
+        ("auto", False, False),  # accelerate itself finds that there is no GPU
+        ("True", True, False),
+        ("False", True, True),
+        ("False", False, True),
+    ],
+)
+def test_device(machine, use_cuda, cuda, on_cpu):
+    machine(cuda)
+    assert decided(use_cuda=use_cuda, precision="fp32")["cpu"] is on_cpu
+
+
+def test_cuda_that_is_not_there_ends_in_a_sentence(machine):
+    machine(cuda=False)
+    with pytest.raises(UserError, match="--use_cuda True, but no CUDA GPU answers"):
+        decided(use_cuda="True")
+
+
+@pytest.mark.parametrize(
+    ("use_cuda", "has", "expected"),
+    [
+        ("auto", {"cuda": True, "bf16_gpu": True}, "bf16"),
+        ("auto", {"cuda": True, "bf16_gpu": False, "bf16_processor": True}, "no"),
+        ("auto", {"cuda": False, "bf16_processor": True}, "bf16"),
+        ("auto", {"cuda": False, "bf16_processor": False}, "no"),
+        # What computes is the processor, whatever the GPU could do.
+        ("False", {"cuda": True, "bf16_gpu": True, "bf16_processor": False}, "no"),
+        ("False", {"cuda": True, "bf16_gpu": False, "bf16_processor": True}, "bf16"),
+    ],
+)
+def test_auto_precision_is_bf16_where_it_is_native(machine, use_cuda, has, expected):
+    machine(**has)
+    assert decided(use_cuda=use_cuda)["mixed_precision"] == expected
+
+
+@pytest.mark.parametrize(("flag", "expected"), [("fp32", "no"), ("bf16", "bf16"), ("fp16", "fp16")])
+def test_a_named_precision_is_kept(machine, flag, expected):
+    machine(cuda=True, bf16_gpu=True, bf16_processor=True)
+    assert decided(precision=flag)["mixed_precision"] == expected
+
+
+@pytest.mark.parametrize(("use_cuda", "cuda"), [("auto", False), ("False", True)])
+def test_fp16_needs_a_gpu(machine, use_cuda, cuda):
+    machine(cuda)
+    with pytest.raises(UserError, match="fp16 needs a GPU"):
+        decided(use_cuda=use_cuda, precision="fp16")
+
+
+def test_a_process_may_choose_again():
+    for precision, expected in (("fp32", "no"), ("bf16", "bf16"), ("fp32", "no")):
+        accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision=precision))
+        assert accelerator.device.type == "cpu"
+        assert accelerator.mixed_precision == expected
+
+
+@pytest.mark.parametrize("cuda", [True, False])
+def test_deterministic_kernels_are_asked_of_a_gpu(monkeypatch, cuda):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(
+        torch, "use_deterministic_algorithms", lambda *args, **_: asked.append(args)
+    )
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    make_deterministic()
+    assert asked == ([(True,)] if cuda else [])

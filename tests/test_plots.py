@@ -1,0 +1,86 @@
+"""Pictures are whole PNG files, Korean names included."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+import plots
+
+HISTORY = [
+    {
+        "epoch": epoch,
+        "train_loss": 1 / epoch,
+        "valid_loss": 2 / epoch,
+        "micro_f1": 10.0 * epoch,
+        "auprc": 9.0 * epoch,
+        "accuracy": 11.0 * epoch,
+    }
+    for epoch in (1, 2, 3)
+]
+
+
+def assert_png(path: Path) -> None:
+    assert path.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    pixels = plt.imread(path)  # fails where the file is not whole
+    assert min(pixels.shape[:2]) > 200
+    assert pixels[..., :3].std() > 0.01  # not a blank page
+    assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+    assert plt.get_fignums() == []  # figures left open fill the memory
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_learning_curve(tmp_path, epochs):
+    with warnings.catch_warnings(action="error"):
+        plots.learning_curve(HISTORY[:epochs], tmp_path / "curve.png")
+    assert_png(tmp_path / "curve.png")
+
+
+def test_learning_curve_shows_every_value(tmp_path, monkeypatch):
+    """What is drawn, read from the figure before it is saved."""
+    drawn = {}
+
+    def keep(figure: plt.Figure, path: Path) -> None:
+        for axes in figure.axes:
+            for line in axes.lines:
+                drawn[line.get_label()] = np.asarray(line.get_ydata()).tolist()
+        plt.close(figure)
+
+    monkeypatch.setattr(plots, "save_figure", keep)
+    plots.learning_curve(HISTORY, tmp_path / "curve.png")
+    assert drawn == {
+        "train_loss": [1.0, 1 / 2, 1 / 3],
+        "valid_loss": [2.0, 1.0, 2 / 3],
+        "micro_f1": [10.0, 20.0, 30.0],
+        "auprc": [9.0, 18.0, 27.0],
+        "accuracy": [11.0, 22.0, 33.0],
+    }
+
+
+def test_confusion_with_korean_names_lacks_no_glyph(tmp_path):
+    gold = np.array([0, 0, 1, 2, 2])
+    predicted = np.array([0, 1, 1, 2, 0])
+    with warnings.catch_warnings(action="error"):  # matplotlib warns of every missing glyph
+        plots.confusion(gold, predicted, ["관계없음", "소속", "설립일"], tmp_path / "confusion.png")
+    assert_png(tmp_path / "confusion.png")
+
+
+def test_confusion_counts_by_hand(tmp_path, monkeypatch):
+    """Gold in rows, predicted in columns; the relation 1 that never occurs is left out."""
+    drawn = {}
+
+    def keep(figure: plt.Figure, path: Path) -> None:
+        axes = figure.axes[0]
+        drawn["counts"] = [int(text.get_text()) for text in axes.texts]
+        drawn["columns"] = [text.get_text() for text in axes.get_xticklabels()]
+        drawn["rows"] = [text.get_text() for text in axes.get_yticklabels()]
+        plt.close(figure)
+
+    monkeypatch.setattr(plots, "save_figure", keep)
+    gold, predicted = np.array([0, 0, 0, 2]), np.array([0, 2, 2, 2])
+    plots.confusion(gold, predicted, ["a", "b", "c"], tmp_path / "confusion.png")
+    assert drawn == {"counts": [1, 2, 0, 1], "columns": ["a", "c"], "rows": ["a", "c"]}
