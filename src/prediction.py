@@ -11,8 +11,19 @@ from torch import nn
 from tqdm import tqdm
 
 from batching import longest_first
+from checkpoint import TrainedModel
 from dataset import Batch, EncodedRow
 from metrics import Floats
+from schema import Example
+
+
+def predict_examples(
+    trained: TrainedModel, examples: Sequence[Example], accelerator: Accelerator, batch_size: int
+) -> Floats:
+    """Probabilities (N, C) of examples in their order, in the label order of `trained`."""
+    rows = trained.input_encoder.encode(examples)
+    model = accelerator.prepare_model(trained.model, evaluation_mode=True)
+    return predict_probs(model, rows, trained.input_encoder.pad_id, batch_size, accelerator)
 
 
 @torch.inference_mode()

@@ -9,7 +9,7 @@ from checkpoint import TrainedModel, load_model, newest_model
 from config import InferenceOptions
 from devices import make_accelerator
 from errors import UserError
-from prediction import predict_probs
+from prediction import predict_examples
 from rows import read_examples
 from submission import write_submission
 
@@ -27,11 +27,7 @@ def predict_file(options: InferenceOptions) -> Path:
     trained = load_model(model_file)
     test_file = Path(options.test_file)
     examples = read_examples(test_file, options, need_labels=False)
-    rows = trained.input_encoder.encode(examples)
-    model = accelerator.prepare_model(trained.model, evaluation_mode=True)
-    probs = predict_probs(
-        model, rows, trained.input_encoder.pad_id, options.batch_size, accelerator
-    )
+    probs = predict_examples(trained, examples, accelerator, options.batch_size)
     name = options.output_name or f"{model_file.stem}_{test_file.stem}.csv"
     output = Path(options.output_dir) / name
     write_submission(output, [example.id for example in examples], probs, trained.labels)

@@ -175,13 +175,12 @@ def test_a_row_that_is_cut_keeps_its_entities_in_the_middle() -> None:
 
 
 def test_two_entities_too_far_apart_keep_a_piece_around_each() -> None:
-    encoder = make_encoder(UNTYPED, max_length=11)
-    sentence = "노래. 비틀즈, " + "노래. " * 30 + "조지 해리슨, 노래."
-    row = encode_one(encoder, band(sentence))
-    expected = "[CLS] . @ 비틀즈 @ , # 조지 해리슨 # [SEP]"
-    assert tokens_of(encoder, row)[:6] == expected.split()[:6]
-    assert tokens_of(encoder, row)[-5:] == expected.split()[-5:]
-    assert (row.subject_span, row.object_span) == (Span(2, 5), Span(6, 10))
+    encoder = make_encoder(UNTYPED, max_length=13)
+    row = encode_one(encoder, band("노래. 비틀즈. " + "노래. " * 30 + "조지 해리슨. 노래."))
+    expected = "[CLS] . @ 비틀즈 @ . . # 조지 해리슨 # . [SEP]"
+    assert tokens_of(encoder, row) == expected.split()
+    assert (row.subject_span, row.object_span) == (Span(2, 5), Span(7, 11))
+    assert row.was_cut is True
 
 
 def test_leads_take_at_most_a_third_of_the_row() -> None:
@@ -191,17 +190,8 @@ def test_leads_take_at_most_a_third_of_the_row() -> None:
     row = encode_one(encoder, make_example("1", sentence, subject, object_))
     tokens = tokens_of(encoder, row)
     assert len(tokens) == 26
-    assert tokens[:9] == [
-        "[CLS]",
-        "비틀즈",
-        "비틀즈",
-        "비틀즈",
-        "[SEP]",
-        "노래했다",
-        "노래했다",
-        "노래했다",
-        "[SEP]",
-    ]
+    lead = "[CLS] 비틀즈 비틀즈 비틀즈 [SEP] 노래했다 노래했다 노래했다 [SEP]"
+    assert tokens[:9] == lead.split()
     # 16 tokens are left for the entities, 8 each
     assert tokens[9:] == ["비틀즈"] * 8 + ["노래했다"] * 8 + ["[SEP]"]
     assert (row.subject_span, row.object_span) == (Span(9, 17), Span(17, 25))
@@ -529,9 +519,9 @@ def test_ids_of_klue_s_vocabulary(real_data: Path) -> None:
     row = encode_one(encoder, band(TEXTS[2]))
     # given with the vocabulary, [CLS] and [SEP] left out
     sentence = [
-        *(168, 30985, 14451, 7088, 4586, 169, 793, 8373, 14113, 2234, 2052, 1363, 2088, 29830, 2116),
-        *(14879, 2440, 6711, 170, 21406, 26713, 2076, 25145, 5749, 171, 1421, 818, 2073, 4388),
-        *(2062, 18),
+        *(168, 30985, 14451, 7088, 4586, 169, 793, 8373, 14113, 2234, 2052, 1363, 2088, 29830),
+        *(2116, 14879, 2440, 6711, 170, 21406, 26713, 2076, 25145, 5749, 171, 1421, 818, 2073),
+        *(4388, 2062, 18),
     ]  # fmt: skip
     assert row.input_ids == [2, 29830, 3, 8373, 14113, 2234, 3, *sentence, 3]
     assert row.subject_span == Span(20, 21)

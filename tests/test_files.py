@@ -51,9 +51,14 @@ def test_an_exception_leaves_the_old_content_and_no_litter(
 ) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(error), atomic_write(path) as file:
-        file.write("half of the n")
-        raise error
+
+    def write_half() -> None:
+        with atomic_write(path) as file:
+            file.write("half of the n")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,28 +41,52 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.skipif(not (REPOSITORY / ".venv").exists(), reason="runs as train.sh does, in .venv")
-def test_every_command_runs(clone: Path) -> None:
-    """Blocks marked bash alone; those marked gpu, network or no-test say why they are not run."""
-    commands = [body for info, body in blocks("README.md") if info == "bash"]
-    assert len(commands) >= 6
-    script = "set -eu\n" + "\n".join(commands)
+@pytest.fixture(scope="module")
+def readme_run(clone: Path) -> subprocess.CompletedProcess[str]:
+    """Every block marked bash alone, in order, then the python ones, as one session.
+
+    Blocks marked gpu, network or no-test say why they are not run.
+    """
+    if not (REPOSITORY / ".venv").exists():
+        pytest.skip("the commands run in .venv, which setup.sh or Poetry makes")
+    script = "set -eu\n"
     for info, body in blocks("README.md"):
-        if info == "python":
-            script += f"\nPYTHONPATH=src python - <<'END_OF_BLOCK'\n{body}END_OF_BLOCK\n"
-    environment = {**os.environ, "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"}
-    result = subprocess.run(
+        if info == "bash":
+            script += body
+        elif info == "python":
+            script += f"PYTHONPATH=src python - <<'END_OF_BLOCK'\n{body}END_OF_BLOCK\n"
+    return subprocess.run(
         ["bash", "-c", script],
         cwd=clone,
-        env=environment,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "MPLBACKEND": "Agg"},
         capture_output=True,
         text=True,
         timeout=900,
     )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert (clone / "outputs" / "mini-1_test_data.csv").exists()
-    assert (clone / "outputs" / "report" / "scores.json").exists()
-    assert "Next: bash inference.sh" in result.stdout
+
+
+def test_every_command_runs(clone: Path, readme_run: subprocess.CompletedProcess[str]) -> None:
+    assert readme_run.returncode == 0, readme_run.stderr[-3000:]
+    assert "Next: bash inference.sh" in readme_run.stdout
+    for path in ("mini-1_test_data.csv", "report/scores.json", "report/confusion_matrix.png"):
+        assert (clone / "outputs" / path).exists()
+
+
+@pytest.mark.usefixtures("readme_run")
+def test_notebooks_run_on_what_the_readme_leaves(clone: Path) -> None:
+    notebooks = sorted((clone / "notebooks").glob("*.ipynb"))
+    assert notebooks
+    for notebook in notebooks:
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        result = subprocess.run(
+            [sys.executable, "-c", "\n".join(code)],
+            cwd=clone / "notebooks",
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert result.returncode == 0, f"{notebook.name}: {result.stderr[-3000:]}"
 
 
 def test_unrun_blocks_say_why() -> None:
