@@ -40,7 +40,7 @@ def main() -> None:
     scheme = MarkerScheme(True, True, "punct", tuple(sorted(types)))
     texts = [mark(example, scheme).text for example in examples]
     learn_seconds, tokenizer = timed(
-        lambda: mini.learn_tokenizer(texts, mini.MiniSize.vocab_size), args.repeats
+        lambda: mini.learn_tokenizer(texts, mini.SIZE.vocab_size), args.repeats
     )
     encoder = InputEncoder(tokenizer, scheme, TrainOptions.max_length)
     encode_seconds, _ = timed(lambda: encoder.encode(examples), args.repeats)

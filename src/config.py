@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import math
 import types
 import typing
 from collections.abc import Sequence
@@ -127,7 +126,7 @@ class _Checked:
             for field in dataclasses.fields(self)  # type: ignore[arg-type]
             if (interval := field.metadata["within"]) is not None
             and (value := getattr(self, field.name)) is not None
-            and (math.isnan(value) or value not in interval)
+            and value not in interval  # "nan" lies in none
         ]
         if faults:
             raise UserError("; ".join(faults))

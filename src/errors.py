@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -22,10 +23,12 @@ def run_command(main: Callable[[], None]) -> None:
     warnings.formatwarning = lambda message, *_: f"warning: {message}\n"
     try:
         main()
+        sys.stdout.flush()  # a reader that went away is noticed here, not at the interpreter's end
     except UserError as error:
         _fail(str(error))
     except BrokenPipeError:  # the reader of our output went away, as with `| head`
-        sys.stderr.close()
+        # Python flushes once more at its end, and would complain there
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         if error.errno is None:  # not from the operating system: raised by a library

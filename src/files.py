@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import os
 import tempfile
@@ -45,6 +46,14 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def csv_writer(file: IO[str]) -> Any:
+    """A `csv.writer` whose every cell is read back as it was.
+
+    All are quoted: Python before 3.13 leaves a lone "\\r" without the quotes it needs.
+    """
+    return csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
 
 def file_checksum(path: Path) -> str:

@@ -26,6 +26,9 @@ class MiniSize:
     max_positions: int = 512
 
 
+SIZE = MiniSize()
+
+
 def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
     """A cased WordPiece tokenizer of at most `vocab_size` tokens, learned from `texts`.
 
@@ -43,7 +46,6 @@ def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
     learner.train_from_iterator(texts, trainer)
     tokenizer = _wordpiece(learner.get_vocab())
-    tokenizer.add_special_tokens(SPECIAL_TOKENS)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -74,9 +76,8 @@ def _inner_letters(texts: Iterable[str], tokenizer: Tokenizer) -> list[str]:
     return sorted({f"##{letter}" for word in words for letter in word[1:]})
 
 
-def make_encoder(vocab_size: int, size: MiniSize | None = None) -> BertModel:
+def make_encoder(vocab_size: int, size: MiniSize) -> BertModel:
     """A BERT with random weights, drawn from torch's global generator."""
-    size = size or MiniSize()
     config = BertConfig(
         vocab_size=vocab_size,
         hidden_size=size.hidden_size,

@@ -20,19 +20,32 @@ def predict_file(options: InferenceOptions) -> Path:
     Raises:
         UserError: anything the user can mend; an earlier CSV is then unchanged.
     """
-    if options.output_name and not options.output_name.endswith(".csv"):
-        raise UserError(f"--output_name {options.output_name} must end in .csv")
     accelerator = make_accelerator(options)
     model_file = find_model(options)
-    trained = load_model(model_file)
     test_file = Path(options.test_file)
+    output = output_file(options, model_file)
+    trained = load_model(model_file)
     examples = read_examples(test_file, options, need_labels=False)
     probs = predict_examples(trained, examples, accelerator, options.batch_size)
-    name = options.output_name or f"{model_file.stem}_{test_file.stem}.csv"
-    output = Path(options.output_dir) / name
     write_submission(output, [example.id for example in examples], probs, trained.labels)
     _warn_of_unseen_types(trained, {e.type for x in examples for e in (x.subject, x.object)})
     print(f"{len(examples)} rows predicted with {model_file}: {output}")
+    return output
+
+
+def output_file(options: InferenceOptions, model_file: Path) -> Path:
+    """The CSV to write: `--output_name`, or the names of the model and of the test file.
+
+    Raises:
+        UserError: the name does not end in .csv, or is the test file itself.
+    """
+    test_file = Path(options.test_file)
+    name = options.output_name or f"{model_file.stem}_{test_file.stem}.csv"
+    output = Path(options.output_dir) / name
+    if output.suffix != ".csv":
+        raise UserError(f"--output_name {name} must end in .csv")
+    if output.resolve() == test_file.resolve():
+        raise UserError(f"{output} is the test file itself; pass another --output_name")
     return output
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from errors import UserError
-from files import atomic_write
+from files import atomic_write, csv_writer
 from schema import Entity, Example
 
 REQUIRED = ("sentence", "subject_entity", "object_entity")
@@ -42,8 +42,7 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
         UserError: the file cannot be written.
     """
     with atomic_write(path) as file:
-        # QUOTE_ALL: Python before 3.13 leaves a lone "\r" in a cell without the quotes it needs
-        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+        writer = csv_writer(file)
         writer.writerow(["id", *REQUIRED, "label", "source"])
         for row in examples:
             entities = (_entity_cell(row.subject), _entity_cell(row.object))

@@ -8,7 +8,6 @@ A faulty row is reported as
 from __future__ import annotations
 
 import ast
-import csv
 import json
 import re
 import sys
@@ -20,7 +19,7 @@ from tqdm import tqdm
 
 from config import RowOptions
 from errors import UserError
-from files import atomic_write
+from files import atomic_write, csv_writer
 from records import SURPLUS, Record, iter_records
 from schema import BLIND_LABEL, Entity, Example, Span
 
@@ -219,7 +218,7 @@ def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
     rejected = Path(options.output_dir) / f"{Path(name).name}.rejected.csv"
     columns = list(dict.fromkeys(column for fault in faults for column in fault.record))
     with atomic_write(rejected) as file:
-        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)  # see records.py
+        writer = csv_writer(file)
         writer.writerow(["line", "column", "reason", *columns])
         for fault in faults:
             cells = [fault.record.get(column) for column in columns]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from errors import UserError
-from files import atomic_write
+from files import atomic_write, csv_writer
 from metrics import Floats
 from schema import LabelMap
 
@@ -30,7 +30,7 @@ class Submission(NamedTuple):
 
 
 def write_submission(path: Path, ids: Sequence[str], probs: Floats, labels: LabelMap) -> None:
-    """Writes the predictions, and beside them `<name>.json`: the label order of `probs`.
+    """Writes the predictions, and beside them `<name>.labels.json`: the label order of `probs`.
 
     Probabilities are rounded before the largest is looked up, so that the file agrees with itself.
 
@@ -39,7 +39,7 @@ def write_submission(path: Path, ids: Sequence[str], probs: Floats, labels: Labe
     """
     rounded = np.round(probs, PROB_DIGITS)
     with atomic_write(path) as file:
-        writer = csv.writer(file, lineterminator="\n")
+        writer = csv_writer(file)
         writer.writerow(COLUMNS)
         for row_id, best, row in zip(ids, rounded.argmax(axis=1), rounded.tolist(), strict=True):
             writer.writerow([row_id, labels.names[best], row])
@@ -51,7 +51,7 @@ def write_submission(path: Path, ids: Sequence[str], probs: Floats, labels: Labe
 
 def schema_path(path: Path) -> Path:
     """Where the label order of a prediction file stands."""
-    return path.with_suffix(".json")
+    return path.with_suffix(".labels.json")
 
 
 def read_schema(path: Path) -> LabelMap | None:

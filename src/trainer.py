@@ -90,6 +90,9 @@ class Trainer:
         trained: the model to train, with its encoding path and labels.
         resume_state: what `last.pth` held, or None for a new run.
         data_checksums: names and SHA-256 of the data files, kept in the state.
+
+    Raises:
+        UserError: there are fewer rows than steps in an update.
     """
 
     def __init__(
@@ -112,6 +115,7 @@ class Trainer:
         self.data_checksums = data_checksums
         self.parts = accelerator.num_processes * options.gradient_accumulation_steps
         self.rows_per_update = options.batch_size * self.parts
+        self._check_rows()
         self.loss: Loss = make_loss(options)
         optimizer = make_optimizer(trained.model, options)
         self.model, self.optimizer = accelerator.prepare(trained.model, optimizer)
@@ -242,6 +246,16 @@ class Trainer:
         logits = torch.from_numpy(np.log(probs.clip(min=1e-30)))  # whose softmax is probs again
         valid_loss = self.loss(logits, torch.from_numpy(gold)).mean()
         return score(gold, probs, self.trained.labels), float(valid_loss)
+
+    def _check_rows(self) -> None:
+        """Refuses updates that leave a process or an accumulated step without a row."""
+        rows = len(self.train_data.rows)
+        smallest = rows // -(-rows // self.rows_per_update)
+        if smallest < self.parts:
+            raise UserError(
+                f"{rows} training rows make updates of {smallest} rows, too few for {self.parts} "
+                "steps an update; lower --gradient_accumulation_steps or the number of processes"
+            )
 
     def _updates(self, epoch: int) -> list[np.ndarray]:
         lengths = self.train_data.lengths

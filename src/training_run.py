@@ -51,7 +51,7 @@ def train(options: TrainOptions) -> Path:
     checksums = _checksums(options)
     if state is not None:
         _check_same_data(state, checksums, files)
-    trained, train_data, valid_data = _prepare(options, state)
+    trained, train_data, valid_data = _prepare(options, files, state)
     write_options(files.folder, options)
     _announce(options, trained, train_data, valid_data, files, accelerator)
     trainer = Trainer(
@@ -68,7 +68,7 @@ def train(options: TrainOptions) -> Path:
 
 
 def _prepare(
-    options: TrainOptions, state: dict[str, Any] | None
+    options: TrainOptions, files: RunFiles, state: dict[str, Any] | None
 ) -> tuple[TrainedModel, EncodedData, EncodedData]:
     """Reads and encodes the data, and makes the model or takes it from a saved state."""
     pretrained = None
@@ -76,7 +76,7 @@ def _prepare(
         pretrained = load_pretrained(options.model_name_or_path, options.dropout)
     train_examples, valid_examples, labels = _read(options)
     if state is not None:
-        trained = model_from_payload(Path(options.run_name), state["model"])
+        trained = model_from_payload(files.last, state["model"])
     else:
         scheme = _scheme(options, train_examples)
         encoder, tokenizer = pretrained or _make_mini(options, scheme, train_examples)
@@ -92,8 +92,8 @@ def _make_mini(
     options: TrainOptions, scheme: MarkerScheme, examples: list[Example]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     texts = (mark(example, scheme).text for example in examples)
-    tokenizer = mini.learn_tokenizer(texts, mini.MiniSize.vocab_size)
-    encoder = mini.make_encoder(len(tokenizer))
+    tokenizer = mini.learn_tokenizer(texts, mini.SIZE.vocab_size)
+    encoder = mini.make_encoder(len(tokenizer), mini.SIZE)
     set_dropout(encoder, options.dropout)
     return encoder, tokenizer
 
@@ -136,7 +136,8 @@ def _read(options: TrainOptions) -> tuple[list[Example], list[Example], LabelMap
 
 
 def _scheme(options: TrainOptions, examples: list[Example]) -> MarkerScheme:
-    types = {entity.type for example in examples for entity in (example.subject, example.object)}
+    entities = (entity for example in examples for entity in (example.subject, example.object))
+    types = {entity.type for entity in entities} - {""}
     return MarkerScheme(
         use_markers=options.use_entity_markers,
         use_types=options.use_entity_types,

@@ -64,11 +64,18 @@ def test_everything_that_is_not_a_weight_travels(tmp_path):
     assert loaded.scores == {"epoch": 2, "micro_f1": 51.25}
 
 
-def test_added_marker_tokens_travel(tmp_path):
+def test_added_and_special_tokens_travel(tmp_path):
     save_model(tmp_path / "run.pth", make_trained("bert", "special"))
     tokenizer = load_model(tmp_path / "run.pth").input_encoder.tokenizer
     assert tokenizer.tokenize("[E1-PER]김도율[/E1-PER]")[0] == "[E1-PER]"
     assert tokenizer.convert_tokens_to_ids("[/E2]") != tokenizer.unk_token_id
+    assert tokenizer.special_tokens_map == {
+        "pad_token": "[PAD]",
+        "unk_token": "[UNK]",
+        "cls_token": "[CLS]",
+        "sep_token": "[SEP]",
+        "mask_token": "[MASK]",
+    }
 
 
 def test_dropout_of_a_loaded_model_is_that_of_the_training(tmp_path):

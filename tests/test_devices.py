@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def decided(**flags: str) -> Any:
     ("use_cuda", "cuda", "on_cpu"),
     [
         ("auto", True, False),
-        ("auto", False, False),  # accelerate itself finds that there is no GPU
+        ("auto", False, True),
         ("True", True, False),
         ("False", True, True),
         ("False", False, True),
@@ -91,11 +92,11 @@ def test_a_process_may_choose_again():
 
 @pytest.mark.parametrize("cuda", [True, False])
 def test_deterministic_kernels_are_asked_of_a_gpu(monkeypatch, cuda):
-    asked = []
+    asked: list[bool] = []
+    environment: dict[str, str] = {}
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(
-        torch, "use_deterministic_algorithms", lambda *args, **_: asked.append(args)
-    )
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda mode, **_: asked.append(mode))
+    monkeypatch.setattr(os, "environ", environment)
     make_deterministic()
-    assert asked == ([(True,)] if cuda else [])
+    assert asked == ([True] if cuda else [])
+    assert environment == ({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if cuda else {})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -71,7 +72,7 @@ def test_confusion_with_korean_names_lacks_no_glyph(tmp_path):
 
 def test_confusion_counts_by_hand(tmp_path, monkeypatch):
     """Gold in rows, predicted in columns; the relation 1 that never occurs is left out."""
-    drawn = {}
+    drawn: dict[str, list[Any]] = {}
 
     def keep(figure: plt.Figure, path: Path) -> None:
         axes = figure.axes[0]

@@ -13,6 +13,7 @@ from config import EvaluationOptions
 from errors import UserError
 from records import write_examples
 from report import report
+from submission import schema_path
 
 NAMES = ("no_relation", "소속", "설립일")  # a schema that is not KLUE's
 
@@ -52,7 +53,7 @@ def write_predictions(path: Path, labels: dict[str, str], names: tuple[str, ...]
 
 def write_schema(predictions: Path, names: tuple[str, ...], no_relation: str | None) -> None:
     schema = {"labels": list(names), "no_relation": no_relation}
-    predictions.with_suffix(".json").write_text(json.dumps(schema), encoding="utf-8")
+    schema_path(predictions).write_text(json.dumps(schema), encoding="utf-8")
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from rows import parse_entity, read_examples
 from schema import Entity, Example, Span
 
 SENTENCE = "비틀즈의 조지 해리슨이 노래했다."
-GOOD = {
+GOOD: dict[str, Any] = {
     "id": "0",
     "sentence": SENTENCE,
     "subject_entity": "{'word': '비틀즈', 'start_idx': 0, 'end_idx': 2, 'type': 'ORG'}",
@@ -34,7 +35,7 @@ EXAMPLE = Example(
 KNOWN = ("no_relation", "org:members")
 
 
-def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
@@ -42,7 +43,7 @@ def write_csv(path: Path, rows: list[dict[str, str]]) -> Path:
     return path
 
 
-def write_json(path: Path, rows: list[dict[str, Any]]) -> Path:
+def write_json(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
     path.write_text(json.dumps(rows), encoding="utf-8")
     return path
 
@@ -162,7 +163,7 @@ def labels_of(path: Path) -> list[str | None]:
     ],
 )
 def test_a_faulty_cell_is_named(
-    tmp_path: Path, changes: dict[str, str], column: str, message: str
+    tmp_path: Path, changes: dict[str, Any], column: str, message: str
 ) -> None:
     path = write_csv(tmp_path / "rows.csv", [GOOD, {**GOOD, "id": "1", **changes}])
     fault, summary = faults_of(path)

@@ -106,7 +106,7 @@ GOOD = '1,A,"[0.2, 0.5, 0.3]"'
         (
             ["id,pred_label,probs", '1,B,"[0.2, 0.5, 0.3]"'],
             ":2",
-            "the largest of probs is that of 'A'",
+            "largest of probs is that of 'A'",
         ),
         (["id,pred_label,probs", "1,A,half"], ":2", "probs: expected a list of numbers"),
         (["id,pred_label,probs", "1,A,0.5"], ":2", "probs: expected a list of numbers"),
@@ -138,7 +138,7 @@ def test_another_encoding_and_a_missing_file(tmp_path):
 
 def test_schema_beside_the_file(tmp_path):
     path = tmp_path / "out.csv"
-    assert schema_path(path) == tmp_path / "out.json"
+    assert schema_path(path) == tmp_path / "out.labels.json"
     assert read_schema(path) is None
     korean = LabelMap(("소속", "설립일"), None)
     write_submission(path, ["1"], np.array([[0.25, 0.75]]), korean)

@@ -182,6 +182,11 @@ def test_accumulated_steps_equal_one_large_step(folder: Path) -> None:
     )
 
 
+def test_more_steps_than_rows_are_refused(folder: Path) -> None:
+    flags = train_flags(folder, batch_size=1, gradient_accumulation_steps=300)
+    expect_user_error(flags, "240 training rows", "--gradient_accumulation_steps")
+
+
 def test_non_finite_loss_stops_and_keeps_the_best(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

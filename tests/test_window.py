@@ -37,6 +37,7 @@ def test_a_row_that_fits_is_kept_whole(budget: int) -> None:
         pytest.param(20, 10, small(6), small(10), (5, 15), id="the odd token goes right"),
         pytest.param(20, 12, small(1), small(5), (0, 12), id="what the left lacks goes right"),
         pytest.param(20, 12, small(12), small(16), (8, 20), id="what the right lacks goes left"),
+        pytest.param(20, 7, small(6), small(10), (6, 13), id="what is between them just fits"),
         pytest.param(20, 6, small(6), small(9), (6, 12), id="adjacent, no room for context"),
         pytest.param(20, 8, small(6), small(9), (5, 13), id="adjacent, with context"),
     ],

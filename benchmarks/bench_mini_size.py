@@ -1,0 +1,74 @@
+"""How large `mini` should be, and how fast it should learn: one run for each size and rate.
+
+    python benchmarks/bench_mini_size.py --data_file train.csv --work_dir /tmp/sizes \
+        --sizes 1x192 1x256 2x192 --learning_rates 5e-4 1e-3 2e-3
+
+Sizes are layers x width. The rows are split 80/20 by sentence. Ends with a table for people and
+one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
+
+import mini
+import prepare_data
+import train
+from quickstart import MINI_RECIPE
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
+    parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
+    parser.add_argument("--sizes", nargs="+", default=["1x192"], help="LAYERSxWIDTH ...")
+    parser.add_argument("--learning_rates", nargs="+", default=["1e-3"], help="peak rates")
+    args = parser.parse_args()
+    if not (args.work_dir / "valid_data.csv").exists():
+        flags = ["--input_file", str(args.data_file), "--data_dir", str(args.work_dir)]
+        prepare_data.main(flags)
+    rows = [
+        measure(size, rate, args.work_dir) for size in args.sizes for rate in args.learning_rates
+    ]
+    print("| layers x width | learning rate | micro-F1 | AUPRC | minutes |\n|---|---|---|---|---|")
+    for row in rows:
+        print(
+            f"| {row['size']} | {row['learning_rate']} | {row['micro_f1']:.2f} "
+            f"| {row['auprc']:.2f} | {row['minutes']:.1f} |"
+        )
+    print(json.dumps(rows))
+
+
+def measure(size: str, learning_rate: str, work_dir: Path) -> dict[str, Any]:
+    """Trains `mini` at that size; the best epoch's scores."""
+    layers, width = (int(number) for number in size.split("x"))
+    mini.SIZE = mini.MiniSize(num_layers=layers, hidden_size=width)
+    run_name = f"{size}-{learning_rate}"
+    flags = {
+        **MINI_RECIPE,
+        "train_file": str(work_dir / "train_data.csv"),
+        "valid_file": str(work_dir / "valid_data.csv"),
+        "model_dir": str(work_dir / "models"),
+        "run_name": run_name,
+        "learning_rate": learning_rate,
+        "resume": "True",
+    }
+    started = time.monotonic()
+    train.main([text for name, value in flags.items() for text in (f"--{name}", value)])
+    minutes = (time.monotonic() - started) / 60
+    with (work_dir / "models" / run_name / "log.csv").open() as file:
+        best = max(csv.DictReader(file), key=lambda row: float(row["micro_f1"]))
+    scores = {metric: float(best[metric]) for metric in ("micro_f1", "auprc")}
+    return {"size": size, "learning_rate": learning_rate, **scores, "minutes": minutes}
+
+
+if __name__ == "__main__":
+    main()
