@@ -10,19 +10,16 @@ one line of JSON.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
+from mini_runs import best_scores, run_flags, split_by_sentence  # puts src/ on the path, first
 
+# isort: split
 import mini
-import prepare_data
 import train
-from quickstart import MINI_RECIPE
 
 
 def main() -> None:
@@ -32,9 +29,7 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["1x192"], help="LAYERSxWIDTH ...")
     parser.add_argument("--learning_rates", nargs="+", default=["1e-3"], help="peak rates")
     args = parser.parse_args()
-    if not (args.work_dir / "valid_data.csv").exists():
-        flags = ["--input_file", str(args.data_file), "--data_dir", str(args.work_dir)]
-        prepare_data.main(flags)
+    split_by_sentence(args.data_file, args.work_dir)
     rows = [
         measure(size, rate, args.work_dir) for size in args.sizes for rate in args.learning_rates
     ]
@@ -52,21 +47,10 @@ def measure(size: str, learning_rate: str, work_dir: Path) -> dict[str, Any]:
     layers, width = (int(number) for number in size.split("x"))
     mini.SIZE = mini.MiniSize(num_layers=layers, hidden_size=width)
     run_name = f"{size}-{learning_rate}"
-    flags = {
-        **MINI_RECIPE,
-        "train_file": str(work_dir / "train_data.csv"),
-        "valid_file": str(work_dir / "valid_data.csv"),
-        "model_dir": str(work_dir / "models"),
-        "run_name": run_name,
-        "learning_rate": learning_rate,
-        "resume": "True",
-    }
     started = time.monotonic()
-    train.main([text for name, value in flags.items() for text in (f"--{name}", value)])
+    train.main(run_flags(work_dir, run_name, learning_rate=learning_rate))
     minutes = (time.monotonic() - started) / 60
-    with (work_dir / "models" / run_name / "log.csv").open() as file:
-        best = max(csv.DictReader(file), key=lambda row: float(row["micro_f1"]))
-    scores = {metric: float(best[metric]) for metric in ("micro_f1", "auprc")}
+    scores = best_scores(work_dir, run_name)
     return {"size": size, "learning_rate": learning_rate, **scores, "minutes": minutes}
 
 

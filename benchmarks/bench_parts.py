@@ -10,7 +10,6 @@ table for people and one line of JSON.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import statistics
@@ -21,11 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
+from mini_runs import SCORES, SOURCE, best_scores, run_flags, split_by_sentence
 
-from quickstart import MINI_RECIPE
-
-SOURCE = Path(__file__).resolve().parents[1] / "src"
 VARIANTS: dict[str, dict[str, str]] = {
     "mini": {},
     "without markers": {"use_entity_markers": "False"},
@@ -33,7 +29,6 @@ VARIANTS: dict[str, dict[str, str]] = {
     "[CLS] pooling": {"use_span_pooling": "False"},
     "cross-entropy": {"focal_loss": "False", "label_smoothing": "0"},
 }
-SCORES = ("micro_f1", "auprc", "accuracy")
 
 
 def main() -> None:
@@ -43,7 +38,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="runs of each variant [3]")
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time [1]")
     args = parser.parse_args()
-    prepare(args.data_file, args.work_dir)
+    split_by_sentence(args.data_file, args.work_dir)
     runs = [(name, seed) for seed in range(args.seeds) for name in VARIANTS]
     threads = max(1, (os.cpu_count() or 1) // args.jobs)
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -53,32 +48,14 @@ def main() -> None:
     print(json.dumps({"threads": threads, "variants": rows}, ensure_ascii=False))
 
 
-def prepare(data_file: Path, work_dir: Path) -> None:
-    """The grouped 80/20 split, made once."""
-    if not (work_dir / "valid_data.csv").exists():
-        command = [sys.executable, str(SOURCE / "tools" / "prepare_data.py")]
-        command += ["--input_file", str(data_file), "--data_dir", str(work_dir)]
-        subprocess.run(command, check=True)
-
-
 def train(name: str, seed: int, work_dir: Path, threads: int) -> dict[str, Any]:
     """One run, or its kept result: best scores, minutes and peak memory in MiB."""
     run_name = f"{name.replace(' ', '_')}-seed{seed}"
     result_file = work_dir / f"{run_name}.json"
     if result_file.exists():
         return json.loads(result_file.read_text())
-    flags = {
-        **MINI_RECIPE,
-        **VARIANTS[name],
-        "train_file": str(work_dir / "train_data.csv"),
-        "valid_file": str(work_dir / "valid_data.csv"),
-        "model_dir": str(work_dir / "models"),
-        "run_name": run_name,
-        "seed": str(seed),
-        "resume": "True",
-    }
-    command = [sys.executable, str(SOURCE / "train.py")]
-    command += [text for flag, value in flags.items() for text in (f"--{flag}", value)]
+    flags = run_flags(work_dir, run_name, seed=str(seed), **VARIANTS[name])
+    command = [sys.executable, str(SOURCE / "train.py"), *flags]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     started = time.monotonic()
     with (work_dir / f"{run_name}.log").open("w") as log:
@@ -86,12 +63,10 @@ def train(name: str, seed: int, work_dir: Path, threads: int) -> dict[str, Any]:
         _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{run_name} failed, see {log.name}")
-    with (work_dir / "models" / run_name / "log.csv").open() as file:
-        best = max(csv.DictReader(file), key=lambda row: float(row["micro_f1"]))
     result = {
         "variant": name,
         "seed": seed,
-        **{metric: float(best[metric]) for metric in SCORES},
+        **best_scores(work_dir, run_name),
         "minutes": (time.monotonic() - started) / 60,
         "peak_mib": usage.ru_maxrss / 1024,
     }

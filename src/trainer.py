@@ -7,36 +7,30 @@ the bit on a processor, as one that was never killed.
 
 from __future__ import annotations
 
-import csv
-import json
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch import Tensor
 from tqdm import tqdm
-from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-import plots
 from batching import epoch_updates
 from checkpoint import STATE_KIND, TrainedModel, model_payload, save_model, save_payload
 from config import TrainOptions
 from dataset import Batch, EncodedRow
 from errors import UserError
-from files import atomic_write
+from interrupts import deferred_interrupt
 from loss import Loss, make_loss
 from metrics import Scores, score
+from optimization import make_optimizer, make_schedule
 from prediction import predict_probs
+from run_files import RunFiles, write_log
 
 CHECK_UPDATES = 50  # updates between two looks at the loss, each of which waits for a GPU
 
@@ -61,26 +55,6 @@ class Position:
     update: int = 0
     loss_sum: float = 0.0  # over the rows of this epoch so far
     history: list[dict[str, Any]] = field(default_factory=list)
-
-
-@dataclass
-class RunFiles:
-    """Where a run writes."""
-
-    model_dir: Path
-    run_name: str
-
-    @property
-    def best(self) -> Path:
-        return self.model_dir / f"{self.run_name}.pth"
-
-    @property
-    def folder(self) -> Path:
-        return self.model_dir / self.run_name
-
-    @property
-    def last(self) -> Path:
-        return self.folder / "last.pth"
 
 
 class Trainer:
@@ -119,7 +93,10 @@ class Trainer:
         self.loss: Loss = make_loss(options)
         optimizer = make_optimizer(trained.model, options)
         self.model, self.optimizer = accelerator.prepare(trained.model, optimizer)
-        self.schedule = self._make_schedule()
+        # Bound to the bare optimizer: accelerate's would be stepped once a process.
+        self.schedule = make_schedule(
+            self.optimizer.optimizer, options, len(self._updates(epoch=0))
+        )
         self.position = Position()
         if resume_state is not None:
             self._restore(resume_state)
@@ -131,7 +108,7 @@ class Trainer:
             UserError: the loss is no longer finite; the best checkpoint so far is kept.
             KeyboardInterrupt: after the state was saved, with a message that says how to go on.
         """
-        with _deferred_interrupt() as is_interrupted:
+        with deferred_interrupt() as is_interrupted:
             while self.position.epoch < self.options.num_epochs and not self._is_out_of_patience():
                 started = time.monotonic()
                 self._train_epoch(is_interrupted)
@@ -163,13 +140,14 @@ class Trainer:
                 position.update = number + 1
                 progress.update()
                 is_last = position.update == len(updates)
-                is_save = position.update % self.options.save_steps == 0 and not is_last
-                if is_last or is_save or is_interrupted() or number % CHECK_UPDATES == 0:
+                is_stopping = is_interrupted()  # asked once: it may change at any moment
+                is_saving = is_stopping or position.update % self.options.save_steps == 0
+                if is_last or is_saving or number % CHECK_UPDATES == 0:
                     position.loss_sum = self._finite(loss_sum)
                     progress.set_postfix(loss=f"{position.loss_sum / rows_done:.4f}")
-                if is_save or (is_interrupted() and not is_last):
+                if is_saving and not is_last:  # after the last, _finish_epoch saves
                     self._save_state()
-                    self._stop_if(is_interrupted())
+                    self._stop_if(is_stopping)
 
     def _update(self, rows: np.ndarray, step: int) -> Tensor:
         """One optimizer step over `rows`; returns the sum of their losses, over all processes."""
@@ -261,19 +239,6 @@ class Trainer:
         lengths = self.train_data.lengths
         return epoch_updates(lengths, self.rows_per_update, self.options.seed, epoch)
 
-    def _make_schedule(self) -> LRScheduler:
-        total = len(self._updates(0)) * self.options.num_epochs
-        make = {
-            "linear": get_linear_schedule_with_warmup,
-            "cosine": get_cosine_schedule_with_warmup,
-        }[self.options.scheduler]
-        # Bound to the bare optimizer and stepped by us once an update: accelerate's wrapper would
-        # step it once a process.
-        schedule: LRScheduler = make(  # type: ignore[operator]
-            self.optimizer.optimizer, round(total * self.options.warmup_ratio), total
-        )
-        return schedule
-
     def _is_out_of_patience(self) -> bool:
         history = self.position.history
         if not self.options.patience or not history:
@@ -323,53 +288,3 @@ class Trainer:
     @property
     def _device(self) -> torch.device:
         return self.accelerator.device
-
-
-def make_optimizer(model: nn.Module, options: TrainOptions) -> Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); biases and layer norms are not decayed."""
-    parameters = [weight for weight in model.parameters() if weight.requires_grad]
-    groups = [
-        {"params": [w for w in parameters if w.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [w for w in parameters if w.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=options.learning_rate or 0.0, fused=True)
-
-
-def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
-    """`log.csv` with a row an epoch, and `learning_curve.png`."""
-    with atomic_write(folder / "log.csv") as file:
-        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
-    plots.learning_curve(history, folder / "learning_curve.png")
-
-
-def write_options(folder: Path, options: TrainOptions) -> None:
-    """`options.json`: every flag of the run."""
-    with atomic_write(folder / "options.json") as file:
-        json.dump(vars(options), file, indent=2, ensure_ascii=False)
-        file.write("\n")
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C or SIGTERM into a flag, so that no update is left half done.
-
-    A second Ctrl-C stops at once.
-    """
-    seen: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def note(number: int, frame: Any) -> None:
-        if seen:
-            raise KeyboardInterrupt("Stopped at once; the last saved state is kept")
-        seen.append(number)
-        print("\nStopping after this update …", file=sys.stderr)
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield lambda: bool(seen)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

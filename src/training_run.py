@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -30,8 +29,9 @@ from model import (
     set_dropout,
 )
 from rows import read_examples
+from run_files import RunFiles, run_files, write_options
 from schema import Example, LabelMap
-from trainer import EncodedData, RunFiles, Trainer, write_options
+from trainer import EncodedData, Trainer
 
 # Flags that may differ between a run and its resumption, because no weight depends on them.
 _FREE_FLAGS = {"resume", "run_name", "model_dir", "output_dir", "on_bad_row", "save_steps"}
@@ -46,7 +46,7 @@ def train(options: TrainOptions) -> Path:
     make_deterministic()
     accelerator = make_accelerator(options)
     set_seed(options.seed)
-    files = _run_files(options)
+    files = run_files(options)
     state = _resume_state(options, files, accelerator) if options.resume else None
     checksums = _checksums(options)
     if state is not None:
@@ -159,38 +159,6 @@ def _check_positions(options: TrainOptions, most: int | None) -> None:
             f"--max_length {options.max_length}, but {options.model_name_or_path} has positions "
             f"for {most} tokens; pass --max_length {most} or less"
         )
-
-
-def _run_files(options: TrainOptions) -> RunFiles:
-    """The run's files, under a name of its own.
-
-    Raises:
-        UserError: a new run would write over an old one, or the name is no file name.
-    """
-    model_dir = Path(options.model_dir)
-    if re.search(r"[/\\\0]|^\.", options.run_name):
-        raise UserError(f"--run_name {options.run_name!r} is no file name; leave out / and \\")
-    if not options.run_name:
-        options.run_name = _numbered_name(options, model_dir)
-    files = RunFiles(model_dir, options.run_name)
-    if not options.resume and (files.best.exists() or files.last.exists()):
-        raise UserError(
-            f"{files.best if files.best.exists() else files.last} is already there; pass another "
-            "--run_name, or --resume to go on with that run"
-        )
-    return files
-
-
-def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
-    """`mini-3`: the next free number, or with `--resume` the highest taken."""
-    base = Path(options.model_name_or_path).name
-    taken = [
-        int(match[1])
-        for path in model_dir.glob(f"{base}-*")
-        if (match := re.fullmatch(re.escape(base) + r"-(\d+)(\.pth)?", path.name))
-    ]
-    highest = max(taken, default=0)
-    return f"{base}-{highest if options.resume and highest else highest + 1}"
 
 
 def _resume_state(
