@@ -21,7 +21,6 @@ from tests.runs import (
 )
 
 import loss as losses
-import train
 import trainer
 from checkpoint import load_model
 from errors import UserError
@@ -152,20 +151,6 @@ def test_resume_refuses_changed_data(folder: Path) -> None:
     expect_user_error(flags, "train_data.csv", "has changed")
 
 
-def test_new_run_does_not_write_over_an_old_one(folder: Path) -> None:
-    train_in(folder, num_epochs=1)
-    before = (folder / "models" / "run.pth").read_bytes()
-    expect_user_error(train_flags(folder), "run.pth is already there")
-    assert (folder / "models" / "run.pth").read_bytes() == before
-
-
-def test_runs_without_a_name_are_numbered(folder: Path) -> None:
-    for _ in range(2):
-        train.main(train_flags(folder, num_epochs=1, run_name=""))
-    names = sorted(path.name for path in (folder / "models").glob("*.pth"))
-    assert names == ["tiny-1.pth", "tiny-2.pth"]
-
-
 def test_accumulated_steps_equal_one_large_step(folder: Path) -> None:
     whole = train_in(folder, run_name="whole", num_epochs=1, dropout=0, precision="fp32")
     parts = train_in(
@@ -224,29 +209,6 @@ def test_patience_stops_after_epochs_without_a_better_one(
     run = train_in(folder, num_epochs=5, patience=2)
     assert [row["micro_f1"] for row in run["history"]] == [10.0, 30.0, 20.0, 30.0]
     assert load_model(folder / "models" / "run.pth").scores["epoch"] == 2  # the first of equals
-
-
-@pytest.mark.parametrize(
-    ("scheduler", "expected"),
-    # 16 updates, 2 of warm-up: after 1, 2, 9 and 16 of them, as shares of the peak.
-    [("linear", [0.5, 1.0, 0.5, 0.0]), ("cosine", [0.5, 1.0, 0.5, 0.0])],
-)
-def test_schedule_warms_up_and_falls(
-    folder: Path, scheduler: str, expected: list[float], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rates: list[float] = []
-    original = Trainer._update
-
-    def noting(self: Trainer, rows: Any, step: int) -> Any:
-        result = original(self, rows, step)
-        rates.append(self.optimizer.param_groups[0]["lr"] / 1e-3)
-        return result
-
-    monkeypatch.setattr(Trainer, "_update", noting)
-    train_in(folder, scheduler=scheduler, warmup_ratio=0.125)
-    assert [rates[i] for i in (0, 1, 8, 15)] == pytest.approx(expected)
-    if scheduler == "cosine":
-        assert rates[3] > 1 - 2 / 14  # above the straight line in the first half
 
 
 @pytest.mark.parametrize(
