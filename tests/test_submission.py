@@ -27,10 +27,10 @@ def test_the_file_word_for_word(tmp_path):
     path = tmp_path / "out.csv"
     write_submission(path, IDS, PROBS, LABELS)
     assert path.read_text(encoding="utf-8") == (
-        "id,pred_label,probs\n"
-        '7,A,"[0.2, 0.5, 0.3]"\n'
-        'x-1,no_relation,"[0.9, 0.05, 0.05]"\n'
-        '0,B,"[0.1, 0.1, 0.8]"\n'
+        '"id","pred_label","probs"\n'
+        '"7","A","[0.2, 0.5, 0.3]"\n'
+        '"x-1","no_relation","[0.9, 0.05, 0.05]"\n'
+        '"0","B","[0.1, 0.1, 0.8]"\n'
     )
 
 
@@ -153,5 +153,5 @@ def test_schema_beside_the_file(tmp_path):
 def test_a_schema_file_of_something_else(tmp_path, content):
     path = tmp_path / "out.csv"
     schema_path(path).write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=r"out\.json: not a label order"):
+    with pytest.raises(UserError, match=r"out\.labels\.json: not a label order"):
         read_schema(path)
