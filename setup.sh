@@ -146,6 +146,10 @@ kore_setup() {
 
 if [ -d "$KORE_VENV" ] && [ ! -e "$KORE_STAMP" ]; then
   [ -x "$PYTHON" ] || kore_fail "$KORE_VENV holds no bin/python: remove that folder and try again."
+  "$PYTHON" -c 'import sys
+from importlib.util import find_spec
+sys.exit(None in map(find_spec, ("torch", "transformers", "accelerate")))' || kore_fail \
+    "This .venv lacks the packages of KoRE: run \"poetry install\", or remove .venv."
   case " $* " in
     *" dev "*)
       "$PYTHON" -c 'import pytest' 2>/dev/null ||

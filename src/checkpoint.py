@@ -156,7 +156,7 @@ def load_payload(path: Path, kind: str) -> dict[str, Any]:
                 f"{path}: not a whole KoRE checkpoint: truncated, or written by another program"
             ) from error
     if not isinstance(payload, dict) or payload.get("kind") != kind:
-        raise UserError(f"{path}: not a {kind} file; name a checkpoint that src/train.py wrote")
+        raise UserError(f"{path}: not a {kind} file; name a models/RUN_NAME.pth")
     if payload.get("format_version") != FORMAT_VERSION:
         raise UserError(
             f"{path}: format {payload.get('format_version')}, but this version of KoRE reads "

@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
@@ -93,12 +93,13 @@ def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], hi
             help=help_text,
         )
         return
+    choices = field.metadata["choices"]
     parser.add_argument(
         f"--{field.name}",
-        type=kind,
+        type=_in_any_case(choices) if choices else kind,
         default=default,
-        choices=field.metadata["choices"] or None,
-        metavar="|".join(field.metadata["choices"]) or kind.__name__.upper(),
+        choices=choices or None,
+        metavar="|".join(choices) or kind.__name__.upper(),
         help=help_text,
     )
 
@@ -108,6 +109,12 @@ def _value_type(hint: Any) -> type:
     if isinstance(hint, types.UnionType):
         hint = next(part for part in typing.get_args(hint) if part is not type(None))
     return typing.cast(type, hint)
+
+
+def _in_any_case(choices: Sequence[str]) -> Callable[[str], str]:
+    """`true` is read as the choice `True`."""
+    spelled = {choice.lower(): choice for choice in choices}
+    return lambda text: spelled.get(text.lower(), text)
 
 
 def _parse_bool(text: str) -> bool:

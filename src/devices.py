@@ -33,10 +33,14 @@ def make_accelerator(options: DeviceOptions) -> Accelerator:
 
 
 def make_deterministic() -> None:
-    """Asks a GPU for kernels that give the same result every time; a processor's always do."""
+    """Asks a GPU for kernels that give the same result every time; a processor's always do.
+
+    Where a GPU kernel has no such variant, torch warns and takes the one there is.
+    """
     if torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when CUDA starts
         torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _is_bf16_native(on_gpu: bool) -> bool:

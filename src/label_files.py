@@ -53,7 +53,16 @@ def load_label_map(options: SchemaOptions, data_labels: Iterable[str] | None = N
         names = read_label_names(Path(options.label2id_path))
         if options.id2label_path:
             _check_reverse(Path(options.id2label_path), names, Path(options.label2id_path))
-    no_relation = options.no_relation_label or None
+    return make_label_map(names, options.no_relation_label)
+
+
+def make_label_map(names: tuple[str, ...], no_relation_label: str) -> LabelMap:
+    """The schema of these relations; '' where none of them means "no relation".
+
+    Raises:
+        UserError: `no_relation_label` is not among them.
+    """
+    no_relation = no_relation_label or None
     if no_relation is not None and no_relation not in names:
         shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise UserError(

@@ -175,7 +175,7 @@ def add_marker_tokens(
     """Gives `tokens` ids and embeddings of their own (drawn around the mean of the others).
 
     They are found in the raw text, before any normalisation, and are not "special" tokens: what
-    looks like one of those in a user's sentence stays ordinary text.
+    looks like "[SEP]" in a user's sentence can stay ordinary text.
     """
     if tokenizer.add_tokens([AddedToken(token, normalized=False) for token in tokens]):
         encoder.resize_token_embeddings(len(tokenizer))

@@ -1,4 +1,4 @@
-"""Pictures of scores, drawn without a display."""
+"""Pictures of scores, drawn without a display and without touching a notebook's."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use("Agg")
-
-import matplotlib.pyplot as plt
+import matplotlib as mpl
 import numpy as np
 import seaborn
 from matplotlib import font_manager
@@ -32,17 +28,16 @@ def use_korean_font() -> None:
     assert package is not None
     assert package.origin is not None
     font_manager.fontManager.addfont(Path(package.origin).parent / "fonts" / "NanumGothic.ttf")
-    plt.rcParams.update({"font.family": "NanumGothic", "axes.unicode_minus": False})
+    mpl.rcParams.update({"font.family": "NanumGothic", "axes.unicode_minus": False})
 
 
 use_korean_font()
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Writes a PNG whole or not at all, and closes the figure."""
+    """Writes a PNG whole or not at all."""
     with atomic_write(path, "wb") as file:
         figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
-    plt.close(figure)
 
 
 def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
@@ -52,7 +47,8 @@ def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
         history: one dict an epoch, as in `log.csv`.
     """
     epochs = [row["epoch"] for row in history]
-    figure, (losses, scores) = plt.subplots(1, 2, figsize=(11, 4))
+    figure = Figure(figsize=(11, 4))
+    losses, scores = figure.subplots(1, 2)
     for name in ("train_loss", "valid_loss"):
         losses.plot(epochs, [row[name] for row in history], marker="o", label=name)
     for name in ("micro_f1", "auprc", "accuracy"):
@@ -76,7 +72,8 @@ def confusion(gold: Ints, predicted: Ints, names: Sequence[str], path: Path) -> 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     labels = [names[number] for number in occurring]
     size = 2.5 + 0.42 * len(labels)
-    figure, axes = plt.subplots(figsize=(size + 1.5, size))
+    figure = Figure(figsize=(size + 1.5, size))
+    axes = figure.subplots()
     seaborn.heatmap(
         shares,
         annot=counts,

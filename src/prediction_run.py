@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import torch
+
 from checkpoint import TrainedModel, load_model, newest_model
 from config import InferenceOptions
 from devices import make_accelerator
@@ -26,7 +28,12 @@ def predict_file(options: InferenceOptions) -> Path:
     output = output_file(options, model_file)
     trained = load_model(model_file)
     examples = read_examples(test_file, options, need_labels=False)
-    probs = predict_examples(trained, examples, accelerator, options.batch_size)
+    try:
+        probs = predict_examples(trained, examples, accelerator, options.batch_size)
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"the GPU's memory is full at --batch_size {options.batch_size}; pass a smaller one"
+        ) from error
     write_submission(output, [example.id for example in examples], probs, trained.labels)
     _warn_of_unseen_types(trained, {e.type for x in examples for e in (x.subject, x.object)})
     print(f"{len(examples)} rows predicted with {model_file}: {output}")

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 import plots
-from config import EvaluationOptions, SchemaOptions
+from config import AUTO, EvaluationOptions, SchemaOptions
 from errors import UserError
 from files import atomic_write
-from label_files import load_label_map
+from label_files import load_label_map, make_label_map
 from metrics import Floats, Ints, Scores, score
 from rows import read_examples
 from schema import LabelMap
@@ -42,11 +43,13 @@ def report(options: EvaluationOptions) -> Scores:
 
 def find_labels(options: EvaluationOptions, prediction_file: Path) -> LabelMap:
     """The label order of the predictions: as flagged, as written beside them, or KLUE's."""
-    if not options.label2id_path:
+    if options.label2id_path in ("", AUTO):
         written = read_schema(prediction_file)
         if written is not None:
-            return written
-        options.label2id_path = SchemaOptions.label2id_path
+            given = options.no_relation_label
+            is_default = given == SchemaOptions.no_relation_label
+            return written if is_default else make_label_map(written.names, given)
+        options.label2id_path = options.label2id_path or SchemaOptions.label2id_path
     return load_label_map(options)
 
 
@@ -64,10 +67,12 @@ def matched(
     )
     row_of_id = {row_id: row for row, row_id in enumerate(predictions.ids)}
     gold_ids = {example.id for example in examples}
-    for held, wanted, file in (
-        (row_of_id.keys(), gold_ids, prediction_file),
-        (gold_ids, row_of_id.keys(), options.gold_file),
-    ):
+    sides: list[tuple[Collection[str], Collection[str], Path]] = [
+        (row_of_id.keys(), gold_ids, prediction_file)
+    ]
+    if options.on_bad_row == "stop":  # else rows of the gold file may have been set aside
+        sides.append((gold_ids, row_of_id.keys(), Path(options.gold_file)))
+    for held, wanted, file in sides:
         lacking = [row_id for row_id in wanted if row_id not in held]
         if lacking:
             raise UserError(

@@ -196,8 +196,8 @@ def _label_faults(
         message = f"found {record.get('label')!r}, expected the name of a relation"
     elif known is not None and example.label not in known:
         message = (
-            f"{_short(example.label)} is not one of the {len(known)} relations; "
-            "for a schema of your own pass --label2id_path auto"
+            f"{_short(example.label)} is not one of the {len(known)} relations; mend it, or name "
+            "a label map that has it (--label2id_path auto takes the labels of the training file)"
         )
     else:
         return []

@@ -92,11 +92,9 @@ class Trainer:
         self._check_rows()
         self.loss: Loss = make_loss(options)
         optimizer = make_optimizer(trained.model, options)
+        # Bound to the bare optimizer: accelerate's schedule would be stepped once a process.
+        self.schedule = make_schedule(optimizer, options, len(self._updates(epoch=0)))
         self.model, self.optimizer = accelerator.prepare(trained.model, optimizer)
-        # Bound to the bare optimizer: accelerate's would be stepped once a process.
-        self.schedule = make_schedule(
-            self.optimizer.optimizer, options, len(self._updates(epoch=0))
-        )
         self.position = Position()
         if resume_state is not None:
             self._restore(resume_state)
@@ -109,11 +107,13 @@ class Trainer:
             KeyboardInterrupt: after the state was saved, with a message that says how to go on.
         """
         with deferred_interrupt() as is_interrupted:
+            if not self.position.history and not self.position.update:
+                self._save_state()  # from here on there is something to resume
             while self.position.epoch < self.options.num_epochs and not self._is_out_of_patience():
                 started = time.monotonic()
                 self._train_epoch(is_interrupted)
                 self._finish_epoch(time.monotonic() - started)
-                self._stop_if(is_interrupted())
+                self._stop_if(self._is_stopping(is_interrupted, is_check=True))
         return self.best_epoch()
 
     def best_epoch(self) -> dict[str, Any]:
@@ -140,9 +140,10 @@ class Trainer:
                 position.update = number + 1
                 progress.update()
                 is_last = position.update == len(updates)
-                is_stopping = is_interrupted()  # asked once: it may change at any moment
+                is_check = number % CHECK_UPDATES == 0
+                is_stopping = self._is_stopping(is_interrupted, is_check)
                 is_saving = is_stopping or position.update % self.options.save_steps == 0
-                if is_last or is_saving or number % CHECK_UPDATES == 0:
+                if is_last or is_saving or is_check:
                     position.loss_sum = self._finite(loss_sum)
                     progress.set_postfix(loss=f"{position.loss_sum / rows_done:.4f}")
                 if is_saving and not is_last:  # after the last, _finish_epoch saves
@@ -220,6 +221,7 @@ class Trainer:
             max(self.options.batch_size, 64),
             self.accelerator,
         )
+        self._require_finite(float(probs.sum()))
         gold = np.asarray(self.valid_data.labels)
         logits = torch.from_numpy(np.log(probs.clip(min=1e-30)))  # whose softmax is probs again
         valid_loss = self.loss(logits, torch.from_numpy(gold)).mean()
@@ -247,6 +249,10 @@ class Trainer:
 
     def _finite(self, loss_sum: Tensor) -> float:
         value = float(loss_sum)
+        self._require_finite(value)
+        return value
+
+    def _require_finite(self, value: float) -> None:
         if not np.isfinite(value):
             kept = self.files.best
             raise UserError(
@@ -254,13 +260,22 @@ class Trainer:
                 + (f"{kept} keeps the best epoch so far. " if kept.exists() else "")
                 + "Lower --learning_rate, or pass --precision fp32"
             )
-        return value
+
+    def _is_stopping(self, is_interrupted: Callable[[], bool], is_check: bool) -> bool:
+        """Whether to stop here: several processes agree on it, so that none waits for another."""
+        if self.accelerator.num_processes == 1:
+            return is_interrupted()
+        if not is_check:  # agreeing takes time
+            return False
+        votes = torch.tensor(float(is_interrupted()), device=self._device)
+        return bool(self.accelerator.reduce(votes) > 0)
 
     def _stop_if(self, is_interrupted: bool) -> None:
         if is_interrupted:
             raise KeyboardInterrupt(
                 f"Stopped; the state is saved in {self.files.last}. To go on, give the same "
-                f"command with --run_name {self.files.run_name} --resume"
+                f"command with --model_name_or_path {self.options.model_name_or_path} "
+                f"--run_name {self.files.run_name} --resume"
             )
 
     def _save_state(self) -> None:
@@ -273,7 +288,7 @@ class Trainer:
             "schedule": self.schedule.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "position": dict(vars(self.position)),
-            "num_processes": self.accelerator.num_processes,
+            "hardware": hardware(self.accelerator),
             "data_checksums": self.data_checksums,
         }
         save_payload(self.files.last, STATE_KIND, state)
@@ -288,3 +303,12 @@ class Trainer:
     @property
     def _device(self) -> torch.device:
         return self.accelerator.device
+
+
+def hardware(accelerator: Accelerator) -> dict[str, Any]:
+    """What beside the flags decides a run's numbers: it must be the same when a run is resumed."""
+    return {
+        "processes": accelerator.num_processes,
+        "device": accelerator.device.type,
+        "precision": accelerator.mixed_precision,
+    }

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -31,7 +32,7 @@ from model import (
 from rows import read_examples
 from run_files import RunFiles, run_files, write_options
 from schema import Example, LabelMap
-from trainer import EncodedData, Trainer
+from trainer import EncodedData, Trainer, hardware
 
 # Flags that may differ between a run and its resumption, because no weight depends on them.
 _FREE_FLAGS = {"resume", "run_name", "model_dir", "output_dir", "on_bad_row", "save_steps"}
@@ -52,12 +53,19 @@ def train(options: TrainOptions) -> Path:
     if state is not None:
         _check_same_data(state, checksums, files)
     trained, train_data, valid_data = _prepare(options, files, state)
-    write_options(files.folder, options)
+    if accelerator.is_main_process:
+        write_options(files.folder, options)
     _announce(options, trained, train_data, valid_data, files, accelerator)
     trainer = Trainer(
         options, accelerator, trained, train_data, valid_data, files, checksums, state
     )
-    best = trainer.run()
+    try:
+        best = trainer.run()
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"the GPU's memory is full at --batch_size {options.batch_size}; halve it and double "
+            "--gradient_accumulation_steps, which gives the same updates"
+        ) from error
     if accelerator.is_main_process:
         print(
             f"Best epoch {best['epoch']}: micro-F1 {best['micro_f1']:.2f}, AUPRC "
@@ -170,6 +178,11 @@ def _resume_state(
         UserError: the state was made with other flags or another number of processes.
     """
     if not files.last.exists():
+        if files.best.exists():
+            raise UserError(
+                f"{files.last} is gone, so that the run that made {files.best} cannot go on; pass "
+                "another --run_name"
+            )
         print(f"{files.last} is not there yet: starting from the beginning", file=sys.stderr)
         return None
     state = load_payload(files.last, STATE_KIND)
@@ -179,8 +192,11 @@ def _resume_state(
         for name, value in asdict(options).items()
         if name not in _FREE_FLAGS and before.get(name) != value
     ]
-    if state["num_processes"] != accelerator.num_processes:
-        changed.append(f"{state['num_processes']} processes, now {accelerator.num_processes}")
+    changed += [
+        f"{name} was {state['hardware'][name]}, is {value}"
+        for name, value in hardware(accelerator).items()
+        if state["hardware"][name] != value
+    ]
     if changed:
         raise UserError(
             f"{files.last} belongs to a run with other flags ({'; '.join(changed)}); give the "

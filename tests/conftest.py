@@ -14,7 +14,7 @@ settings.load_profile("kore")
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real rows that lies beside the repository on some machines."""
+    """The folder of real rows where somebody has put it beside the repository."""
     folder = Path(__file__).parents[2] / "shared" / "data"
     if not folder.is_dir():
         pytest.skip("no real data beside the repository")

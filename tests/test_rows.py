@@ -149,7 +149,7 @@ def labels_of(path: Path) -> list[str | None]:
             {"label": "org:member"},
             "label",
             "'org:member' is not one of the 2 relations; "
-            "for a schema of your own pass --label2id_path auto",
+            "mend it, or name a label map that has it (--label2id_path auto takes",
             id="unknown label",
         ),
         pytest.param(

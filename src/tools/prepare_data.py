@@ -40,7 +40,7 @@ def prepare(options: PrepareOptions) -> None:
             )
     examples = _read(options)
     in_valid = split(examples, options.valid_ratio, options.group_by_sentence, options.seed)
-    parts = ([], []) if not examples else _parts(examples, in_valid)
+    parts = _parts(examples, in_valid)
     for target, part in zip(targets, parts, strict=True):
         write_examples(target, part)
     print(_summary(options, examples, parts, targets))
@@ -98,7 +98,9 @@ def named_labels(
 ) -> Iterator[tuple[int, Record]]:
     """Numbered records whose label number is replaced by its name, as the hub lists them."""
     for number, record in enumerate(records, start=1):
-        yield number, {**record, "label": names[record["label"]]}
+        label = record["label"]
+        known = isinstance(label, int) and 0 <= label < len(names)
+        yield number, {**record, "label": names[label] if known else None}
 
 
 def _read(options: PrepareOptions) -> list[Example]:
@@ -113,8 +115,8 @@ def _hub_records(options: PrepareOptions) -> Iterator[tuple[int, Record]]:
         from datasets import load_dataset
     except ImportError as error:
         raise UserError(
-            "--hub_dataset needs the package datasets: poetry install --with hub, "
-            "or pip install datasets"
+            "--hub_dataset needs the package datasets: python -m pip install datasets, "
+            "or poetry install --with hub"
         ) from error
     try:
         rows = load_dataset(options.hub_dataset, options.hub_config, split=options.hub_split)

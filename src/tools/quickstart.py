@@ -16,7 +16,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import inference
 import train
-from config import MINI, PrepareOptions, SampleOptions, given_flags
+from config import (
+    MINI,
+    PrepareOptions,
+    SampleOptions,
+    TrainOptions,
+    given_flags,
+    parse_options,
+)
 from errors import UserError, run_command
 
 DATA_DIR = Path("data")
@@ -60,11 +67,14 @@ def quick_train(flags: Sequence[str]) -> None:
     if {"-h", "--help"} & set(flags):
         train.main(flags)
     given = given_flags(flags)
-    data_flags = [] if "train_file" in given else _training_data()
+    data_flags = [] if "train_file" in given else _training_data(flags)
     if "model_name_or_path" in given:
         recipe = MINI_RECIPE if _names(flags, "model_name_or_path", MINI) else PRETRAINED_RECIPE
+    elif _may_use_gpu(flags):
+        recipe = PRETRAINED_RECIPE
     else:
-        recipe = PRETRAINED_RECIPE if _may_use_gpu(flags) else MINI_RECIPE
+        recipe = MINI_RECIPE
+        print(f"Training {MINI} on the processor, as no CUDA GPU is used.")
     try:
         train.main([*_as_flags(recipe), *data_flags, *flags])
     except UserError as error:
@@ -84,28 +94,45 @@ def quick_inference(flags: Sequence[str]) -> None:
     """Predicts data/test_data.csv, or the sample's test rows where that is not there."""
     default = DATA_DIR / "test_data.csv"
     sample = SAMPLE_DIR / "test_data.csv"
-    if {"test_file", "help"} & given_flags(flags) or default.exists() or not sample.exists():
+    is_told = {"test_file", "help"} & given_flags(flags) or "-h" in flags
+    if is_told or default.exists() or not sample.exists():
         inference.main(flags)
         return
     print(f"{default} is not there: predicting the generated rows of {sample}.")
     inference.main(["--test_file", str(sample), *flags])
 
 
-def _training_data() -> list[str]:
-    """Flags for the data: train_data.csv as it is, train.csv split, or a generated sample."""
-    if (DATA_DIR / "train_data.csv").exists():
+def _training_data(flags: Sequence[str]) -> list[str]:
+    """Flags for the data: train_data.csv as it is, train.csv split, or a generated sample.
+
+    Raises:
+        UserError: one of train_data.csv and valid_data.csv is missing.
+    """
+    parts = [DATA_DIR / "train_data.csv", DATA_DIR / "valid_data.csv"]
+    missing = [part for part in parts if not part.exists()]
+    if not missing:
         return []
+    if len(missing) < len(parts):
+        raise UserError(
+            f"{missing[0]} is missing beside the other half of the data; bring it, name both files "
+            "with --train_file and --valid_file, or move the other away"
+        )
     if (DATA_DIR / "train.csv").exists():
         import prepare_data
 
         print(f"Splitting {DATA_DIR / 'train.csv'}:")
-        prepare_data.prepare(PrepareOptions())
+        options = parse_options(TrainOptions, flags)
+        prepare_data.prepare(
+            PrepareOptions(
+                on_bad_row=options.on_bad_row, output_dir=options.output_dir, seed=options.seed
+            )
+        )
         return []
     import make_sample_data
 
     print(f"No {DATA_DIR / 'train_data.csv'} and no {DATA_DIR / 'train.csv'}: training on a sample")
     print("of generated rows, which shows that all works and says nothing about real text.")
-    if not (SAMPLE_DIR / "train_data.csv").exists():
+    if not (SAMPLE_DIR / "test_gold.csv").exists():  # the last of its files to be written
         make_sample_data.main([])
     return [
         *("--train_file", str(SAMPLE_DIR / "train_data.csv")),
