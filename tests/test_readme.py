@@ -100,6 +100,11 @@ def test_both_languages_have_the_same_headings_and_code() -> None:
     assert runnable == [body for info, body in blocks("README.ko.md") if info.startswith("bash")]
 
 
+def test_nothing_is_left_to_fill_in() -> None:
+    for readme in ("README.md", "README.ko.md"):
+        assert not re.search(r"RESULTS_|TODO|TBD", (REPOSITORY / readme).read_text("utf-8"))
+
+
 def test_links_and_listed_files_exist() -> None:
     for readme in ("README.md", "README.ko.md"):
         text = (REPOSITORY / readme).read_text(encoding="utf-8")
