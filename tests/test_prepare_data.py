@@ -254,5 +254,5 @@ def test_a_hub_data_set_that_cannot_be_had(tmp_path, monkeypatch):
 
 def test_the_hub_without_the_package_datasets(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)  # what makes an import fail
-    with pytest.raises(UserError, match="needs the package datasets: python -m pip install datasets"):
+    with pytest.raises(UserError, match="needs the package datasets: python -m pip"):
         prepare_in(tmp_path, "--hub_dataset", "klue/klue")
