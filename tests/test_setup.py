@@ -163,12 +163,22 @@ def test_a_missing_python_ends_in_one_sentence(tmp_path, name):
     assert not (copy / ".venv").exists()
 
 
+def test_a_venv_without_the_packages_is_refused(tmp_path):
+    copy = copy_of_the_setup(tmp_path)
+    write_program(copy / ".venv" / "bin" / "python", "exit 1")  # as the search for them does
+    done = run_bash(copy, "train.sh", path=os.environ["PATH"])
+    assert done.returncode == 2
+    assert done.stderr.startswith("This .venv lacks the packages of KoRE")
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_venv_made_by_others_is_used_as_it_is(tmp_path):
     copy = copy_of_the_setup(tmp_path)
     write_program(copy / ".venv" / "bin" / "python", 'echo "called with $*"')
     done = run_bash(copy, "train.sh", "--train_file", "my file.csv", path=os.environ["PATH"])
     assert done.returncode == 0, done.stderr
-    assert done.stdout == "called with src/tools/quickstart.py train --train_file my file.csv\n"
+    last = done.stdout.splitlines()[-1]  # before it, setup.sh looks for the packages
+    assert last == "called with src/tools/quickstart.py train --train_file my file.csv"
     assert sorted(path.name for path in (copy / ".venv").iterdir()) == ["bin"]
 
 
