@@ -43,7 +43,7 @@ def prepare(options: PrepareOptions) -> None:
     parts = _parts(examples, in_valid)
     for target, part in zip(targets, parts, strict=True):
         write_examples(target, part)
-    print(_summary(options, examples, parts, targets))
+    print(_summary(options, examples, in_valid, parts, targets))
 
 
 def split(
@@ -138,6 +138,7 @@ def _parts(
 def _summary(
     options: PrepareOptions,
     examples: Sequence[Example],
+    in_valid: Sequence[bool],
     parts: tuple[list[Example], list[Example]],
     targets: Sequence[Path],
 ) -> str:
@@ -145,7 +146,9 @@ def _summary(
         f"{target}: {len(part)} rows ({100 * len(part) / len(examples):.1f} %)"
         for target, part in zip(targets, parts, strict=True)
     ]
-    plain = split(examples, options.valid_ratio, False, options.seed)
+    plain = in_valid
+    if options.group_by_sentence:
+        plain = split(examples, options.valid_ratio, False, options.seed)
     leaked, held = shared_sentences(examples, plain), sum(plain)
     if options.group_by_sentence:
         lines.append(
