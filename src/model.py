@@ -6,6 +6,8 @@ To add a pooling, write a module of (hidden, mask) -> vector and name it in `POO
 
 from __future__ import annotations
 
+import functools
+
 import torch
 from huggingface_hub.utils import logging as hub_logging
 from tokenizers import AddedToken
@@ -14,6 +16,8 @@ from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTo
 from transformers.utils import logging
 
 from config import MINI
+from dropout import Dropout, replace_dropouts
+from encoder_pass import EncoderPass
 from errors import UserError
 
 
@@ -102,25 +106,49 @@ class RelationClassifier(nn.Module):
         self.pooling = None if pooling == CLS_ONLY else POOLINGS[pooling](hidden_size)
         joined_size = hidden_size if self.pooling is None else 3 * hidden_size
         self.head = nn.Sequential(
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(joined_size, hidden_size),
             nn.GELU(),
-            nn.Dropout(dropout),
+            Dropout(dropout),
             nn.Linear(hidden_size, num_labels),
         )
+        replace_dropouts(encoder)
+        self.run_encoder(EncoderPass(encoder))
+
+    def run_encoder(self, encoder_pass: EncoderPass) -> None:
+        """Chooses how the encoder is run; the logits stay the same."""
+        self._encoder_pass = encoder_pass
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, subject_span: Tensor, object_span: Tensor
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        subject_span: Tensor,
+        object_span: Tensor,
+        num_tokens: int | None = None,
     ) -> Tensor:
-        """input_ids, attention_mask (B, T); spans (B, 2), half-open -> logits (B, C)."""
-        hidden = self.encoder(
-            input_ids=input_ids, attention_mask=attention_mask.long()
-        ).last_hidden_state
-        pooled = [hidden[:, 0]]
+        """input_ids, attention_mask (B, T); spans (B, 2), half-open -> logits (B, C).
+
+        `num_tokens`, the sum of `attention_mask`, lets a GPU run the rows without their padding.
+        """
+        masks = []
         if self.pooling is not None:
-            for span in (subject_span, object_span):
-                pooled.append(self.pooling(hidden, span_mask(span, hidden.shape[1])))
+            masks = [span_mask(span, input_ids.shape[1]) for span in (subject_span, object_span)]
+        read = functools.reduce(torch.logical_or, masks, _first_token(attention_mask))
+        states, positions = self._encoder_pass(input_ids, attention_mask, read, num_tokens)
+        if positions is not None:
+            masks = [mask.gather(1, positions) for mask in masks]
+        pooled = [states[:, 0]]  # [CLS]
+        if self.pooling is not None:
+            pooled += [self.pooling(states, mask) for mask in masks]
         return self.head(torch.cat(pooled, dim=-1))
+
+
+def _first_token(attention_mask: Tensor) -> Tensor:
+    """(B, T), True at position 0."""
+    return (torch.arange(attention_mask.shape[1], device=attention_mask.device) == 0).expand(
+        attention_mask.shape
+    )
 
 
 def span_mask(span: Tensor, length: int) -> Tensor:

@@ -1,0 +1,222 @@
+"""The encoder's states, computed only where the head reads them.
+
+BERT and its kin (RoBERTa, XLM-RoBERTa, ELECTRA) share one kind of layer. Its parts are called here
+one by one, so that
+
+- on a processor the last layer computes queries, feed-forward and norms only for the tokens that
+  the head reads, and attention is written out in training: for rows as short as ours torch's
+  fused kernel takes three times as long there, since it knows no dropout and its backward is slow;
+- on a GPU the rows run without their padding, packed one after the other.
+
+Both equal the encoder's own pass up to rounding. Any other encoder is called as it is.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+from transformers import BertModel, ElectraModel, PreTrainedModel, RobertaModel, XLMRobertaModel
+
+from dropout import dropout
+
+_KIN = (BertModel, ElectraModel, RobertaModel, XLMRobertaModel)
+
+
+class Padded(NamedTuple):
+    """Rows of one length. mask (B, T), True on tokens; None where there is no padding."""
+
+    mask: Tensor | None
+
+
+class Packed(NamedTuple):
+    """Rows one after the other. starts (B + 1,) of each row, and the end; longest: of any row."""
+
+    starts: Tensor
+    longest: int
+
+
+Layout = Padded | Packed
+
+
+class EncoderPass:
+    """How one encoder is run.
+
+    Args:
+        checkpointing: inner values of a layer are computed anew in the backward pass instead of
+            kept (Chen et al. 2016): less memory, a third more arithmetic.
+        compiled: torch.compile fuses a layer, once for all layers and lengths.
+    """
+
+    def __init__(
+        self, encoder: PreTrainedModel, *, checkpointing: bool = False, compiled: bool = False
+    ) -> None:
+        self._encoder = encoder
+        self._is_kin = type(encoder) in _KIN and not encoder.config.is_decoder
+        self._checkpointing = checkpointing
+        self._compiled = compiled
+        self._layer: Callable[[nn.Module, Tensor, Tensor, Layout], Tensor] = (
+            torch.compile(layer_states, dynamic=True) if compiled else layer_states
+        )
+        if checkpointing and not self._is_kin:
+            encoder.gradient_checkpointing_enable({"use_reentrant": False})
+
+    def __call__(
+        self, input_ids: Tensor, attention_mask: Tensor, read: Tensor, num_tokens: int | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """States (B, K, H), and the positions (B, K) they belong to; None where K is T.
+
+        Args:
+            input_ids, attention_mask: (B, T).
+            read: (B, T), True where the head reads. K is the most of them in a row; a row with
+                fewer gets states of other tokens behind its own.
+            num_tokens: the sum of `attention_mask`, without which rows are not packed (a GPU
+                would have to be waited for).
+        """
+        if not self._is_kin or torch.compiler.is_exporting():
+            states = self._encoder(input_ids=input_ids, attention_mask=attention_mask.long())
+            return states.last_hidden_state, None
+        if input_ids.is_cuda:
+            if num_tokens and not self._compiled and packing_works(input_ids.device):
+                return self._packed(input_ids, attention_mask, num_tokens), None
+            hidden = self._embeddings(input_ids)
+            return self._layers(hidden, Padded(attention_mask)), None
+        positions = read_positions(read)
+        layout = Padded(None if attention_mask.all() else attention_mask)
+        return self._layers(self._embeddings(input_ids), layout, positions), positions
+
+    def _packed(self, input_ids: Tensor, attention_mask: Tensor, num_tokens: int) -> Tensor:
+        """The states (B, T, H) of all tokens, zeros for padding, from one row of `num_tokens`."""
+        batch, length = input_ids.shape
+        places = torch.nonzero_static(attention_mask.flatten(), size=num_tokens).squeeze(1)
+        starts = functional.pad(attention_mask.sum(dim=1).cumsum(dim=0), (1, 0))
+        hidden = self._embeddings(
+            input_ids.flatten()[places][None],
+            (places % length + self._first_position())[None],
+        )
+        hidden = self._layers(hidden, Packed(starts, length))[0]
+        unpacked = hidden.new_zeros(batch * length, hidden.shape[-1])
+        return unpacked.index_copy(0, places, hidden).view(batch, length, -1)
+
+    def _first_position(self) -> int:
+        """The position of a row's first token: RoBERTa counts from its padding index on."""
+        padding = self._encoder.embeddings.position_embeddings.padding_idx
+        return 0 if padding is None else padding + 1
+
+    def _embeddings(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
+        hidden = self._encoder.embeddings(
+            input_ids=input_ids,
+            token_type_ids=torch.zeros_like(input_ids),
+            position_ids=position_ids,
+        )
+        if hasattr(self._encoder, "embeddings_project"):  # a small ELECTRA
+            hidden = self._encoder.embeddings_project(hidden)
+        return hidden
+
+    def _layers(self, hidden: Tensor, layout: Layout, positions: Tensor | None = None) -> Tensor:
+        *layers, last = self._encoder.encoder.layer
+        for layer in layers:
+            hidden = self._run(layer, hidden, hidden, layout)
+        queries = hidden if positions is None else at_positions(hidden, positions)
+        return self._run(last, queries, hidden, layout)
+
+    def _run(self, layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
+        if self._checkpointing and layer.training:
+            return checkpoint(self._layer, layer, queries, hidden, layout, use_reentrant=False)
+        return self._layer(layer, queries, hidden, layout)
+
+
+def layer_states(layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
+    """One layer's output for `queries` (B, K, H), which attend to `hidden` (B, T, H)."""
+    attention = layer.attention.self
+
+    def heads(states: Tensor) -> Tensor:  # (B, T, H) -> (B, T, heads, H / heads)
+        return states.unflatten(-1, (attention.num_attention_heads, -1))
+
+    probability = attention.dropout.p if layer.training else 0.0
+    attend = _attend_packed if isinstance(layout, Packed) else _attend_padded
+    attended = attend(
+        heads(attention.query(queries)),
+        heads(attention.key(hidden)),
+        heads(attention.value(hidden)),
+        layout,
+        probability,
+    )
+    return layer.feed_forward_chunk(layer.attention.output(attended.flatten(-2), queries))
+
+
+def _attend_padded(
+    query: Tensor, key: Tensor, value: Tensor, layout: Padded, probability: float
+) -> Tensor:
+    """query (B, K, heads, D), key and value (B, T, heads, D) -> (B, K, heads, D)."""
+    query, key, value = (states.transpose(1, 2) for states in (query, key, value))
+    mask = None if layout.mask is None else layout.mask[:, None, None, :]
+    if query.is_cuda or not torch.is_grad_enabled():
+        attended = functional.scaled_dot_product_attention(
+            query, key, value, mask, dropout_p=probability
+        )
+    else:
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        if mask is not None:
+            scores = scores.masked_fill(~mask, -torch.inf)
+        attended = dropout(scores.softmax(dim=-1), probability) @ value
+    return attended.transpose(1, 2)
+
+
+def _attend_packed(
+    query: Tensor, key: Tensor, value: Tensor, layout: Packed, probability: float
+) -> Tensor:
+    """All (1, tokens, heads, D); every row attends to itself alone."""
+
+    def rows(states: Tensor) -> Tensor:
+        return torch.nested.nested_tensor_from_jagged(
+            states[0], offsets=layout.starts, min_seqlen=1, max_seqlen=layout.longest
+        ).transpose(1, 2)
+
+    attended = functional.scaled_dot_product_attention(
+        rows(query), rows(key), rows(value), dropout_p=probability
+    )
+    return attended.transpose(1, 2).values()[None]
+
+
+def read_positions(read: Tensor) -> Tensor:
+    """(B, T) -> (B, K): the positions that are True, in order, then others where they are fewer."""
+    most = int(read.sum(dim=1).max())
+    return read.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
+
+
+def at_positions(hidden: Tensor, positions: Tensor) -> Tensor:
+    """hidden (B, T, H), positions (B, K) -> (B, K, H)."""
+    batch, length, size = hidden.shape
+    rows = torch.arange(batch, device=hidden.device)[:, None] * length
+    flat = hidden.reshape(batch * length, size).index_select(0, (rows + positions).flatten())
+    return flat.view(*positions.shape, size)
+
+
+@functools.cache
+def packing_works(device: torch.device) -> bool:
+    """Whether attention over packed rows runs here and equals attention over padded ones.
+
+    Nested tensors are new in torch and need kernels that not every GPU has, so it is tried once.
+    """
+    heads, size = 2, 64
+    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else torch.float32
+    states = torch.randn(1, 5, heads, size, device=device, generator=torch.Generator(device))
+    starts = torch.tensor([0, 2, 5], device=device)
+    states = states.to(dtype).requires_grad_()
+    try:
+        with torch.enable_grad(), warnings.catch_warnings(action="ignore"):
+            packed = _attend_packed(states, states, states, Packed(starts, 8), 0.0)
+            packed.sum().backward()
+            rows = [states[:, :2], states[:, 2:]]
+            padded = [_attend_padded(row, row, row, Padded(None), 0.0) for row in rows]
+        difference = (packed - torch.cat(padded, dim=1)).abs().max()
+        return bool(difference < 0.05) and states.grad is not None
+    except (RuntimeError, NotImplementedError, TypeError):
+        return False
