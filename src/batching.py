@@ -1,6 +1,7 @@
-"""Which rows form an update, and in which order: a pure function of the seed and the epoch.
+"""Which rows are computed together, and in which order.
 
-A run that is resumed, or that runs as several processes, therefore sees the very same updates.
+The updates of training are a pure function of the seed and the epoch, the batches of prediction of
+the lengths: a run that is resumed, or that runs as several processes, sees the very same ones.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 WINDOW_UPDATES = (
     50  # rows are sorted by length within so many updates: little padding, still random
@@ -37,7 +38,17 @@ def epoch_updates(
     return [updates[number] for number in generator.permutation(len(updates))]
 
 
-def longest_first(lengths: Sequence[int], batch_size: int) -> list[NDArray[np.int64]]:
-    """Row numbers in batches of like length, the longest first: what does not fit fails at once."""
-    order = np.argsort(-np.asarray(lengths), kind="stable")
-    return [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+def token_batches(lengths: ArrayLike, budget: int) -> list[NDArray[np.int64]]:
+    """Row numbers in batches of at most `budget` tokens, padding included, the longest row first.
+
+    What does not fit the memory thus fails at once. A row longer than `budget` stands alone.
+    """
+    sizes = np.asarray(lengths)
+    order = np.argsort(-sizes, kind="stable")
+    batches = []
+    start = 0
+    while start < len(order):
+        end = start + max(1, budget // sizes[order[start]])
+        batches.append(order[start:end])
+        start = end
+    return batches

@@ -19,6 +19,7 @@ from errors import UserError
 
 MINI = "mini"  # the encoder made from scratch, see mini.py
 AUTO = "auto"
+BATCH_TOKENS = 8192  # of prediction; benchmarks/LOG.md has others
 
 Options = TypeVar("Options")
 
@@ -149,6 +150,9 @@ class DeviceOptions(_Checked):
         "arithmetic; auto = bf16 where the processor or GPU computes it natively",
         choices=(AUTO, "fp32", "bf16", "fp16"),
     )
+    compile: bool = option(
+        False, "let torch.compile fuse the encoder's layers: a minute at the start, faster after"
+    )
 
 
 @dataclass
@@ -216,6 +220,9 @@ class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
     patience: int = option(
         0, "stop after so many epochs without a better one; 0 = never", within="[0, 10000]"
     )
+    gradient_checkpointing: bool = option(
+        False, "compute inner values twice instead of keeping them: less memory, slower"
+    )
     save_steps: int = option(
         500, "updates between two states saved for --resume", within="[1, 1000000000]"
     )
@@ -232,8 +239,19 @@ class InferenceOptions(DeviceOptions, RowOptions):
     model_file: str = option("", "checkpoint; '' = the newest in MODEL_DIR")
     model_dir: str = option("models", "folder where checkpoints are looked for")
     test_file: str = option("data/test_data.csv", "rows to predict (.csv, .json, .jsonl)")
-    output_name: str = option("", "the CSV's name in OUTPUT_DIR; '' = MODEL_TESTFILE.csv")
-    batch_size: int = option(64, "rows computed at once", within="[1, 100000]")
+    output_name: str = option(
+        "",
+        "file in OUTPUT_DIR (.csv, .csv.gz, .parquet); '' = MODEL_TESTFILE.csv",
+    )
+    batch_tokens: int = option(
+        BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
+    )
+    num_workers: int | None = option(
+        None,
+        "processes that read and encode ahead of the model; by default 1, and 0 for small files",
+        within="[0, 64]",
+    )
+    resume: bool = option(False, "go on where a killed run of the same command stopped")
 
 
 @dataclass

@@ -48,6 +48,7 @@ class Batch:
         attention_mask: (B, T), bool, False on padding.
         subject_span, object_span: (B, 2), int64, half-open token positions.
         labels: (B,), int64, or None where they are not known.
+        num_tokens: sum of attention_mask, known without asking a GPU; 0 = not counted.
     """
 
     input_ids: Tensor
@@ -55,6 +56,18 @@ class Batch:
     subject_span: Tensor
     object_span: Tensor
     labels: Tensor | None = None
+    num_tokens: int = 0
+
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+        """What the model takes, in its order."""
+        return (
+            self.input_ids,
+            self.attention_mask,
+            self.subject_span,
+            self.object_span,
+            self.num_tokens,
+        )
 
     @classmethod
     def collate(
@@ -69,16 +82,24 @@ class Batch:
             subject_span=torch.tensor([row.subject_span for row in rows]),
             object_span=torch.tensor([row.object_span for row in rows]),
             labels=None if labels is None else torch.tensor(labels),
+            num_tokens=sum(len(row.input_ids) for row in rows),
         )
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device; from pinned memory the copy is asynchronous."""
+        """The same batch on another device; a GPU copies it while the processor goes on."""
+
+        def moved_tensor(tensor: Tensor) -> Tensor:
+            if device.type == "cuda":
+                return tensor.pin_memory().to(device, non_blocking=True)
+            return tensor.to(device)
+
         return Batch(
-            input_ids=self.input_ids.to(device, non_blocking=True),
-            attention_mask=self.attention_mask.to(device, non_blocking=True),
-            subject_span=self.subject_span.to(device, non_blocking=True),
-            object_span=self.object_span.to(device, non_blocking=True),
-            labels=None if self.labels is None else self.labels.to(device, non_blocking=True),
+            input_ids=moved_tensor(self.input_ids),
+            attention_mask=moved_tensor(self.attention_mask),
+            subject_span=moved_tensor(self.subject_span),
+            object_span=moved_tensor(self.object_span),
+            labels=None if self.labels is None else moved_tensor(self.labels),
+            num_tokens=self.num_tokens,
         )
 
 
@@ -111,10 +132,14 @@ class InputEncoder:
         self._special_ids = set(tokenizer.all_special_ids)
         self._check_max_length()
 
-    def encode(self, examples: Sequence[Example]) -> list[EncodedRow]:
-        """Rows in the order of the examples; no row is dropped, whatever its length."""
+    def encode(self, examples: Sequence[Example], quiet: bool = False) -> list[EncodedRow]:
+        """Rows in the order of the examples; no row is dropped, whatever its length.
+
+        `quiet` leaves out the progress bar, where the caller has one.
+        """
         rows: list[EncodedRow] = []
-        with tqdm(total=len(examples), desc="encoding", unit=" rows", disable=None) as progress:
+        disable = True if quiet else None  # None: shown on a terminal
+        with tqdm(total=len(examples), desc="encoding", unit=" rows", disable=disable) as progress:
             for start in range(0, len(examples), ENCODING_CHUNK):
                 chunk = [mark(e, self.scheme) for e in examples[start : start + ENCODING_CHUNK]]
                 rows += self._encode_marked(chunk)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import InitProcessGroupKwargs
 
 from config import AUTO, DeviceOptions
 from errors import UserError
+
+# One process may read a large file while the others wait; a dead one is noticed by the launcher.
+LONGEST_WAIT = timedelta(days=1)
 
 
 def make_accelerator(options: DeviceOptions) -> Accelerator:
@@ -29,7 +34,11 @@ def make_accelerator(options: DeviceOptions) -> Accelerator:
         raise UserError("--precision fp16 needs a GPU; pass bf16, fp32 or auto")
     # accelerate keeps the first choice for the life of the process; a notebook may choose again.
     AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(cpu=not on_gpu, mixed_precision={"fp32": "no"}.get(precision, precision))
+    return Accelerator(
+        cpu=not on_gpu,
+        mixed_precision={"fp32": "no"}.get(precision, precision),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)],
+    )
 
 
 def make_deterministic() -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import warnings
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -57,11 +57,11 @@ class EncoderPass:
     def __init__(
         self, encoder: PreTrainedModel, *, checkpointing: bool = False, compiled: bool = False
     ) -> None:
-        self._encoder = encoder
+        self._encoder: Any = encoder
         self._is_kin = type(encoder) in _KIN and not encoder.config.is_decoder
         self._checkpointing = checkpointing
         self._compiled = compiled
-        self._layer: Callable[[nn.Module, Tensor, Tensor, Layout], Tensor] = (
+        self._layer: Callable[[Any, Tensor, Tensor, Layout], Tensor] = (
             torch.compile(layer_states, dynamic=True) if compiled else layer_states
         )
         if checkpointing and not self._is_kin:
@@ -132,7 +132,7 @@ class EncoderPass:
         return self._layer(layer, queries, hidden, layout)
 
 
-def layer_states(layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
+def layer_states(layer: Any, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
     """One layer's output for `queries` (B, K, H), which attend to `hidden` (B, T, H)."""
     attention = layer.attention.self
 
@@ -140,14 +140,12 @@ def layer_states(layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layo
         return states.unflatten(-1, (attention.num_attention_heads, -1))
 
     probability = attention.dropout.p if layer.training else 0.0
-    attend = _attend_packed if isinstance(layout, Packed) else _attend_padded
-    attended = attend(
-        heads(attention.query(queries)),
-        heads(attention.key(hidden)),
-        heads(attention.value(hidden)),
-        layout,
-        probability,
-    )
+    query = heads(attention.query(queries))
+    key, value = heads(attention.key(hidden)), heads(attention.value(hidden))
+    if isinstance(layout, Packed):
+        attended = _attend_packed(query, key, value, layout, probability)
+    else:
+        attended = _attend_padded(query, key, value, layout, probability)
     return layer.feed_forward_chunk(layer.attention.output(attended.flatten(-2), queries))
 
 

@@ -56,8 +56,16 @@ def csv_writer(file: IO[str]) -> Any:
     return csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
 
-def file_checksum(path: Path) -> str:
-    """SHA-256 of a file's bytes, as hexadecimal text."""
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes, or of the names and bytes of a folder's files, as hexadecimal.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+    """
+    if path.is_dir():
+        files = sorted(inner for inner in path.rglob("*") if inner.is_file())
+        listed = "".join(f"{inner.relative_to(path)} {checksum(inner)}\n" for inner in files)
+        return hashlib.sha256(listed.encode()).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

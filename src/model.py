@@ -113,11 +113,13 @@ class RelationClassifier(nn.Module):
             nn.Linear(hidden_size, num_labels),
         )
         replace_dropouts(encoder)
-        self.run_encoder(EncoderPass(encoder))
+        self.run_encoder()
 
-    def run_encoder(self, encoder_pass: EncoderPass) -> None:
-        """Chooses how the encoder is run; the logits stay the same."""
-        self._encoder_pass = encoder_pass
+    def run_encoder(self, *, checkpointing: bool = False, compiled: bool = False) -> None:
+        """Chooses how the encoder is run, see `EncoderPass`; the logits stay the same."""
+        self._encoder_pass = EncoderPass(
+            self.encoder, checkpointing=checkpointing, compiled=compiled
+        )
 
     def forward(
         self,

@@ -1,56 +1,76 @@
-"""One prediction run from its options to its CSV."""
+"""One prediction run from its options to its file, as a stream of chunks."""
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
+from accelerate import Accelerator
+from accelerate.utils import broadcast_object_list
+from tqdm import tqdm
 
 from checkpoint import TrainedModel, load_model, newest_model
 from config import InferenceOptions
 from devices import make_accelerator
 from errors import UserError
-from prediction import predict_examples
-from rows import read_examples
-from submission import write_submission
+from files import checksum
+from parts import Parts
+from prediction import CHUNK_ROWS, Predictor
+from records import GZIP
+from streaming import FileSurvey, stream_chunks, survey
+from submission_formats import format_of
+
+SMALL_FILE_ROWS = 50_000  # fewer are encoded before a process that reads ahead has even started
 
 
 def predict_file(options: InferenceOptions) -> Path:
-    """Predicts every row of `--test_file` and returns the path of the CSV.
+    """Predicts every row of `--test_file` and returns the path of the output.
+
+    Several processes (`accelerate launch`) share the chunks; the main one joins what they wrote.
 
     Raises:
-        UserError: anything the user can mend; an earlier CSV is then unchanged.
+        UserError: anything the user can mend; an earlier output is then unchanged.
+        KeyboardInterrupt: with a message that says how to go on.
     """
     accelerator = make_accelerator(options)
     model_file = find_model(options)
-    test_file = Path(options.test_file)
     output = output_file(options, model_file)
     trained = load_model(model_file)
-    examples = read_examples(test_file, options, need_labels=False)
+    _check_budget(options, trained)
+    found = _shared_survey(options, accelerator)
+    job = _job(options, model_file, accelerator)
+    parts = Parts(output, trained.labels, found.chunks, job)
+    if accelerator.is_main_process:
+        parts.open(resume=options.resume)
+    accelerator.wait_for_everyone()
     try:
-        probs = predict_examples(trained, examples, accelerator, options.batch_size)
-    except torch.OutOfMemoryError as error:
-        raise UserError(
-            f"the GPU's memory is full at --batch_size {options.batch_size}; pass a smaller one"
-        ) from error
-    write_submission(output, [example.id for example in examples], probs, trained.labels)
-    _warn_of_unseen_types(trained, {e.type for x in examples for e in (x.subject, x.object)})
-    print(f"{len(examples)} rows predicted with {model_file}: {output}")
+        _predict_missing(options, trained, parts, found, accelerator)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Stopped; what is predicted so far is kept in {parts.folder}. To go on, give the "
+            f"same command with --model_file {model_file} --resume"
+        ) from None
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        parts.join()
+        _warn_of_unseen_types(trained, found.types)
+        print(f"{found.rows} rows predicted with {model_file}: {output}")
     return output
 
 
 def output_file(options: InferenceOptions, model_file: Path) -> Path:
-    """The CSV to write: `--output_name`, or the names of the model and of the test file.
+    """The file to write: `--output_name`, or the names of the model and of the test file.
 
     Raises:
-        UserError: the name does not end in .csv, or is the test file itself.
+        UserError: the name has an unknown suffix, or is the test file itself.
     """
     test_file = Path(options.test_file)
-    name = options.output_name or f"{model_file.stem}_{test_file.stem}.csv"
+    name = options.output_name or f"{model_file.stem}_{_stem(test_file)}.csv"
     output = Path(options.output_dir) / name
-    if output.suffix != ".csv":
-        raise UserError(f"--output_name {name} must end in .csv")
+    format_of(output)
     if output.resolve() == test_file.resolve():
         raise UserError(f"{output} is the test file itself; pass another --output_name")
     return output
@@ -65,7 +85,76 @@ def find_model(options: InferenceOptions) -> Path:
     return inside if not given.exists() and inside.exists() else given
 
 
-def _warn_of_unseen_types(trained: TrainedModel, types: set[str]) -> None:
+def _stem(path: Path) -> str:
+    """The file's name without its suffixes: "rows" for rows.csv.gz."""
+    return Path(path.stem).stem if path.suffix == GZIP else path.stem
+
+
+def _check_budget(options: InferenceOptions, trained: TrainedModel) -> None:
+    longest = trained.input_encoder.max_length
+    if options.batch_tokens < longest:
+        raise UserError(
+            f"--batch_tokens {options.batch_tokens}, but this model reads rows of up to {longest} "
+            f"tokens and one of them must fit; pass at least {longest}"
+        )
+
+
+def _shared_survey(options: InferenceOptions, accelerator: Accelerator) -> FileSurvey:
+    """The main process reads the file, so that its faults are told and set aside once."""
+    found: list[Any] = [None]
+    if accelerator.is_main_process:
+        found[0] = survey(Path(options.test_file), options)
+    if accelerator.num_processes > 1:
+        broadcast_object_list(found)
+    return found[0]
+
+
+def _job(options: InferenceOptions, model_file: Path, accelerator: Accelerator) -> dict[str, Any]:
+    """What the predictions depend on."""
+    return {
+        "model": checksum(model_file),
+        "test_file": checksum(Path(options.test_file)),
+        "on_bad_row": options.on_bad_row,
+        "precision": accelerator.mixed_precision,
+        "rows of a part": CHUNK_ROWS,
+    }
+
+
+def _predict_missing(
+    options: InferenceOptions,
+    trained: TrainedModel,
+    parts: Parts,
+    found: FileSurvey,
+    accelerator: Accelerator,
+) -> None:
+    """Makes this process's share of the parts that are not there yet."""
+    trained.model.run_encoder(compiled=options.compile)
+    model = accelerator.prepare_model(trained.model, evaluation_mode=True)
+    model.eval()
+    encoder = trained.input_encoder
+    predictor = Predictor(model, encoder.pad_id, accelerator, options.batch_tokens)
+    missing = parts.missing()
+    wanted = missing[accelerator.process_index :: accelerator.num_processes]
+    num_workers = options.num_workers
+    if num_workers is None:
+        num_workers = int(len(missing) * CHUNK_ROWS > SMALL_FILE_ROWS and (os.cpu_count() or 1) > 1)
+    chunks = stream_chunks(Path(options.test_file), encoder, found.rejected, wanted, num_workers)
+    with tqdm(
+        total=found.rows,
+        initial=found.rows - min(found.rows, len(missing) * CHUNK_ROWS),
+        desc="predicting",
+        unit=" rows",
+        disable=None if accelerator.is_main_process else True,
+    ) as progress:
+        for chunk in chunks:
+            probs = np.empty((0, len(trained.labels)))
+            if chunk.rows:  # all of them may have been set aside
+                probs = predictor.probs(chunk.rows)
+            parts.write(chunk.number, chunk.ids, probs)
+            progress.update(len(chunk.rows) * accelerator.num_processes)
+
+
+def _warn_of_unseen_types(trained: TrainedModel, types: frozenset[str]) -> None:
     scheme = trained.input_encoder.scheme
     unseen = sorted(types - set(scheme.types))
     if scheme.use_markers and scheme.use_types and unseen:

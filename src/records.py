@@ -1,38 +1,58 @@
-"""Files of rows -> fields by line, and back: CSV, KLUE's JSON list, JSONL."""
+"""Files of rows -> fields by line, and back: CSV, KLUE's JSON list, JSONL, Parquet, gzip."""
 
 from __future__ import annotations
 
 import csv
+import gzip
 import json
+import zlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+import pyarrow
+from pyarrow import parquet
 
 from errors import UserError
 from files import atomic_write, csv_writer
 from schema import Entity, Example
 
 REQUIRED = ("sentence", "subject_entity", "object_entity")
+GZIP = ".gz"
+PARQUET_ROWS = 2048  # read at once
 SURPLUS = "(surplus cells)"  # stands for the column of cells beyond the header's last
 
 Record = Mapping[str, Any]
 
 
 def iter_records(path: Path) -> Iterator[tuple[int, Record]]:
-    """(line, fields) of every row; lines count from 1.
+    """(line, fields) of every row; lines count from 1, rows of a Parquet file as well.
+
+    Memory does not grow with the number of rows, except for a JSON list, which is read whole.
 
     Raises:
         UserError: no such file, an unknown suffix, not UTF-8, a missing column, broken syntax.
     """
-    readers = {".csv": _csv_records, ".json": _json_records, ".jsonl": _jsonl_records}
-    if path.suffix not in readers:
-        raise UserError(f"{path}: expected a file that ends in {', '.join(readers)}")
+    readers = {
+        ".csv": _csv_records,
+        ".json": _json_records,
+        ".jsonl": _jsonl_records,
+        ".parquet": _parquet_records,
+    }
+    kind = Path(path.stem).suffix if path.suffix == GZIP else path.suffix
+    if kind not in readers or path.name.endswith(f".parquet{GZIP}"):
+        raise UserError(
+            f"{path}: expected a file that ends in {', '.join(readers)}, or in "
+            f"{', '.join(f'{name}{GZIP}' for name in readers if name != '.parquet')}"
+        )
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        yield from readers[path.suffix](path)
+        yield from readers[kind](path)
     except UnicodeDecodeError:
         raise UserError(_encoding_message(path)) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path}: not a whole gzip file ({error}); copy it once more") from error
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
@@ -59,9 +79,14 @@ def _entity_cell(entity: Entity) -> str:
     return str(fields)
 
 
+def open_text(path: Path, newline: str | None = None) -> IO[str]:
+    open_file = gzip.open if path.suffix == GZIP else open
+    return open_file(path, "rt", encoding="utf-8-sig", newline=newline)
+
+
 def _csv_records(path: Path) -> Iterator[tuple[int, Record]]:
     csv.field_size_limit(2**31 - 1)
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with open_text(path, newline="") as file:
         reader = csv.reader(file, strict=True)
         line = 1  # where the row begins: a quoted cell may run over several lines
         try:
@@ -89,7 +114,7 @@ def _csv_record(columns: list[str], cells: list[str]) -> Record:
 
 def _jsonl_records(path: Path) -> Iterator[tuple[int, Record]]:
     empty = True
-    with path.open(encoding="utf-8-sig") as file:
+    with open_text(path) as file:
         for line, text in enumerate(file, start=1):
             if text.strip():
                 try:
@@ -104,7 +129,8 @@ def _jsonl_records(path: Path) -> Iterator[tuple[int, Record]]:
 
 def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
     """The objects of a JSON list one after the other, so that each is known by its line."""
-    text = path.read_text(encoding="utf-8-sig")
+    with open_text(path) as file:
+        text = file.read()
     if not text.strip():
         raise UserError(f"{path}: the file is empty")
     decoder = json.JSONDecoder()
@@ -134,6 +160,25 @@ def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
         position = end
 
 
+def _parquet_records(path: Path) -> Iterator[tuple[int, Record]]:
+    """Entities are structs or text; whole columns are never held."""
+    try:
+        with parquet.ParquetFile(path) as file:
+            _check_columns(path, file.schema_arrow.names)
+            row = 0
+            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
+                for record in batch.to_pylist():
+                    row += 1
+                    yield row, record
+            if not row:
+                raise UserError(f"{path}: the file is empty")
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(
+            f"{path}: not a whole Parquet file ({reason}); copy it once more"
+        ) from error
+
+
 def _checked_object(path: Path, line: int, record: Any) -> Record:
     if not isinstance(record, dict):
         raise UserError(f"{path}:{line}: expected an object of fields, found {str(record)[:40]}")
@@ -152,7 +197,8 @@ def _check_columns(path: Path, columns: Collection[str]) -> None:
 
 
 def _encoding_message(path: Path) -> str:
-    with path.open("rb") as file:
+    open_file = gzip.open if path.suffix == GZIP else open
+    with open_file(path, "rb") as file:
         for line, raw in enumerate(file, start=1):
             try:
                 raw.decode("utf-8")

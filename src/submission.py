@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import ast
-import csv
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from errors import UserError
-from files import atomic_write, csv_writer
+from files import atomic_write
 from metrics import Floats
+from records import GZIP
 from schema import LabelMap
+from submission_formats import format_of
 
-COLUMNS = ["id", "pred_label", "probs"]
-PROB_DIGITS = 9  # the sum of a row's probabilities stays within 1e-8 of 1
 SUM_TOLERANCE = 1e-3  # other programs round more than we do
 
 
@@ -32,17 +32,20 @@ class Submission(NamedTuple):
 def write_submission(path: Path, ids: Sequence[str], probs: Floats, labels: LabelMap) -> None:
     """Writes the predictions, and beside them `<name>.labels.json`: the label order of `probs`.
 
-    Probabilities are rounded before the largest is looked up, so that the file agrees with itself.
-
     Raises:
-        UserError: a file cannot be written.
+        UserError: a file cannot be written, or its name ends in no suffix of `OUTPUT_FORMATS`.
     """
-    rounded = np.round(probs, PROB_DIGITS)
-    with atomic_write(path) as file:
-        writer = csv_writer(file)
-        writer.writerow(COLUMNS)
-        for row_id, best, row in zip(ids, rounded.argmax(axis=1), rounded.tolist(), strict=True):
-            writer.writerow([row_id, labels.names[best], row])
+    output_format = format_of(path)
+    part = io.BytesIO()
+    output_format.write_part(part, ids, probs, labels)
+    part.seek(0)
+    with atomic_write(path, "wb") as file:
+        output_format.join([part], file)
+    write_schema(path, labels)
+
+
+def write_schema(path: Path, labels: LabelMap) -> None:
+    """Writes the label order of the prediction file `path` beside it."""
     with atomic_write(schema_path(path)) as file:
         schema = {"labels": list(labels.names), "no_relation": labels.no_relation}
         json.dump(schema, file, indent=2, ensure_ascii=False)
@@ -51,7 +54,8 @@ def write_submission(path: Path, ids: Sequence[str], probs: Floats, labels: Labe
 
 def schema_path(path: Path) -> Path:
     """Where the label order of a prediction file stands."""
-    return path.with_suffix(".labels.json")
+    plain = path.with_suffix("") if path.suffix == GZIP else path
+    return plain.with_suffix(".labels.json")
 
 
 def read_schema(path: Path) -> LabelMap | None:
@@ -84,22 +88,13 @@ def read_submission(path: Path, labels: LabelMap) -> Submission:
     ids: dict[str, int] = {}
     pred_labels: list[str] = []
     probs: list[list[float]] = []
-    csv.field_size_limit(2**31 - 1)
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or [])]
-            if missing:
-                raise UserError(f"{path}:1: no column {', '.join(missing)}; expected {COLUMNS}")
-            for row in reader:
-                try:
-                    _check_id(row["id"], ids, reader.line_num)
-                    probs.append(_parse_probs(row["probs"], row["pred_label"], labels))
-                except ValueError as error:
-                    raise UserError(f"{path}:{reader.line_num} {error}") from error
-                pred_labels.append(row["pred_label"])
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
+    for line, row in format_of(path).read(path):
+        try:
+            _check_id(row["id"], ids, line)
+            probs.append(_parse_probs(row["probs"], row["pred_label"], labels))
+        except ValueError as error:
+            raise UserError(f"{path}:{line} {error}") from error
+        pred_labels.append(row["pred_label"])
     if not ids:
         raise UserError(f"{path}: holds no predictions")
     return Submission(list(ids), pred_labels, np.asarray(probs, dtype=np.float64))
@@ -112,10 +107,11 @@ def _check_id(row_id: str | None, ids: dict[str, int], line: int) -> None:
         raise ValueError(f"id: {row_id!r} stands on line {ids[row_id]} as well")
 
 
-def _parse_probs(cell: str | None, pred_label: str | None, labels: LabelMap) -> list[float]:
+def _parse_probs(cell: Any, pred_label: str | None, labels: LabelMap) -> list[float]:
     """The probabilities of one row, checked against its label."""
     try:
-        values = [float(value) for value in ast.literal_eval(cell or "")]
+        listed = ast.literal_eval(cell) if isinstance(cell, str) else cell
+        values = [float(value) for value in listed]
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         raise ValueError("probs: expected a list of numbers such as [0.9, 0.1]") from None
     if len(values) != len(labels):

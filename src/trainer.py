@@ -164,10 +164,7 @@ class Trainer:
             with nullcontext() if is_last else accelerator.no_sync(self.model):
                 batch = self._batch(share)
                 assert batch.labels is not None
-                logits = self.model(
-                    batch.input_ids, batch.attention_mask, batch.subject_span, batch.object_span
-                )
-                losses = self.loss(logits, batch.labels)
+                losses = self.loss(self.model(*batch.inputs), batch.labels)
                 # Processes average their gradients; the mean over the update's rows is wanted.
                 accelerator.backward(losses.sum() * accelerator.num_processes / len(rows))
             loss_sum += losses.detach().sum()
@@ -218,7 +215,6 @@ class Trainer:
             self.model,
             self.valid_data.rows,
             self.trained.input_encoder.pad_id,
-            max(self.options.batch_size, 64),
             self.accelerator,
         )
         self._require_finite(float(probs.sum()))

@@ -18,7 +18,7 @@ from config import MINI, TrainOptions
 from dataset import InputEncoder
 from devices import make_accelerator, make_deterministic
 from errors import UserError
-from files import file_checksum
+from files import checksum
 from label_files import load_label_map
 from marking import MarkerScheme, mark, marker_tokens
 from model import (
@@ -55,6 +55,9 @@ def train(options: TrainOptions) -> Path:
     trained, train_data, valid_data = _prepare(options, files, state)
     if accelerator.is_main_process:
         write_options(files.folder, options)
+    trained.model.run_encoder(
+        checkpointing=options.gradient_checkpointing, compiled=options.compile
+    )
     _announce(options, trained, train_data, valid_data, files, accelerator)
     trainer = Trainer(
         options, accelerator, trained, train_data, valid_data, files, checksums, state
@@ -207,12 +210,12 @@ def _resume_state(
 
 def _checksums(options: TrainOptions) -> dict[str, str]:
     paths = [Path(options.train_file), Path(options.valid_file)]
-    return {str(path): file_checksum(path) for path in paths if path.is_file()}
+    return {str(path): checksum(path) for path in paths if path.is_file()}
 
 
 def _check_same_data(state: dict[str, Any], checksums: dict[str, str], files: RunFiles) -> None:
-    for path, checksum in checksums.items():
-        if state["data_checksums"].get(path) != checksum:
+    for path, found in checksums.items():
+        if state["data_checksums"].get(path) != found:
             raise UserError(
                 f"{path} has changed since {files.last} was written; restore it, or start a run "
                 "with another --run_name"

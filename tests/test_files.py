@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from errors import UserError
-from files import atomic_write, file_checksum
+from files import atomic_write, checksum
 
 
 def write(path: Path, text: str) -> None:
@@ -104,6 +104,6 @@ def test_others_may_read_what_the_umask_allows(tmp_path: Path) -> None:
 
 def test_checksum_of_the_standard_s_example(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")  # the example of FIPS 180-2, appendix B.1
-    assert file_checksum(tmp_path / "abc") == (
+    assert checksum(tmp_path / "abc") == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )

@@ -1,0 +1,138 @@
+"""How predictions lie in a file: `.csv`, `.csv.gz` or `.parquet`, written in parts and joined."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+import pyarrow
+from pyarrow import parquet
+
+from errors import UserError
+from files import csv_writer
+from metrics import Floats
+from records import open_text
+from schema import LabelMap
+
+COLUMNS = ["id", "pred_label", "probs"]
+PROB_DIGITS = 9  # the sum of a row's probabilities stays within 1e-8 of 1
+
+Row = dict[str, Any]
+_PARQUET_SCHEMA = pyarrow.schema(
+    {
+        "id": pyarrow.string(),
+        "pred_label": pyarrow.string(),
+        "probs": pyarrow.list_(pyarrow.float64()),
+    }
+)
+
+
+class OutputFormat(NamedTuple):
+    """write_part: rows to an open file; join: such files, by path or open, to the whole one."""
+
+    write_part: Callable[[IO[bytes], Sequence[str], Floats, LabelMap], None]
+    join: Callable[[Iterable[Path | IO[bytes]], IO[bytes]], None]
+    read: Callable[[Path], Iterator[tuple[int, Row]]]
+
+
+def format_of(path: Path) -> OutputFormat:
+    """The format that the name of `path` asks for.
+
+    Raises:
+        UserError: it ends in none of the known suffixes.
+    """
+    for suffix, output_format in OUTPUT_FORMATS.items():
+        if path.name.endswith(suffix):
+            return output_format
+    raise UserError(f"{path}: expected a name that ends in {', '.join(OUTPUT_FORMATS)}")
+
+
+def prediction_rows(ids: Sequence[str], probs: Floats, labels: LabelMap) -> Iterator[Row]:
+    """Rows of the file; probs (N, C).
+
+    Probabilities are rounded before the largest is looked up, so that the file agrees with itself.
+    """
+    rounded = np.round(probs, PROB_DIGITS)
+    for row_id, best, row in zip(ids, rounded.argmax(axis=1), rounded.tolist(), strict=True):
+        yield {"id": row_id, "pred_label": labels.names[best], "probs": row}
+
+
+def _write_csv_part(file: IO[bytes], ids: Sequence[str], probs: Floats, labels: LabelMap) -> None:
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
+    writer = csv_writer(text)
+    writer.writerows(row.values() for row in prediction_rows(ids, probs, labels))
+    text.detach()
+
+
+def _join_csv(parts: Iterable[Path | IO[bytes]], file: IO[bytes]) -> None:
+    header = io.StringIO()
+    csv_writer(header).writerow(COLUMNS)
+    file.write(header.getvalue().encode())
+    for part in parts:
+        if isinstance(part, Path):
+            with part.open("rb") as opened:
+                shutil.copyfileobj(opened, file)
+        else:
+            shutil.copyfileobj(part, file)
+
+
+def _join_gzipped_csv(parts: Iterable[Path | IO[bytes]], file: IO[bytes]) -> None:
+    # Without name and time of the file, so that equal predictions give equal bytes.
+    with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as zipped:
+        _join_csv(parts, zipped)  # type: ignore[arg-type]
+
+
+def _read_csv(path: Path) -> Iterator[tuple[int, Row]]:
+    csv.field_size_limit(2**31 - 1)
+    try:
+        with open_text(path, newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            _check_columns(path, reader.fieldnames or [])
+            for row in reader:
+                yield reader.line_num, row
+    except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+        raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
+
+
+def _write_parquet_part(
+    file: IO[bytes], ids: Sequence[str], probs: Floats, labels: LabelMap
+) -> None:
+    rows = list(prediction_rows(ids, probs, labels))
+    parquet.write_table(pyarrow.Table.from_pylist(rows, _PARQUET_SCHEMA), file)
+
+
+def _join_parquet(parts: Iterable[Path | IO[bytes]], file: IO[bytes]) -> None:
+    with parquet.ParquetWriter(file, _PARQUET_SCHEMA) as writer:
+        for part in parts:
+            writer.write_table(parquet.read_table(part))
+
+
+def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
+    try:
+        with parquet.ParquetFile(path) as file:
+            _check_columns(path, file.schema_arrow.names)
+            batches = file.iter_batches(columns=COLUMNS)
+            rows = (row for batch in batches for row in batch.to_pylist())
+            yield from enumerate(rows, start=1)
+    except (pyarrow.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not a whole Parquet file ({reason})") from error
+
+
+def _check_columns(path: Path, found: Sequence[str]) -> None:
+    missing = [name for name in COLUMNS if name not in found]
+    if missing:
+        raise UserError(f"{path}:1: no column {', '.join(missing)}; expected {COLUMNS}")
+
+
+OUTPUT_FORMATS = {
+    ".csv": OutputFormat(_write_csv_part, _join_csv, _read_csv),
+    ".csv.gz": OutputFormat(_write_csv_part, _join_gzipped_csv, _read_csv),
+    ".parquet": OutputFormat(_write_parquet_part, _join_parquet, _read_parquet),
+}
