@@ -47,6 +47,8 @@ def predict_probs(
 
     `model` has been through `accelerator.prepare`; its training mode is restored afterwards.
     """
+    # The wrapper of several processes waits for the others at every call; their shares differ.
+    model = accelerator.unwrap_model(model)
     was_training = model.training
     model.eval()
     share = slice(accelerator.process_index, None, accelerator.num_processes)
