@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from batching import epoch_updates, longest_first
+from batching import epoch_updates, token_batches
 
 
 def klue_like_lengths(rows: int, seed: int = 0) -> list[int]:
@@ -71,7 +71,21 @@ def test_little_padding():
     assert padding_share(lengths, random_order) > 0.3  # what it saves
 
 
-def test_longest_first_by_hand():
-    batches = longest_first([3, 9, 5, 9, 1], batch_size=2)
-    assert as_lists(batches) == [[1, 3], [2, 0], [4]]  # ties keep their order
-    assert as_lists(longest_first([4], batch_size=64)) == [[0]]
+def test_token_batches_by_hand():
+    batches = token_batches([3, 9, 5, 9, 1, 4], budget=18)
+    # 2 x 9 tokens, then 5, 4 and 3 padded to 5, then what is left.
+    assert as_lists(batches) == [[1, 3], [2, 5, 0], [4]]  # ties keep their order
+    assert as_lists(token_batches([4], budget=64)) == [[0]]
+
+
+def test_a_row_longer_than_the_budget_stands_alone():
+    assert as_lists(token_batches([7, 2, 7, 2], budget=5)) == [[0], [2], [1, 3]]
+
+
+@pytest.mark.parametrize("budget", [160, 1000, 8192])
+def test_every_row_in_one_batch_within_the_budget(budget):
+    lengths = klue_like_lengths(1000)
+    batches = token_batches(lengths, budget)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
+    for batch in batches:
+        assert len(batch) * max(lengths[i] for i in batch) <= budget

@@ -28,7 +28,7 @@ def machine(monkeypatch):
     return has
 
 
-def decided(**flags: str) -> Any:
+def decided(**flags: Any) -> Any:
     return make_accelerator(DeviceOptions(**flags))
 
 

@@ -231,28 +231,6 @@ def test_sigkill_and_resume_end_with_the_same_weights(folder: Path) -> None:
         assert torch.equal(weight, killed["weights"][name]), name
 
 
-def test_two_processes_equal_one_of_twice_the_rows(folder: Path) -> None:
-    same = {"dropout": 0, "precision": "fp32", "use_cuda": "False", "num_epochs": 2}
-    flags = train_flags(folder, run_name="one", batch_size=16, **same)
-    assert command("train.py", *flags).returncode == 0
-    flags = train_flags(folder, run_name="two", batch_size=8, **same)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    result = subprocess.run(
-        [*launch, str(REPOSITORY / "src" / "train.py"), *flags],
-        env={**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr
-    one, two = final_state(folder, "one"), final_state(folder, "two")
-    for epoch in range(2):
-        expected = one["history"][epoch]["train_loss"]
-        assert two["history"][epoch]["train_loss"] == pytest.approx(expected, abs=1e-4)
-    for name, weight in one["weights"].items():
-        assert torch.allclose(weight, two["weights"][name], atol=1e-3), name
-
-
 def test_ctrl_c_in_a_terminal(folder: Path) -> None:
     flags = train_flags(folder, num_epochs=500, run_name="interrupted")
     script = str(REPOSITORY / "src" / "train.py")

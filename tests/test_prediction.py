@@ -7,12 +7,17 @@ import pytest
 import torch
 from accelerate import Accelerator
 from tests.builders import EXAMPLES, logits_of, make_trained
+from tests.test_batching import klue_like_lengths
 from torch import Tensor, nn
 
-from config import DeviceOptions
+import prediction
+from batching import token_batches
+from config import BATCH_TOKENS, DeviceOptions
 from dataset import EncodedRow
 from devices import make_accelerator
-from prediction import predict_probs
+from errors import UserError
+from metrics import Floats
+from prediction import CHUNK_ROWS, Predictor, in_order, predict_probs
 from schema import Span
 
 
@@ -34,10 +39,17 @@ def make_row(first: int, length: int) -> EncodedRow:
     return EncodedRow([first] + [5] * (length - 1), Span(0, 1), Span(0, 1), False)
 
 
-@pytest.mark.parametrize("batch_size", [1, 2, 64])
-def test_order_is_restored(accelerator, batch_size):
+def probs_of(model: nn.Module, rows: list[EncodedRow], accelerator, tokens: int = 100) -> Floats:
+    model.eval()
+    return Predictor(model, 0, accelerator, tokens).probs(rows)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 9, 20, 1000])
+@pytest.mark.parametrize("chunk_rows", [1, 2, 1000])
+def test_order_is_restored(accelerator, batch_tokens, chunk_rows, monkeypatch):
+    monkeypatch.setattr(prediction, "CHUNK_ROWS", chunk_rows)
     rows = [make_row(1, 4), make_row(3, 9), make_row(4, 2), make_row(9, 7), make_row(1, 7)]
-    probs = predict_probs(ReadsFirstToken(), rows, 0, batch_size, accelerator)
+    probs = probs_of(ReadsFirstToken(), rows, accelerator, batch_tokens)
     assert probs[:, 1] == pytest.approx([0.5, 0.75, 0.8, 0.9, 0.5])
     assert probs.dtype == np.float64
 
@@ -46,21 +58,90 @@ def test_training_mode_is_restored(accelerator):
     model = ReadsFirstToken()
     for mode in (True, False):
         model.train(mode)
-        predict_probs(model, [make_row(1, 4)], 0, 1, accelerator)
+        predict_probs(model, [make_row(1, 4)], 0, accelerator)
         assert model.training is mode
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
-def test_batch_size_and_padding_do_not_change_probabilities(accelerator, kind):
+def test_batches_and_padding_do_not_change_probabilities(accelerator, kind):
     trained = make_trained(kind)
     rows = trained.input_encoder.encode(EXAMPLES)
     assert len({len(row.input_ids) for row in rows}) > 2  # so that some are padded
-    pad_id = trained.input_encoder.pad_id
     alone, pairs, together = (
-        predict_probs(trained.model, rows, pad_id, size, accelerator) for size in (1, 2, 64)
+        probs_of(trained.model, rows, accelerator, tokens) for tokens in (1, 64, 1000)
     )
     assert np.abs(alone - together).max() < 1e-5
     assert np.abs(pairs - together).max() < 1e-5
     assert np.abs(together.sum(axis=1) - 1).max() < 1e-12
     expected = logits_of(trained).double().softmax(dim=-1).numpy()
     assert np.abs(together - expected).max() < 1e-5
+
+
+class FullMemory(ReadsFirstToken):
+    """Takes so many tokens and no more."""
+
+    def __init__(self, most: int, error: Exception) -> None:
+        super().__init__()
+        self.most = most
+        self.error = error
+        self.shapes: list[tuple[int, ...]] = []
+
+    def forward(self, input_ids: Tensor, *others: Tensor) -> Tensor:
+        self.shapes.append(tuple(input_ids.shape))
+        if input_ids.numel() > self.most:
+            raise self.error
+        return super().forward(input_ids)
+
+
+OUT_OF_MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+
+
+@pytest.mark.parametrize("error", OUT_OF_MEMORY)
+def test_the_budget_is_halved_once(accelerator, error, capsys):
+    model = FullMemory(10, error)
+    rows = [make_row(first, 5) for first in (1, 3, 4, 9)]
+    probs = probs_of(model, rows, accelerator, tokens=20)
+    assert model.shapes == [(4, 5), (2, 5), (2, 5)]  # no row twice, none left out
+    assert probs[:, 1] == pytest.approx([0.5, 0.75, 0.8, 0.9])
+    assert capsys.readouterr().err == "memory is full: going on with --batch_tokens 10\n"
+
+
+def test_memory_full_once_more(accelerator):
+    with pytest.raises(UserError, match=r"memory is full even with 10 tokens .* --batch_tokens"):
+        probs_of(FullMemory(9, OUT_OF_MEMORY[0]), [make_row(1, 5)] * 4, accelerator, tokens=20)
+
+
+def test_other_errors_are_not_swallowed(accelerator):
+    model = FullMemory(0, RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        probs_of(model, [make_row(1, 5)], accelerator)
+
+
+def test_shares_of_several_processes_make_up_the_whole(accelerator):
+    rows = [make_row(1 + number % 9, 2 + number % 5) for number in range(23)]
+    model = ReadsFirstToken().eval()
+    whole = probs_of(model, rows, accelerator, tokens=12)
+    reported: list[int] = []
+    parts = [
+        Predictor(model, 0, accelerator, 12).computed(rows, slice(rank, None, 3), reported.append)
+        for rank in range(3)
+    ]
+    assert all(parts)
+    assert np.array_equal(in_order([batch for part in parts for batch in part]), whole)
+    assert sum(reported) == 3 * len(rows)
+
+
+def test_padding_on_real_lengths():
+    """Less than 5 % of what is computed is padding, chunk by chunk, at the default budget."""
+    lengths = np.array(klue_like_lengths(8 * CHUNK_ROWS))
+    padded = tokens = 0
+    for chunk in np.split(lengths, 8):
+        for numbers in token_batches(chunk, BATCH_TOKENS):
+            padded += len(numbers) * chunk[numbers].max()
+            tokens += chunk[numbers].sum()
+    assert padded >= tokens
+    assert 1 - tokens / padded < 0.05

@@ -233,8 +233,8 @@ def put(path: str) -> None:
 def test_inference_finds_its_rows(predicted, files, flags, expected):
     for path in files:
         put(path)
-    quickstart.main(["inference", *flags, "--batch_size", "8"])
+    quickstart.main(["inference", *flags, "--batch_tokens", "800"])
     assert len(predicted) == 1
     options = parse_options(InferenceOptions, predicted[0])
     assert Path(options.test_file) == Path(expected)
-    assert options.batch_size == 8
+    assert options.batch_tokens == 800

@@ -1,0 +1,193 @@
+"""The own pass through BERT and its kin equals theirs, in states and in gradients."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.builders import ENCODERS, EXAMPLES, make_trained
+from torch import Tensor
+from transformers import PreTrainedModel
+
+import encoder_pass
+from dataset import Batch
+from encoder_pass import EncoderPass, Packed, Padded, at_positions, read_positions
+from model import set_dropout
+
+KIN = ["bert", "roberta", "electra", "mini"]
+
+
+def make_batch(kind: str) -> tuple[PreTrainedModel, Batch]:
+    trained = make_trained(kind)
+    rows = trained.input_encoder.encode(EXAMPLES)
+    assert len({len(row.input_ids) for row in rows}) > 2  # so that some are padded
+    encoder = trained.model.encoder
+    set_dropout(encoder, 0.0)
+    return encoder, Batch.collate(rows, trained.input_encoder.pad_id)
+
+
+def plain_states(encoder: PreTrainedModel, batch: Batch) -> Tensor:
+    return encoder(
+        input_ids=batch.input_ids, attention_mask=batch.attention_mask.long()
+    ).last_hidden_state
+
+
+def gradients_of(encoder: PreTrainedModel, first_states: Tensor) -> list[Tensor]:
+    """Of a weighted sum; the plain sum of a layer norm's output depends on nothing."""
+    encoder.zero_grad()
+    weights = torch.linspace(-1, 2, first_states.numel()).view(first_states.shape)
+    (first_states * weights).sum().backward()
+    return [w.grad.clone() for w in encoder.parameters() if w.grad is not None]
+
+
+def assert_same_gradients(one: list[Tensor], other: list[Tensor]) -> None:
+    assert len(one) == len(other) > 10
+    largest = max(float(gradient.abs().max()) for gradient in one)
+    assert largest > 0.1
+    for first, second in zip(one, other, strict=True):
+        assert (first - second).abs().max() < 1e-4 * largest
+
+
+def some_read(batch: Batch) -> Tensor:
+    """The first token of every row, and a third and fourth of some."""
+    read = torch.zeros_like(batch.attention_mask)
+    read[:, 0] = True
+    read[0, 2:4] = True
+    read[2, 3] = True
+    return read
+
+
+@pytest.mark.parametrize("kind", KIN)
+@pytest.mark.parametrize("training", [False, True])
+def test_states_where_they_are_read(kind, training):
+    encoder, batch = make_batch(kind)
+    encoder.train(training)
+    expected = plain_states(encoder, batch)
+    with torch.set_grad_enabled(training):
+        states, positions = EncoderPass(encoder)(
+            batch.input_ids, batch.attention_mask, some_read(batch), batch.num_tokens
+        )
+    assert states.shape[:2] == (4, 3)  # not more than the most that a row reads
+    assert positions is not None
+    assert positions[0].tolist() == [0, 2, 3]
+    assert positions[2].tolist()[:2] == [0, 3]
+    is_token = batch.attention_mask.gather(1, positions)
+    difference = (states - at_positions(expected, positions)).abs()
+    assert difference[is_token].max() < 1e-5
+    assert expected.abs().max() > 0.1
+
+
+@pytest.mark.parametrize("kind", KIN)
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_gradients(kind, checkpointing):
+    encoder, batch = make_batch(kind)
+    encoder.train()
+    expected = gradients_of(encoder, plain_states(encoder, batch)[:, 0])
+    own = EncoderPass(encoder, checkpointing=checkpointing)
+    read = torch.zeros_like(batch.attention_mask)
+    read[:, 0] = True
+    states, _ = own(batch.input_ids, batch.attention_mask, read, None)
+    assert_same_gradients(expected, gradients_of(encoder, states[:, 0]))
+
+
+def test_checkpointing_keeps_less_and_draws_the_same_dropout():
+    encoder, batch = make_batch("bert")
+    set_dropout(encoder, 0.3)
+    encoder.train()
+    results = []
+    for checkpointing in (False, True):
+        torch.manual_seed(0)
+        encoder.zero_grad()
+        kept: list[int] = []
+
+        def note(tensor: Tensor, kept: list[int] = kept) -> Tensor:
+            kept.append(tensor.numel())
+            return tensor
+
+        own = EncoderPass(encoder, checkpointing=checkpointing)
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            states, _ = own(batch.input_ids, batch.attention_mask, some_read(batch), None)
+        results.append((states, gradients_of(encoder, states[:, 0]), sum(kept)))
+    (states, gradients, kept_all), (other_states, other_gradients, kept_few) = results
+    assert torch.equal(states, other_states)
+    assert_same_gradients(gradients, other_gradients)
+    assert kept_few < kept_all / 2
+
+
+@pytest.mark.parametrize("kind", KIN)
+@pytest.mark.parametrize("training", [False, True])
+def test_packed_rows_equal_padded_ones(kind, training):
+    """The layout a GPU takes, here with the processor's kernels."""
+    encoder, batch = make_batch(kind)
+    encoder.train(training)
+    packed = EncoderPass(encoder)._packed(batch.input_ids, batch.attention_mask, batch.num_tokens)
+    expected = plain_states(encoder, batch)
+    difference = (packed - expected).abs()
+    assert difference[batch.attention_mask].max() < 1e-5
+    assert packed[~batch.attention_mask].abs().max() == 0
+    if training:
+        gradients = gradients_of(encoder, packed[:, 0])
+        assert_same_gradients(gradients_of(encoder, expected[:, 0]), gradients)
+
+
+def test_packed_attention_by_hand():
+    """One head of size 1. Row 1: keys 0 and ln 3 under query 1 weigh 1/4 and 3/4; row 2: itself."""
+    column = torch.tensor([[[[1.0]], [[1.0]], [[5.0]]]])  # (1, tokens, heads, D)
+    keys = torch.tensor([[[[0.0]], [[1.0986123]], [[9.0]]]])
+    values = torch.tensor([[[[8.0]], [[4.0]], [[7.0]]]])
+    layout = Packed(torch.tensor([0, 2, 3]), 2)
+    attended = encoder_pass._attend_packed(column, keys, values, layout, 0.0)
+    assert attended.flatten().tolist() == pytest.approx([5.0, 5.0, 7.0])
+
+
+def test_padded_attention_by_hand():
+    """As above, the second key of row 2 being padding."""
+    query = torch.ones(2, 1, 1, 1)
+    keys = torch.tensor([[0.0, 1.0986123], [0.0, 50.0]]).view(2, 2, 1, 1).requires_grad_()
+    values = torch.tensor([[8.0, 4.0], [7.0, 1.0]]).view(2, 2, 1, 1)
+    layout = Padded(torch.tensor([[True, True], [True, False]]))
+    for enabled in (True, False):  # written out, and torch's kernel
+        with torch.set_grad_enabled(enabled):
+            attended = encoder_pass._attend_padded(query, keys, values, layout, 0.0)
+        assert attended.flatten().tolist() == pytest.approx([5.0, 7.0])
+
+
+def test_read_positions_by_hand():
+    read = torch.tensor([[1, 0, 1, 1], [1, 0, 0, 0], [1, 0, 0, 1]]).bool()
+    assert read_positions(read).tolist() == [[0, 2, 3], [0, 1, 2], [0, 3, 1]]
+
+
+def test_another_encoder_runs_as_it_is():
+    encoder, batch = make_batch("deberta")
+    encoder.eval()
+    states, positions = EncoderPass(encoder)(
+        batch.input_ids, batch.attention_mask, some_read(batch), None
+    )
+    assert positions is None
+    assert torch.equal(states, plain_states(encoder, batch))
+
+
+def test_packing_is_refused_where_it_fails(monkeypatch):
+    """Silently: a GPU without the kernels runs padded rows."""
+    device = torch.device("cpu")
+    encoder_pass.packing_works.cache_clear()
+    assert encoder_pass.packing_works(device)
+    for fault in (RuntimeError("no kernel"), NotImplementedError()):
+
+        def failing(*arguments: object, fault: Exception = fault) -> Tensor:
+            raise fault
+
+        encoder_pass.packing_works.cache_clear()
+        monkeypatch.setattr(encoder_pass, "_attend_packed", failing)
+        assert not encoder_pass.packing_works(device)
+    encoder_pass.packing_works.cache_clear()
+    monkeypatch.setattr(
+        encoder_pass,
+        "_attend_packed",
+        lambda query, *others: query * 3,  # a wrong kernel
+    )
+    assert not encoder_pass.packing_works(device)
+    encoder_pass.packing_works.cache_clear()
+
+
+def test_every_kind_is_covered():
+    assert set(KIN) | {"deberta"} == set(ENCODERS)
