@@ -295,10 +295,13 @@ def read_plainly(path: Path) -> list[Example]:
     """The plain script's reading: pandas, then each cell of an entity as a Python literal."""
     examples = []
     for row in pd.read_csv(path).to_dict("records"):
-        entities = []
+        entities: list[Entity] = []
         for column in ("subject_entity", "object_entity"):
             cell = ast.literal_eval(row[column])
             span = Span(cell["start_idx"], cell["end_idx"] + 1)
             entities.append(Entity(cell["word"], span, cell["type"]))
-        examples.append(Example(str(row["id"]), row["sentence"], *entities, str(row["label"])))
+        subject, object_ = entities
+        examples.append(
+            Example(str(row["id"]), row["sentence"], subject, object_, str(row["label"]))
+        )
     return examples

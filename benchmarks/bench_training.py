@@ -42,7 +42,7 @@ UPDATES = {
     "cpu": {"mini": 50, "base": 4, "large": 2},
     "cuda": {"mini": 50, "base": 50, "large": 50},
 }
-QUICK_UPDATES = {"mini": 20, "base": 1, "large": 1}
+QUICK_UPDATES = {"mini": 10, "base": 1, "large": 1}
 
 
 def main() -> None:
