@@ -10,22 +10,16 @@ text of a row, so that a faster model or loop there does not change these.
 
 from __future__ import annotations
 
-import ast
-import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Sampler
 from transformers import (
-    BatchEncoding,
     DataCollatorWithPadding,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     PrinterCallback,
     Trainer,
     TrainerCallback,
@@ -34,14 +28,9 @@ from transformers import (
 )
 from transformers.trainer_pt_utils import LengthGroupedSampler, get_length_grouped_indices
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
 from alternation import Turn
-from marking import MarkedText, MarkerScheme, mark
-from schema import Entity, Example, Span
-from workload import BATCH_SIZE, DROPOUT, LEARNING_RATE, MAX_LENGTH, SEED, Job
-
-Features = dict[str, Any]
+from plain_rows import Features, tokenize_row, tokenize_rows
+from workload import BATCH_SIZE, DROPOUT, LEARNING_RATE, SEED, Job
 
 
 class PlainClassifier(nn.Module):
@@ -86,51 +75,6 @@ class PlainClassifier(nn.Module):
         inside = (positions >= span[:, :1]) & (positions < span[:, 1:])  # (B, T)
         scores = self.pooling["score"](hidden).squeeze(-1).masked_fill(~inside, -torch.inf)
         return (hidden * scores.softmax(dim=1).unsqueeze(-1)).sum(dim=1)  # (B, H)
-
-
-def tokenize_row(
-    example: Example, tokenizer: PreTrainedTokenizerBase, scheme: MarkerScheme
-) -> Features:
-    """One row, padded to 160 tokens."""
-    marked = mark(example, scheme)
-    encoding = tokenizer(
-        marked.text,
-        padding="max_length",
-        truncation=True,
-        max_length=MAX_LENGTH,
-        return_token_type_ids=False,
-    )
-    return {**encoding, **_spans(marked, encoding, 0)}
-
-
-def tokenize_rows(job: Job) -> list[Features]:
-    """Rows as long as they are, all in one call: what DataCollatorWithPadding takes."""
-    marked = [mark(example, job.scheme) for example in job.examples]
-    encoding = job.tokenizer(
-        [row.text for row in marked],
-        truncation=True,
-        max_length=MAX_LENGTH,
-        return_token_type_ids=False,
-    )
-    return [
-        {
-            "input_ids": encoding["input_ids"][number],
-            "attention_mask": encoding["attention_mask"][number],
-            **_spans(row, encoding, number),
-        }
-        for number, row in enumerate(marked)
-    ]
-
-
-def _spans(marked: MarkedText, encoding: BatchEncoding, number: int) -> Features:
-    """Token spans of both entities with their markers."""
-
-    def span(characters: Span) -> list[int]:
-        first = encoding.char_to_token(number, characters.start)
-        last = encoding.char_to_token(number, characters.end - 1)
-        return [0, 1] if first is None or last is None else [first, last + 1]  # cut off: [CLS]
-
-    return {"subject_span": span(marked.subject.outer), "object_span": span(marked.object.outer)}
 
 
 def _plain_batches(features: list[Features], is_training: bool) -> DataLoader[Features]:
@@ -289,19 +233,3 @@ def _make_trainer(
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def read_plainly(path: Path) -> list[Example]:
-    """The plain script's reading: pandas, then each cell of an entity as a Python literal."""
-    examples = []
-    for row in pd.read_csv(path).to_dict("records"):
-        entities: list[Entity] = []
-        for column in ("subject_entity", "object_entity"):
-            cell = ast.literal_eval(row[column])
-            span = Span(cell["start_idx"], cell["end_idx"] + 1)
-            entities.append(Entity(cell["word"], span, cell["type"]))
-        subject, object_ = entities
-        examples.append(
-            Example(str(row["id"]), row["sentence"], subject, object_, str(row["label"]))
-        )
-    return examples

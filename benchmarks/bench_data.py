@@ -16,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,11 +27,11 @@ from transformers import PreTrainedTokenizerBase
 
 import mini
 from alternation import Turn, Way, Ways
-from baselines import read_plainly, tokenize_row
 from config import RowOptions
 from dataset import InputEncoder
 from marking import MarkerScheme, mark
 from measuring import median_ratio, table
+from plain_rows import read_plainly, tokenize_row
 from records import write_examples
 from rows import read_examples
 from schema import Example
@@ -51,7 +51,7 @@ class DataJob:
     device: torch.device
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
     add("--data_file", type=Path, help="rows to read, a CSV [generated ones]")
@@ -59,7 +59,7 @@ def main() -> None:
     add("--rows", type=int, help="take no more than so many [all, with --quick 4000]")
     add("--repeats", type=int, help="counted repetitions [5, with --quick 3]")
     add("--quick", action="store_true", help="ends within 50 seconds on two cores")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     ways = Ways(WAYS)
     examples, scheme = read_rows(args.data_file)
     examples = examples[: args.rows or (4_000 if args.quick else len(examples))]

@@ -11,6 +11,7 @@ from the plain script's. Ends with a table for people and one line of JSON.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -38,11 +39,11 @@ ROWS = {
 QUICK_ROWS = {"mini": 512, "base": 64, "large": 64}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_flags(parser, tuple(WAYS))
     parser.add_argument("--rows", type=int, help="rows a round [by size]")
-    args = set_defaults(parser.parse_args())
+    args = set_defaults(parser.parse_args(arguments))
     ways = Ways({name: WAYS[name] for name in args.ways})
     rows = args.rows or (QUICK_ROWS if args.quick else ROWS[args.device])[args.size]
     job = make_job(args, rows, run=InferenceOptions.batch_size)

@@ -11,6 +11,7 @@ for people and one line of JSON.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -45,11 +46,11 @@ UPDATES = {
 QUICK_UPDATES = {"mini": 10, "base": 1, "large": 1}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_flags(parser, tuple(WAYS))
     parser.add_argument("--updates", type=int, help="updates a round, 50 at most [by size]")
-    args = set_defaults(parser.parse_args())
+    args = set_defaults(parser.parse_args(arguments))
     ways = Ways({name: WAYS[name] for name in args.ways})
     updates = args.updates or (QUICK_UPDATES if args.quick else UPDATES[args.device])[args.size]
     window = BATCH_SIZE * WINDOW_UPDATES  # what KoRE and Trainer sort by length at a time

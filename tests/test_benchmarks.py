@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.builders import EXAMPLES, LABELS, make_scheme, make_tokenizer, make_trained
+from tests.builders import ENCODERS, EXAMPLES, LABELS, make_scheme, make_tokenizer, make_trained
 
-from baselines import PlainClassifier, read_plainly, tokenize_row, tokenize_rows
+import bench_data
+import bench_inference
+import bench_training
+from baselines import PlainClassifier
 from dataset import InputEncoder
 from measuring import encoder_flops, matrix_product_rate, median_ratio, table
+from plain_rows import read_plainly, tokenize_row, tokenize_rows
 from records import write_examples
 from workload import MAX_LENGTH, Job, Shape, make_encoder, representative_rows
 from workload import make_tokenizer as pick_tokenizer
-
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 def make_job() -> Job:
@@ -40,7 +41,9 @@ def make_job() -> Job:
 @pytest.mark.parametrize("kind", ["bert", "roberta", "mini"])
 def test_plain_classifier_computes_what_ours_does(kind: str) -> None:
     trained = make_trained(kind).model.eval()
-    plain = PlainClassifier(make_trained(kind).model.encoder, len(LABELS)).eval()
+    encoder: Any = ENCODERS[kind](len(make_tokenizer()))
+    encoder.pooler = None  # ours has none either
+    plain = PlainClassifier(encoder, len(LABELS)).eval()
     plain.load_state_dict(trained.state_dict())
     ids = torch.tensor([[2, 7, 8, 9, 10, 3], [2, 7, 9, 3, 0, 0]])
     mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]])
@@ -137,31 +140,36 @@ def test_klue_vocabulary_tokenizes_as_published(real_data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "flags", "ways"),
+    ("main", "flags"),
     [
-        ("bench_training.py", ["--rounds", "1", "--updates", "1"], 4),
-        ("bench_inference.py", ["--rounds", "1", "--rows", "64"], 4),
-        ("bench_data.py", ["--repeats", "1", "--rows", "100"], 5),
+        (bench_training.main, ["--rounds", "1", "--updates", "1"]),
+        (bench_inference.main, ["--rounds", "1", "--rows", "64"]),
     ],
 )
-def test_quick_ends_in_one_line_of_json(script: str, flags: list[str], ways: int) -> None:
-    result = subprocess.run(
-        [sys.executable, str(BENCHMARKS / script), "--quick", *flags],
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
-    assert result.returncode == 0, result.stderr
-    report = json.loads(result.stdout.splitlines()[-1])
-    if script == "bench_data.py":
-        assert len(report["stages"]) == ways
-        return
+def test_quick_ends_in_one_line_of_json(
+    main: Callable[[list[str]], None], flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--quick", *flags])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert list(report["ways"]) == ["plain", "trainer", "trainer_best", "kore"]
     for way in report["ways"].values():
-        assert {"x_plain", "x_trainer", "x_trainer_best", "peak_mib", "padding"} <= way.keys()
+        assert {"x_plain", "x_trainer", "x_trainer_best", "peak_mib"} <= way.keys()
         assert way["rows_per_second"] > 0
         assert 0 <= way["padding"] < 1
         assert way["share_of_product"] > 0
         assert way.get("max_difference", 0) < 0.01
     assert report["ways"]["plain"]["padding"] > report["ways"]["kore"]["padding"]
     assert report["ways"]["plain"]["x_plain"] == 1
+
+
+def test_data_ends_in_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    bench_data.main(["--quick", "--repeats", "1", "--rows", "100"])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [(row["way"], row["stage"]) for row in report["stages"]] == [
+        ("plain", "read"),
+        ("plain", "encode"),
+        ("kore", "read"),
+        ("kore", "encode"),
+        ("kore", "learn_vocabulary"),
+    ]
+    assert all(row["rows_per_second"] > 0 for row in report["stages"])
