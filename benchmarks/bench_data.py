@@ -1,8 +1,11 @@
-"""How long reading and encoding takes: medians over repetitions in one process.
+"""How long reading and encoding take, beside the plain script's row-by-row way.
 
-    python benchmarks/bench_data.py --data_file train.csv
+    python benchmarks/bench_data.py --data_file train.csv --vocab_dir VOCAB
+    python benchmarks/bench_data.py --quick
 
-Ends with a table for people and one line of JSON.
+The plain way reads with pandas, takes every entity cell as a Python literal, and tokenizes one row
+at a time, padded to 160 tokens. Reading and encoding of both ways take turns; learning a
+vocabulary has no plain counterpart. Ends with a table for people and one line of JSON.
 """
 
 from __future__ import annotations
@@ -11,57 +14,146 @@ import argparse
 import json
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
+import torch
+from transformers import PreTrainedTokenizerBase
+
 import mini
-from config import RowOptions, TrainOptions
+from alternation import Turn, Way, Ways
+from config import RowOptions
 from dataset import InputEncoder
 from marking import MarkerScheme, mark
+from measuring import median_ratio, table
+from plain_rows import read_plainly, tokenize_row
+from records import write_examples
 from rows import read_examples
+from schema import Example
+from workload import MAX_LENGTH, make_tokenizer, read_rows
 
-Result = TypeVar("Result")
+STAGES = ("read", "encode")
 
 
-def main() -> None:
+@dataclass(frozen=True)
+class DataJob:
+    """What both processes are told."""
+
+    data_file: Path
+    tokenizer: PreTrainedTokenizerBase
+    scheme: MarkerScheme
+    rounds: int
+    device: torch.device
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data_file", required=True, type=Path, help="rows to read")
-    parser.add_argument("--repeats", type=int, default=5, help="counted repetitions [5]")
-    args = parser.parse_args()
-
-    read_seconds, examples = timed(
-        lambda: read_examples(args.data_file, RowOptions(), need_labels=False), args.repeats
-    )
-    types = {entity.type for row in examples for entity in (row.subject, row.object)}
-    scheme = MarkerScheme(True, True, "punct", tuple(sorted(types)))
+    add = parser.add_argument
+    add("--data_file", type=Path, help="rows to read, a CSV [generated ones]")
+    add("--vocab_dir", type=Path, help="folder with a vocab.txt [a vocabulary is learned]")
+    add("--rows", type=int, help="take no more than so many [all, with --quick 4000]")
+    add("--repeats", type=int, help="counted repetitions [5, with --quick 3]")
+    add("--quick", action="store_true", help="ends within 50 seconds on two cores")
+    args = parser.parse_args(arguments)
+    ways = Ways(WAYS)
+    examples, scheme = read_rows(args.data_file)
+    examples = examples[: args.rows or (4_000 if args.quick else len(examples))]
+    repeats = args.repeats or (3 if args.quick else 5)
     texts = [mark(example, scheme).text for example in examples]
-    learn_seconds, tokenizer = timed(
-        lambda: mini.learn_tokenizer(texts, mini.SIZE.vocab_size), args.repeats
+    learning = timed(lambda: mini.learn_tokenizer(texts, mini.SIZE.vocab_size), repeats)
+    tokenizer = make_tokenizer("mini", args.vocab_dir, texts)
+    with tempfile.TemporaryDirectory() as folder:
+        data_file = Path(folder) / "rows.csv"  # the same format for both, whatever was given
+        write_examples(data_file, examples)
+        job = DataJob(data_file, tokenizer, scheme, 1 + repeats, torch.device("cpu"))
+        results = ways.run(job)
+    seconds = {
+        way: {stage: [lap.result[stage] for lap in result.laps] for stage in STAGES}
+        for way, result in results.items()
+    }
+    rows = [
+        {
+            "way": way,
+            "stage": stage,
+            "seconds": statistics.median(found[stage]),
+            "rows_per_second": len(examples) / statistics.median(found[stage]),
+            "x_plain": median_ratio(found[stage], seconds["plain"][stage]),
+            "peak_mib": results[way].peak_mib,
+        }
+        for way, found in seconds.items()
+        for stage in STAGES
+    ]
+    rows.append(
+        {
+            "way": "kore",
+            "stage": "learn_vocabulary",
+            "seconds": learning,
+            "rows_per_second": len(examples) / learning,
+        }
     )
-    encoder = InputEncoder(tokenizer, scheme, TrainOptions.max_length)
-    encode_seconds, _ = timed(lambda: encoder.encode(examples), args.repeats)
-
-    seconds = {"read": read_seconds, "learn_vocabulary": learn_seconds, "encode": encode_seconds}
-    print(f"{len(examples)} rows, medians of {args.repeats}")
-    for name, value in seconds.items():
-        print(f"{name:18} {value:7.2f} s  {len(examples) / value:10.0f} rows/s")
-    print(json.dumps({"rows": len(examples), **seconds}))
+    _print(rows, len(examples), repeats)
 
 
-def timed(work: Callable[[], Result], repeats: int) -> tuple[float, Result]:
-    """Median seconds of `work` after one uncounted call, and its result."""
-    result = work()
-    seconds = []
-    for _ in range(repeats):
+def _print(rows: list[dict], num_rows: int, repeats: int) -> None:
+    print(f"data: {num_rows} rows, medians of {repeats}\n")
+    forms = {"way": "", "stage": "", "seconds": ".2f", "rows_per_second": ".0f"}
+    print(table(rows, {**forms, "x_plain": ".2f", "peak_mib": ".0f"}))
+    print(json.dumps({"benchmark": "data", "rows": num_rows, "repeats": repeats, "stages": rows}))
+
+
+def process_plainly(job: DataJob, turn: Turn) -> None:
+    """Row by row."""
+    _process(
+        job,
+        turn,
+        read=lambda: read_plainly(job.data_file),
+        encode=lambda rows: [tokenize_row(row, job.tokenizer, job.scheme) for row in rows],
+    )
+
+
+def process_with_kore(job: DataJob, turn: Turn) -> None:
+    """The path of every command."""
+    encoder = InputEncoder(job.tokenizer, job.scheme, MAX_LENGTH)
+    _process(
+        job,
+        turn,
+        read=lambda: read_examples(job.data_file, RowOptions(), need_labels=False),
+        encode=encoder.encode,
+    )
+
+
+def _process(
+    job: DataJob,
+    turn: Turn,
+    read: Callable[[], list[Example]],
+    encode: Callable[[list[Example]], object],
+) -> None:
+    """A turn reads and encodes; it tells the seconds of each."""
+    for _ in range(job.rounds):
+        turn.start()
         started = time.perf_counter()
-        result = work()
-        seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds), result
+        examples = read()
+        have_read = time.perf_counter()
+        encode(examples)
+        turn.stop({"read": have_read - started, "encode": time.perf_counter() - have_read})
 
+
+def timed(work: Callable[[], object], repeats: int) -> float:
+    """Median seconds of `work` after one uncounted call."""
+    seconds = []
+    for _ in range(1 + repeats):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return statistics.median(seconds[1:])
+
+
+WAYS: dict[str, Way] = {"plain": process_plainly, "kore": process_with_kore}
 
 if __name__ == "__main__":
     main()

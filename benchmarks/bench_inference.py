@@ -1,0 +1,82 @@
+"""How fast KoRE predicts, beside the plain script and Hugging Face's Trainer.
+
+    python benchmarks/bench_inference.py --data_file train.csv --vocab_dir VOCAB --size base
+    python benchmarks/bench_inference.py --quick
+
+From rows that have been read to their probabilities, tokenization included. All ways have the same
+rows, encoder and head, and take turns. max_difference is the largest difference of a probability
+from the plain script's. Ends with a table for people and one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import numpy as np
+
+from alternation import Turn, Way, Ways
+from baselines import (  # puts src/ on the path
+    predict_plainly,
+    predict_with_trainer,
+    predict_with_trainer_at_best,
+)
+
+# isort: split
+from checkpoint import TrainedModel
+from comparison import compare, print_report
+from config import InferenceOptions, TrainOptions
+from dataset import InputEncoder
+from devices import make_accelerator
+from model import RelationClassifier
+from prediction import predict_examples
+from workload import DROPOUT, MAX_LENGTH, Job, add_flags, make_job, set_defaults
+
+ROWS = {
+    "cpu": {"mini": 2_048, "base": 192, "large": 128},
+    "cuda": {"mini": 16_384, "base": 8_192, "large": 4_096},
+}
+QUICK_ROWS = {"mini": 256, "base": 64, "large": 64}
+QUICK_WINDOW = 2_000  # rows of the file whose lengths stand for all
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    add_flags(parser, tuple(WAYS))
+    parser.add_argument("--rows", type=int, help="rows a round [by size]")
+    args = set_defaults(parser.parse_args(arguments))
+    ways = Ways({name: WAYS[name] for name in args.ways})
+    rows = args.rows or (QUICK_ROWS if args.quick else ROWS[args.device])[args.size]
+    window = QUICK_WINDOW if args.quick else None
+    job = make_job(args, rows, run=InferenceOptions.batch_size, window=window)
+    report, results = compare("inference", ways, job)
+    if "plain" in results:
+        plain = results["plain"].laps[-1].result
+        for name, result in results.items():
+            difference = np.abs(result.laps[-1].result - plain).max()
+            report["ways"][name]["max_difference"] = float(difference)
+    print_report(report)
+
+
+def predict_with_kore(job: Job, turn: Turn) -> None:
+    """KoRE's own prediction, as its command calls it."""
+    accelerator = make_accelerator(InferenceOptions())
+    model = RelationClassifier(job.encoder(), len(job.labels), TrainOptions.span_pooling, DROPOUT)
+    turn.watch(model)
+    input_encoder = InputEncoder(job.tokenizer, job.scheme, MAX_LENGTH)
+    trained = TrainedModel(model, input_encoder, job.labels, {}, {})
+    for _ in range(job.rounds):
+        turn.start()
+        probs = predict_examples(trained, job.examples, accelerator, InferenceOptions.batch_size)
+        turn.stop(probs)
+
+
+WAYS: dict[str, Way] = {
+    "plain": predict_plainly,
+    "trainer": predict_with_trainer,
+    "trainer_best": predict_with_trainer_at_best,
+    "kore": predict_with_kore,
+}
+
+if __name__ == "__main__":
+    main()

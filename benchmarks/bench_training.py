@@ -1,0 +1,104 @@
+"""How fast KoRE trains, beside the plain script and Hugging Face's Trainer.
+
+    python benchmarks/bench_training.py --data_file train.csv --vocab_dir VOCAB --size base
+    python benchmarks/bench_training.py --quick
+
+All ways make the same number of updates with the same rows, encoder and head, and take turns.
+Only updates are timed: no reading, no encoding, no validation, no checkpoint. Ends with a table
+for people and one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from alternation import Turn, Way, Ways
+from baselines import train_plainly, train_with_trainer, train_with_trainer_at_best  # src/: path
+
+# isort: split
+from batching import WINDOW_UPDATES
+from checkpoint import TrainedModel
+from comparison import compare, print_report
+from config import TrainOptions
+from dataset import InputEncoder
+from devices import make_accelerator, make_deterministic
+from model import RelationClassifier
+from run_files import RunFiles
+from trainer import EncodedData, Trainer
+from workload import (
+    BATCH_SIZE,
+    DROPOUT,
+    LEARNING_RATE,
+    MAX_LENGTH,
+    Job,
+    add_flags,
+    make_job,
+    set_defaults,
+)
+
+UPDATES = {
+    "cpu": {"mini": 50, "base": 4, "large": 2},
+    "cuda": {"mini": 50, "base": 50, "large": 50},
+}
+QUICK_UPDATES = {"mini": 10, "base": 1, "large": 1}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    add_flags(parser, tuple(WAYS))
+    parser.add_argument("--updates", type=int, help="updates a round, 50 at most [by size]")
+    args = set_defaults(parser.parse_args(arguments))
+    ways = Ways({name: WAYS[name] for name in args.ways})
+    updates = args.updates or (QUICK_UPDATES if args.quick else UPDATES[args.device])[args.size]
+    window = BATCH_SIZE * WINDOW_UPDATES  # what KoRE and Trainer sort by length at a time
+    job = make_job(args, min(updates * BATCH_SIZE, window), run=BATCH_SIZE, window=window)
+    report, _ = compare("training", ways, job)
+    print_report(report)
+
+
+def train_with_kore(job: Job, turn: Turn) -> None:
+    """KoRE's own Trainer; an epoch's updates are a turn."""
+    make_deterministic()
+    trainer = make_trainer(job)
+    turn.watch(trainer.trained.model)
+    trainer.model.train()
+    for epoch in range(job.rounds):
+        updates = trainer._updates(epoch)
+        turn.start()
+        for number, rows in enumerate(updates):
+            trainer._update(rows, epoch * len(updates) + number)
+        turn.stop()
+
+
+def make_trainer(job: Job) -> Trainer:
+    """The trainer of a run over the job's rows; it writes no files."""
+    options = TrainOptions(
+        model_name_or_path=job.size,
+        max_length=MAX_LENGTH,
+        batch_size=BATCH_SIZE,
+        num_epochs=job.rounds,
+        learning_rate=LEARNING_RATE,
+        dropout=DROPOUT,
+    )
+    accelerator = make_accelerator(options)
+    model = RelationClassifier(job.encoder(), len(job.labels), options.span_pooling, DROPOUT)
+    input_encoder = InputEncoder(job.tokenizer, job.scheme, MAX_LENGTH)
+    trained = TrainedModel(model, input_encoder, job.labels, asdict(options), {})
+    data = EncodedData(input_encoder.encode(job.examples), job.label_numbers())
+    return Trainer(
+        options, accelerator, trained, data, data, RunFiles(Path("unused"), "unused"), {}
+    )
+
+
+WAYS: dict[str, Way] = {
+    "plain": train_plainly,
+    "trainer": train_with_trainer,
+    "trainer_best": train_with_trainer_at_best,
+    "kore": train_with_kore,
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""The benchmarks: the same function on every side, arithmetic by hand, and what they print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.builders import ENCODERS, EXAMPLES, LABELS, make_scheme, make_tokenizer, make_trained
+
+import bench_data
+import bench_inference
+import bench_training
+from baselines import PlainClassifier
+from dataset import InputEncoder
+from measuring import encoder_flops, matrix_product_rate, median_ratio, table
+from plain_rows import read_plainly, tokenize_row, tokenize_rows
+from records import write_examples
+from workload import MAX_LENGTH, Job, Shape, make_encoder, representative_rows
+from workload import make_tokenizer as pick_tokenizer
+
+
+def make_job() -> Job:
+    return Job(
+        size="mini",
+        examples=list(EXAMPLES),
+        lengths=[0] * len(EXAMPLES),
+        tokenizer=make_tokenizer(),
+        scheme=make_scheme(),
+        labels=LABELS,
+        device=torch.device("cpu"),
+        precision="fp32",
+        rounds=2,
+    )
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "mini"])
+def test_plain_classifier_computes_what_ours_does(kind: str) -> None:
+    trained = make_trained(kind).model.eval()
+    encoder: Any = ENCODERS[kind](len(make_tokenizer()))
+    encoder.pooler = None  # ours has none either
+    plain = PlainClassifier(encoder, len(LABELS)).eval()
+    plain.load_state_dict(trained.state_dict())
+    ids = torch.tensor([[2, 7, 8, 9, 10, 3], [2, 7, 9, 3, 0, 0]])
+    mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 1, 1, 0, 0]])
+    subject, object_ = torch.tensor([[1, 3], [1, 2]]), torch.tensor([[4, 5], [2, 3]])
+    with torch.inference_mode():
+        ours = trained(ids, mask.bool(), subject, object_)
+        theirs = plain(ids, mask, subject, object_)["logits"]
+    assert ours.abs().max() > 0.1
+    torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-5)
+
+
+def test_baselines_give_the_model_what_we_give_it() -> None:
+    job = make_job()
+    ours = InputEncoder(job.tokenizer, job.scheme, MAX_LENGTH).encode(job.examples)
+    for example, batched, row in zip(job.examples, tokenize_rows(job), ours, strict=True):
+        padded = tokenize_row(example, job.tokenizer, job.scheme)
+        assert len(padded["input_ids"]) == MAX_LENGTH
+        assert sum(padded["attention_mask"]) == len(row.input_ids)
+        assert padded["input_ids"][: len(row.input_ids)] == row.input_ids == batched["input_ids"]
+        for name in ("subject_span", "object_span"):
+            assert tuple(padded[name]) == tuple(batched[name]) == getattr(row, name)
+
+
+def test_read_plainly_reads_what_we_write(tmp_path: Path) -> None:
+    write_examples(tmp_path / "rows.csv", EXAMPLES)
+    read = read_plainly(tmp_path / "rows.csv")
+    assert [row._replace(source="test") for row in read] == list(EXAMPLES)
+
+
+def test_flops_by_hand() -> None:
+    """Two layers of width 4: 4*16 + 2*4*16 = 192 weights each, rows of 3 and 1 tokens."""
+    shape = Shape(num_layers=2, hidden_size=4, num_heads=1, vocab_size=10)
+    forward = 2 * (2 * 192 * 4 + 4 * 4 * (9 + 1))
+    assert forward == 3_392
+    assert encoder_flops(shape, [3, 1], is_training=False) == forward
+    assert encoder_flops(shape, [3, 1], is_training=True) == 3 * forward
+
+
+def test_ratio_is_the_median_over_rounds() -> None:
+    """Rounds of 4/2, 9/3 and 50/1: a median of ratios, not a ratio of medians (9/2)."""
+    assert median_ratio([2.0, 3.0, 1.0], [4.0, 9.0, 50.0]) == 3.0
+
+
+def test_table_leaves_unknown_cells_out() -> None:
+    rows: list[dict[str, Any]] = [{"way": "a", "x": 1.234}, {"way": "b"}]
+    assert table(rows, {"way": "", "x": ".1f"}).splitlines() == [
+        "| way | x |",
+        "|---|---|",
+        "| a | 1.2 |",
+        "| b | - |",
+    ]
+
+
+def test_matrix_product_rate_is_a_rate() -> None:
+    assert matrix_product_rate(torch.device("cpu"), "fp32", repeats=1) > 0.1
+
+
+def test_representative_rows_come_in_runs_with_the_mean_of_all() -> None:
+    lengths = np.random.default_rng(0).gamma(8, 8, 1_000).astype(int)
+    rows = representative_rows(list(lengths), num_rows=64, run=16)
+    assert len(set(rows)) == 64
+    assert lengths[rows].mean() == pytest.approx(lengths.mean(), abs=1)
+    order = np.sort(lengths[rows]).reshape(4, 16)
+    assert (order[:, -1] - order[:, 0]).sum() < (order[-1, -1] - order[0, 0]) / 4
+
+
+def test_representative_rows_of_few_are_all() -> None:
+    assert sorted(representative_rows([5, 3, 4], num_rows=8, run=4)) == [0, 1, 2]
+    assert len(set(representative_rows(list(range(40)), num_rows=32, run=8))) == 32
+
+
+def test_encoder_is_as_large_as_the_published_one() -> None:
+    tokenizer = make_tokenizer()
+    with torch.device("meta"):
+        base: Any = make_encoder("base", tokenizer)
+    # embeddings, and the 12 layers of klue/roberta-base: 85 M weights
+    assert sum(weight.numel() for weight in base.encoder.parameters()) == 85_054_464
+    assert base.embeddings.word_embeddings.num_embeddings == 32_000
+    assert base.config.pad_token_id == tokenizer.pad_token_id
+
+
+def test_klue_vocabulary_tokenizes_as_published(real_data: Path) -> None:
+    tokenizer = pick_tokenizer("base", real_data / "klue_vocab", [])
+    assert tokenizer("조지 해리슨이 쓰고")["input_ids"] == [
+        2,
+        8373,
+        14113,
+        2234,
+        2052,
+        1363,
+        2088,
+        3,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("main", "flags"),
+    [
+        (bench_training.main, ["--rounds", "1", "--updates", "1"]),
+        (bench_inference.main, ["--rounds", "1", "--rows", "64"]),
+    ],
+)
+def test_quick_ends_in_one_line_of_json(
+    main: Callable[[list[str]], None], flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["--quick", *flags])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert list(report["ways"]) == ["plain", "trainer", "trainer_best", "kore"]
+    for way in report["ways"].values():
+        assert {"x_plain", "x_trainer", "x_trainer_best", "peak_mib"} <= way.keys()
+        assert way["rows_per_second"] > 0
+        assert 0 <= way["padding"] < 1
+        assert way["share_of_product"] > 0
+        assert way.get("max_difference", 0) < 0.01
+    assert report["ways"]["plain"]["padding"] > report["ways"]["kore"]["padding"]
+    assert report["ways"]["plain"]["x_plain"] == 1
+
+
+def test_data_ends_in_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> None:
+    bench_data.main(["--quick", "--repeats", "1", "--rows", "100"])
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert [(row["way"], row["stage"]) for row in report["stages"]] == [
+        ("plain", "read"),
+        ("plain", "encode"),
+        ("kore", "read"),
+        ("kore", "encode"),
+        ("kore", "learn_vocabulary"),
+    ]
+    assert all(row["rows_per_second"] > 0 for row in report["stages"])
