@@ -140,15 +140,25 @@ class _Checked:
 
 
 @dataclass
-class DeviceOptions(_Checked):
-    use_cuda: str = option(
-        AUTO, "run on a CUDA GPU; auto = where there is one", choices=("True", "False", AUTO)
-    )
+class PrecisionOptions(_Checked):
     precision: str = option(
         AUTO,
         "arithmetic; auto = bf16 where the processor or GPU computes it natively",
         choices=(AUTO, "fp32", "bf16", "fp16"),
     )
+
+
+@dataclass
+class DeviceOptions(PrecisionOptions):
+    use_cuda: str = option(
+        AUTO, "run on a CUDA GPU; auto = where there is one", choices=("True", "False", AUTO)
+    )
+
+
+@dataclass
+class ModelOptions(_Checked):
+    model_file: str = option("", "checkpoint; '' = the newest in MODEL_DIR")
+    model_dir: str = option("models", "folder where checkpoints are looked for")
 
 
 @dataclass
@@ -228,11 +238,30 @@ class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
 
 
 @dataclass
-class InferenceOptions(DeviceOptions, RowOptions):
-    model_file: str = option("", "checkpoint; '' = the newest in MODEL_DIR")
-    model_dir: str = option("models", "folder where checkpoints are looked for")
+class InferenceOptions(ModelOptions, DeviceOptions, RowOptions):
     test_file: str = option("data/test_data.csv", "rows to predict (.csv, .json, .jsonl)")
     output_name: str = option("", "the CSV's name in OUTPUT_DIR; '' = MODEL_TESTFILE.csv")
+    batch_size: int = option(64, "rows computed at once", within="[1, 100000]")
+
+
+@dataclass
+class RayOptions(ModelOptions, PrecisionOptions, RowOptions):
+    test_file: str = option("data/test_data.csv", "rows to predict: .csv, .parquet, or a folder")
+    output_dir: str = option("outputs/ray", "folder for the Parquet parts, and for nothing else")
+    overwrite: bool = option(False, "replace the parts in OUTPUT_DIR")
+    on_bad_row: str = option(
+        "stop",
+        "faulty rows stop the run, or are skipped and written to OUTPUT_DIR.rejected.parquet",
+        choices=("stop", "skip"),
+    )
+    address: str = option("", "'' = on this machine, auto = on the running cluster, or HOST:PORT")
+    num_workers: int = option(1, "processes that hold the model", within="[1, 100000]")
+    num_gpus_per_worker: float = option(
+        0.0, "GPUs of a worker, 0.5 = two share one; 0 = the processor", within="[0, 64]"
+    )
+    rows_per_task: int = option(
+        2048, "rows a worker takes at a time, and loses when it dies", within="[1, 1000000]"
+    )
     batch_size: int = option(64, "rows computed at once", within="[1, 100000]")
 
 

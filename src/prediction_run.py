@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from checkpoint import TrainedModel, load_model, newest_model
-from config import InferenceOptions
+from config import InferenceOptions, ModelOptions
 from devices import make_accelerator
 from errors import UserError
 from prediction import predict_examples
@@ -35,7 +35,7 @@ def predict_file(options: InferenceOptions) -> Path:
             f"the GPU's memory is full at --batch_size {options.batch_size}; pass a smaller one"
         ) from error
     write_submission(output, [example.id for example in examples], probs, trained.labels)
-    _warn_of_unseen_types(trained, {e.type for x in examples for e in (x.subject, x.object)})
+    warn_of_unseen_types(trained, {e.type for x in examples for e in (x.subject, x.object)})
     print(f"{len(examples)} rows predicted with {model_file}: {output}")
     return output
 
@@ -56,7 +56,7 @@ def output_file(options: InferenceOptions, model_file: Path) -> Path:
     return output
 
 
-def find_model(options: InferenceOptions) -> Path:
+def find_model(options: ModelOptions) -> Path:
     """`--model_file` as it stands or inside `--model_dir`; the newest there where none is named."""
     if not options.model_file:
         return newest_model(Path(options.model_dir))
@@ -65,7 +65,8 @@ def find_model(options: InferenceOptions) -> Path:
     return inside if not given.exists() and inside.exists() else given
 
 
-def _warn_of_unseen_types(trained: TrainedModel, types: set[str]) -> None:
+def warn_of_unseen_types(trained: TrainedModel, types: set[str]) -> None:
+    """Says on stderr which entity types the markers of the model leave out."""
     scheme = trained.input_encoder.scheme
     unseen = sorted(types - set(scheme.types))
     if scheme.use_markers and scheme.use_types and unseen:

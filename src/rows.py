@@ -76,7 +76,7 @@ def check_records(
     for line, record in tqdm(records, desc=f"reading {name}", unit=" rows", disable=None):
         example, found = parse_record(line, record)
         if example is not None:
-            found = found + _identity_faults(line, record, example, lines_of_ids)
+            found = found + identity_faults(line, record, example, lines_of_ids)
             if need_labels:
                 found = found + _label_faults(line, record, example, known_labels)
         if example is None or found:
@@ -176,9 +176,10 @@ def parse_entity(cell: Any, sentence: str) -> Entity:
     return Entity(word, Span(start, end), fields["type"])
 
 
-def _identity_faults(
+def identity_faults(
     line: int, record: Record, example: Example, lines_of_ids: dict[str, int]
 ) -> list[RowFault]:
+    """An id that is empty, or stands in `lines_of_ids` already; a good one is added to it."""
     if not example.id:
         return [RowFault(line, "id", "is empty, expected an id of its own for every row", record)]
     if example.id in lines_of_ids:
@@ -207,14 +208,9 @@ def _label_faults(
 def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
     """Stops with the faults named, or sets their rows aside."""
     rows = len({id(fault.record) for fault in faults})  # a line of JSON may hold many rows
-    shown = [f"{name}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
     if options.on_bad_row == "stop":
-        more = len(shown) - SHOWN_FAULTS
-        lines = shown[:SHOWN_FAULTS] + ([f"… and {more} more"] if more > 0 else [])
-        raise UserError(
-            "\n".join([*lines, f"{rows} faulty rows in {name}: mend them, or set them aside with "])
-            + "--on_bad_row skip"
-        )
+        first = [f"{name}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
+        raise faults_error(name, first[:SHOWN_FAULTS], len(faults), rows)
     rejected = Path(options.output_dir) / f"{Path(name).name}.rejected.csv"
     columns = list(dict.fromkeys(column for fault in faults for column in fault.record))
     with atomic_write(rejected) as file:
@@ -224,6 +220,13 @@ def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
             cells = [fault.record.get(column) for column in columns]
             writer.writerow([fault.line, fault.column, fault.message, *cells])
     print(f"{name}: {rows} faulty rows set aside in {rejected}", file=sys.stderr)
+
+
+def faults_error(name: str, first: list[str], faults: int, rows: int) -> UserError:
+    """What a run with `on_bad_row` stop ends in: the first of so many faults in so many rows."""
+    more = [f"… and {faults - len(first)} more"] if faults > len(first) else []
+    advice = f"{rows} faulty rows in {name}: mend them, or set them aside with --on_bad_row skip"
+    return UserError("\n".join([*first, *more, advice]))
 
 
 def _literal(text: str) -> Any:

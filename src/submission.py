@@ -43,7 +43,16 @@ def write_submission(path: Path, ids: Sequence[str], probs: Floats, labels: Labe
         writer.writerow(COLUMNS)
         for row_id, best, row in zip(ids, rounded.argmax(axis=1), rounded.tolist(), strict=True):
             writer.writerow([row_id, labels.names[best], row])
-    with atomic_write(schema_path(path)) as file:
+    write_schema(schema_path(path), labels)
+
+
+def write_schema(path: Path, labels: LabelMap) -> None:
+    """Writes a label order, for readers of `probs`.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with atomic_write(path) as file:
         schema = {"labels": list(labels.names), "no_relation": labels.no_relation}
         json.dump(schema, file, indent=2, ensure_ascii=False)
         file.write("\n")
