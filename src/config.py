@@ -141,10 +141,7 @@ class _Checked:
 
 
 @dataclass
-class DeviceOptions(_Checked):
-    use_cuda: str = option(
-        AUTO, "run on a CUDA GPU; auto = where there is one", choices=("True", "False", AUTO)
-    )
+class PrecisionOptions(_Checked):
     precision: str = option(
         AUTO,
         "arithmetic; auto = bf16 where the processor or GPU computes it natively",
@@ -152,6 +149,22 @@ class DeviceOptions(_Checked):
     )
     compile: bool = option(
         False, "let torch.compile fuse the encoder's layers: a minute at the start, faster after"
+    )
+
+
+@dataclass
+class DeviceOptions(PrecisionOptions):
+    use_cuda: str = option(
+        AUTO, "run on a CUDA GPU; auto = where there is one", choices=("True", "False", AUTO)
+    )
+
+
+@dataclass
+class ModelOptions(_Checked):
+    model_file: str = option("", "checkpoint; '' = the newest in MODEL_DIR")
+    model_dir: str = option("models", "folder where checkpoints are looked for")
+    batch_tokens: int = option(
+        BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
     )
 
 
@@ -235,16 +248,13 @@ class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
 
 
 @dataclass
-class InferenceOptions(DeviceOptions, RowOptions):
-    model_file: str = option("", "checkpoint; '' = the newest in MODEL_DIR")
-    model_dir: str = option("models", "folder where checkpoints are looked for")
-    test_file: str = option("data/test_data.csv", "rows to predict (.csv, .json, .jsonl)")
+class InferenceOptions(ModelOptions, DeviceOptions, RowOptions):
+    test_file: str = option(
+        "data/test_data.csv", "rows to predict (.csv, .json, .jsonl, also .gz; .parquet)"
+    )
     output_name: str = option(
         "",
         "file in OUTPUT_DIR (.csv, .csv.gz, .parquet); '' = MODEL_TESTFILE.csv",
-    )
-    batch_tokens: int = option(
-        BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
     )
     num_workers: int | None = option(
         None,
@@ -252,6 +262,26 @@ class InferenceOptions(DeviceOptions, RowOptions):
         within="[0, 64]",
     )
     resume: bool = option(False, "go on where a killed run of the same command stopped")
+
+
+@dataclass
+class RayOptions(ModelOptions, PrecisionOptions, RowOptions):
+    test_file: str = option("data/test_data.csv", "rows to predict: .csv, .parquet, or a folder")
+    output_dir: str = option("outputs/ray", "folder for the Parquet parts, and for nothing else")
+    overwrite: bool = option(False, "replace the parts in OUTPUT_DIR")
+    on_bad_row: str = option(
+        "stop",
+        "faulty rows stop the run, or are skipped and written to OUTPUT_DIR.rejected.parquet",
+        choices=("stop", "skip"),
+    )
+    address: str = option("", "'' = on this machine, auto = on the running cluster, or HOST:PORT")
+    num_workers: int = option(1, "processes that hold the model", within="[1, 100000]")
+    num_gpus_per_worker: float = option(
+        0.0, "GPUs of a worker, 0.5 = two share one; 0 = the processor", within="[0, 64]"
+    )
+    rows_per_task: int = option(
+        2048, "rows a worker takes at a time, and loses when it dies", within="[1, 1000000]"
+    )
 
 
 @dataclass

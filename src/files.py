@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import secrets
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +48,37 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path) -> Iterator[Path]:
+    """Makes an empty folder beside `path`, and renames it to `path` at the end of the block.
+
+    A folder that stands at `path` is then removed. Where the block raises, it is left as it is
+    and the new one is removed.
+
+    Raises:
+        UserError: a folder cannot be made or renamed.
+    """
+    mark = secrets.token_hex(4)
+    new, old = (path.with_name(f".{path.name}.{mark}.{suffix}") for suffix in ("tmp", "old"))
+    try:
+        new.mkdir(parents=True)
+        yield new
+        if path.exists():
+            path.rename(old)
+        new.rename(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}). Make room or name another "
+            "folder."
+        ) from error
+    finally:
+        if old.exists() and not path.exists():
+            old.rename(path)
+        for folder in (new, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def csv_writer(file: IO[str]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from accelerate.utils import broadcast_object_list
 from tqdm import tqdm
 
 from checkpoint import TrainedModel, load_model, newest_model
-from config import InferenceOptions
+from config import InferenceOptions, ModelOptions
 from devices import make_accelerator
 from errors import UserError
 from files import checksum
@@ -56,7 +57,7 @@ def predict_file(options: InferenceOptions) -> Path:
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
         parts.join()
-        _warn_of_unseen_types(trained, found.types)
+        warn_of_unseen_types(trained, found.types)
         print(f"{found.rows} rows predicted with {model_file}: {output}")
     return output
 
@@ -76,7 +77,7 @@ def output_file(options: InferenceOptions, model_file: Path) -> Path:
     return output
 
 
-def find_model(options: InferenceOptions) -> Path:
+def find_model(options: ModelOptions) -> Path:
     """`--model_file` as it stands or inside `--model_dir`; the newest there where none is named."""
     if not options.model_file:
         return newest_model(Path(options.model_dir))
@@ -154,9 +155,10 @@ def _predict_missing(
             progress.update(len(chunk.rows) * accelerator.num_processes)
 
 
-def _warn_of_unseen_types(trained: TrainedModel, types: frozenset[str]) -> None:
+def warn_of_unseen_types(trained: TrainedModel, types: Iterable[str]) -> None:
+    """Says on stderr which entity types the markers of the model leave out."""
     scheme = trained.input_encoder.scheme
-    unseen = sorted(types - set(scheme.types))
+    unseen = sorted(set(types) - set(scheme.types))
     if scheme.use_markers and scheme.use_types and unseen:
         print(
             f"Entity types never seen in training, marked without a type: {', '.join(unseen)}",

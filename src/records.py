@@ -93,7 +93,7 @@ def _csv_records(path: Path) -> Iterator[tuple[int, Record]]:
             columns = next(reader, None)
             if columns is None:
                 raise UserError(f"{path}: the file is empty")
-            _check_columns(path, columns)
+            check_columns(path, columns)
             line = reader.line_num + 1
             for cells in reader:
                 if cells:  # [] stands for an empty line
@@ -164,7 +164,7 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, Record]]:
     """Entities are structs or text; whole columns are never held."""
     try:
         with parquet.ParquetFile(path) as file:
-            _check_columns(path, file.schema_arrow.names)
+            check_columns(path, file.schema_arrow.names)
             row = 0
             for batch in file.iter_batches(batch_size=PARQUET_ROWS):
                 for record in batch.to_pylist():
@@ -185,7 +185,8 @@ def _checked_object(path: Path, line: int, record: Any) -> Record:
     return record
 
 
-def _check_columns(path: Path, columns: Collection[str]) -> None:
+def check_columns(path: Path, columns: Collection[str]) -> None:
+    """Raises UserError, with what is missing, where a table cannot hold rows."""
     missing = [name for name in REQUIRED if name not in columns]
     if "id" not in columns and "guid" not in columns:
         missing.insert(0, "id")

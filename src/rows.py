@@ -96,13 +96,13 @@ def iter_checked(
     Memory does not grow with the number of good rows. What is raised comes after the last row.
     """
     faults: list[RowFault] = []
-    lines_of_ids = _LinesOfIds()
+    lines_of_ids = LinesOfIds()
     is_empty = True
     progress = tqdm(records, desc=f"reading {name}", unit=" rows", disable=None)
     for number, (line, record) in enumerate(progress):
         example, found = parse_record(line, record)
         if example is not None:
-            found = found + _identity_faults(line, record, example, lines_of_ids)
+            found = found + identity_faults(line, record, example, lines_of_ids)
             if need_labels:
                 found = found + _label_faults(line, record, example, known_labels)
         if example is None or found:
@@ -202,7 +202,7 @@ def parse_entity(cell: Any, sentence: str) -> Entity:
     return Entity(word, Span(start, end), fields["type"])
 
 
-class _LinesOfIds:
+class LinesOfIds:
     """The line each id was first seen on, in a temporary file once there are many."""
 
     def __init__(self) -> None:
@@ -219,12 +219,16 @@ class _LinesOfIds:
         return int(found.fetchone()[0])
 
 
-def _identity_faults(
-    line: int, record: Record, example: Example, lines_of_ids: _LinesOfIds
+def identity_faults(
+    line: int, record: Record, example: Example, lines_of_ids: LinesOfIds | None
 ) -> list[RowFault]:
+    """An id that is empty, or stands in `lines_of_ids` already; a good one is added to it.
+
+    Without `lines_of_ids`, doubles are not looked for.
+    """
     if not example.id:
         return [RowFault(line, "id", "is empty, expected an id of its own for every row", record)]
-    first = lines_of_ids.earlier_line(example.id, line)
+    first = None if lines_of_ids is None else lines_of_ids.earlier_line(example.id, line)
     if first is not None:
         message = f"{example.id!r} stands on line {first} as well, expected every id once"
         return [RowFault(line, "id", message, record)]
@@ -249,14 +253,9 @@ def _label_faults(
 def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
     """Stops with the faults named, or sets their rows aside."""
     rows = len({id(fault.record) for fault in faults})  # a line of JSON may hold many rows
-    shown = [f"{name}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
     if options.on_bad_row == "stop":
-        more = len(shown) - SHOWN_FAULTS
-        lines = shown[:SHOWN_FAULTS] + ([f"… and {more} more"] if more > 0 else [])
-        raise UserError(
-            "\n".join([*lines, f"{rows} faulty rows in {name}: mend them, or set them aside with "])
-            + "--on_bad_row skip"
-        )
+        first = [f"{name}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
+        raise faults_error(name, first[:SHOWN_FAULTS], len(faults), rows)
     rejected = Path(options.output_dir) / f"{Path(name).name}.rejected.csv"
     columns = list(dict.fromkeys(column for fault in faults for column in fault.record))
     with atomic_write(rejected) as file:
@@ -275,6 +274,13 @@ def _fields(text: str) -> Any:
         return _literal(text)
     word, start, end, entity_type = plain.groups()
     return {"word": word, "start_idx": int(start), "end_idx": int(end), "type": entity_type}
+
+
+def faults_error(name: str, first: list[str], faults: int, rows: int) -> UserError:
+    """What a run with `on_bad_row` stop ends in: the first of so many faults in so many rows."""
+    more = [f"… and {faults - len(first)} more"] if faults > len(first) else []
+    advice = f"{rows} faulty rows in {name}: mend them, or set them aside with --on_bad_row skip"
+    return UserError("\n".join([*first, *more, advice]))
 
 
 def _literal(text: str) -> Any:

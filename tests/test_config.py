@@ -16,6 +16,7 @@ from config import (
     InferenceOptions,
     Interval,
     PrepareOptions,
+    RayOptions,
     SampleOptions,
     TrainOptions,
     given_flags,
@@ -203,7 +204,17 @@ def test_flags_given() -> None:
     assert given_flags(flags) == {"max_length", "focal_loss", "seed"}
 
 
-HEAVY = {"torch", "transformers", "tokenizers", "numpy", "pandas", "sklearn", "matplotlib"}
+HEAVY = {
+    "torch",
+    "transformers",
+    "ray",
+    "pyarrow",
+    "tokenizers",
+    "numpy",
+    "pandas",
+    "sklearn",
+    "matplotlib",
+}
 
 
 @pytest.mark.parametrize(
@@ -213,6 +224,7 @@ HEAVY = {"torch", "transformers", "tokenizers", "numpy", "pandas", "sklearn", "m
         ("inference.py", InferenceOptions),
         ("evaluation.py", EvaluationOptions),
         ("tools/prepare_data.py", PrepareOptions),
+        ("tools/predict_on_ray.py", RayOptions),
         ("tools/make_sample_data.py", SampleOptions),
     ],
 )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from errors import UserError
-from files import atomic_write, checksum
+from files import atomic_folder, atomic_write, checksum
 
 
 def write(path: Path, text: str) -> None:
@@ -100,6 +100,46 @@ def test_others_may_read_what_the_umask_allows(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_folder_is_replaced_at_the_end_of_the_block(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "parts"
+    with atomic_folder(path) as folder:
+        (folder / "1").touch()
+        assert not path.exists()
+    assert os.listdir(path) == ["1"]
+    with atomic_folder(path) as folder:
+        (folder / "2").touch()
+        assert os.listdir(path) == ["1"]
+    assert os.listdir(path) == ["2"]
+    assert os.listdir(path.parent) == ["parts"]
+
+
+def fill_half(path: Path, error: type[BaseException]) -> None:
+    with atomic_folder(path) as folder:
+        (folder / "half").touch()
+        raise error
+
+
+def test_a_folder_survives_whatever_interrupts_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "parts"
+    path.mkdir()
+    (path / "old").touch()
+    for error in (KeyboardInterrupt, UserError, ValueError):
+        with pytest.raises(error):
+            fill_half(path, error)
+    assert os.listdir(path) == ["old"]
+    assert os.listdir(tmp_path) == ["parts"]
+
+
+def test_a_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "parts"
+    path.mkdir()
+    (path / "old").touch()
+    with pytest.raises(UserError, match="parts cannot be written"), atomic_folder(path) as folder:
+        folder.rmdir()  # so that renaming it fails
+    assert os.listdir(path) == ["old"]
+    assert os.listdir(tmp_path) == ["parts"]
 
 
 def test_checksum_of_the_standard_s_example(tmp_path: Path) -> None:
