@@ -43,12 +43,19 @@ def survey(path: Path, options: RowOptions) -> FileSurvey:
     """
     rejected: set[int] = set()
     types: set[str] = set()
-    rows, expected = 0, 0
-    for number, example in iter_checked(str(path), iter_records(path), options, need_labels=False):
+    rows, expected, total = 0, 0, 0
+
+    def counted() -> Iterator[tuple[int, Record]]:
+        nonlocal total
+        for numbered in iter_records(path):
+            total += 1
+            yield numbered
+
+    for number, example in iter_checked(str(path), counted(), options, need_labels=False):
         rejected.update(range(expected, number))
         types.update((example.subject.type, example.object.type))
         rows, expected = rows + 1, number + 1
-    # Faulty rows behind the last good one belong to no chunk that holds any row.
+    rejected.update(range(expected, total))
     return FileSurvey(rows, frozenset(rejected), frozenset(types))
 
 
