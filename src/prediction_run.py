@@ -138,7 +138,7 @@ def _predict_missing(
     num_workers = options.num_workers
     if num_workers is None:
         num_workers = int(len(missing) * CHUNK_ROWS > SMALL_FILE_ROWS and (os.cpu_count() or 1) > 1)
-    chunks = stream_chunks(Path(options.test_file), encoder, found.rejected, wanted, num_workers)
+    chunks = stream_chunks(Path(options.test_file), encoder, found, wanted, num_workers)
     with tqdm(
         total=found.rows,
         initial=found.rows - min(found.rows, len(missing) * CHUNK_ROWS),
