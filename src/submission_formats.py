@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -96,7 +97,7 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Row]]:
             _check_columns(path, reader.fieldnames or [])
             for row in reader:
                 yield reader.line_num, row
-    except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+    except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
 
 
