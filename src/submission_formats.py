@@ -120,7 +120,9 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
             _check_columns(path, file.schema_arrow.names)
             batches = file.iter_batches(columns=COLUMNS)
             rows = (row for batch in batches for row in batch.to_pylist())
-            yield from enumerate(rows, start=1)
+            for line, row in enumerate(rows, start=1):
+                row_id = row["id"]  # other programs may count in numbers
+                yield line, {**row, "id": None if row_id is None else str(row_id)}
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a whole Parquet file ({reason})") from error
