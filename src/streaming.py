@@ -7,6 +7,7 @@ several processes and resumed runs compute the very same batches.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -150,16 +151,27 @@ def stream_chunks(
     chunks = iter(loader)
     while True:
         try:
-            chunk = next(chunks)
+            with killed_worker_told():
+                chunk = next(chunks)
         except StopIteration:
             return
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise UserError(
-                "a process that read ahead was killed, perhaps for want of memory; what is "
-                "predicted is kept: give the same command with --resume (and --num_workers 0)"
-            ) from error
         if isinstance(chunk, UserError):
             raise chunk
         yield chunk
+
+
+@contextmanager
+def killed_worker_told() -> Iterator[None]:
+    """Tells of a killed worker in a sentence: torch raises wherever the main process then stands.
+
+    An error inside a worker names "DataLoader worker process" instead, and keeps its traceback.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        raise UserError(
+            "a process that read ahead was killed, perhaps for want of memory; what is "
+            "predicted is kept: give the same command with --resume (and --num_workers 0)"
+        ) from error
