@@ -144,7 +144,7 @@ def test_damaged_parquet(tmp_path: Path) -> None:
 def test_parquet_of_other_programs(tmp_path: Path) -> None:
     """Numbers as ids, coarser probabilities, other columns; and columns that are not there."""
     path = tmp_path / "out.parquet"
-    row = {"note": None, "probs": [0.3, 0.699, 0.0], "id": 0, "pred_label": "per:title"}
+    row = {"note": None, "probs": [0.3, 0.6995, 0.0], "id": 0, "pred_label": "per:title"}
     parquet.write_table(pyarrow.Table.from_pylist([row, {**row, "id": 1}]), path)
     assert read_submission(path, LABELS).ids == ["0", "1"]
     parquet.write_table(pyarrow.Table.from_pylist([{**row, "id": None}]), path)
