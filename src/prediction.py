@@ -37,6 +37,7 @@ def predict_examples(
     """Probabilities (N, C) of examples in their order, in the label order of `trained`."""
     rows = trained.input_encoder.encode(examples)
     model = accelerator.prepare_model(trained.model, evaluation_mode=True)
+    model.eval()
     return Predictor(model, trained.input_encoder.pad_id, accelerator, batch_tokens).probs(rows)
 
 

@@ -21,7 +21,7 @@ from files import checksum
 from parts import Parts
 from prediction import CHUNK_ROWS, Predictor
 from records import GZIP
-from streaming import FileSurvey, stream_chunks, survey
+from streaming import FileSurvey, killed_worker_told, stream_chunks, survey
 from submission_formats import format_of
 
 SMALL_FILE_ROWS = 50_000  # fewer are encoded before a process that reads ahead has even started
@@ -139,14 +139,15 @@ def _predict_missing(
     num_workers = options.num_workers
     if num_workers is None:
         num_workers = int(len(missing) * CHUNK_ROWS > SMALL_FILE_ROWS and (os.cpu_count() or 1) > 1)
-    chunks = stream_chunks(Path(options.test_file), encoder, found.rejected, wanted, num_workers)
-    with tqdm(
+    chunks = stream_chunks(Path(options.test_file), encoder, found, wanted, num_workers)
+    progress = tqdm(
         total=found.rows,
         initial=found.rows - min(found.rows, len(missing) * CHUNK_ROWS),
         desc="predicting",
         unit=" rows",
         disable=None if accelerator.is_main_process else True,
-    ) as progress:
+    )
+    with progress, killed_worker_told():
         for chunk in chunks:
             probs = np.empty((0, len(trained.labels)))
             if chunk.rows:  # all of them may have been set aside

@@ -199,6 +199,9 @@ def check_columns(path: Path, columns: Collection[str]) -> None:
 
 def _encoding_message(path: Path) -> str:
     open_file = gzip.open if path.suffix == GZIP else open
+    cure = f"iconv -f cp949 -t utf-8 {path.name} > utf8_{path.name}"
+    if path.suffix == GZIP:
+        cure = f"gzip -dc {path.name} | iconv -f cp949 -t utf-8 > utf8_{path.stem}"
     with open_file(path, "rb") as file:
         for line, raw in enumerate(file, start=1):
             try:
@@ -206,6 +209,6 @@ def _encoding_message(path: Path) -> str:
             except UnicodeDecodeError as error:
                 return (
                     f"{path}:{line}: byte {error.start + 1} is not UTF-8; if the file is in cp949, "
-                    f"convert it: iconv -f cp949 -t utf-8 {path.name} > utf8_{path.name}"
+                    f"convert it: {cure}"
                 )
     return f"{path}: not UTF-8"

@@ -6,7 +6,8 @@ several processes and resumed runs compute the very same batches.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,6 +22,8 @@ from records import Record, iter_records
 from rows import iter_checked, parse_record
 from schema import Example
 
+_CHANGED = "the file has changed while it was being read; give the command once more"
+
 
 @dataclass(frozen=True)
 class FileSurvey:
@@ -34,6 +37,10 @@ class FileSurvey:
     def chunks(self) -> int:
         return -(-(self.rows + len(self.rejected)) // CHUNK_ROWS)
 
+    def records_of(self, chunk: int) -> int:
+        """How many rows of the file a chunk covers, the faulty ones among them."""
+        return min(CHUNK_ROWS, self.rows + len(self.rejected) - chunk * CHUNK_ROWS)
+
 
 def survey(path: Path, options: RowOptions) -> FileSurvey:
     """Checks every row before the first is predicted; memory does not grow with their number.
@@ -43,12 +50,19 @@ def survey(path: Path, options: RowOptions) -> FileSurvey:
     """
     rejected: set[int] = set()
     types: set[str] = set()
-    rows, expected = 0, 0
-    for number, example in iter_checked(str(path), iter_records(path), options, need_labels=False):
+    rows, expected, total = 0, 0, 0
+
+    def counted() -> Iterator[tuple[int, Record]]:
+        nonlocal total
+        for numbered in iter_records(path):
+            total += 1
+            yield numbered
+
+    for number, example in iter_checked(str(path), counted(), options, need_labels=False):
         rejected.update(range(expected, number))
         types.update((example.subject.type, example.object.type))
         rows, expected = rows + 1, number + 1
-    # Faulty rows behind the last good one belong to no chunk that holds any row.
+    rejected.update(range(expected, total))
     return FileSurvey(rows, frozenset(rejected), frozenset(types))
 
 
@@ -71,12 +85,12 @@ class _Chunks(IterableDataset[Chunk | UserError]):
         self,
         path: Path,
         encoder: InputEncoder,
-        rejected: Collection[int],
+        found: FileSurvey,
         wanted: Sequence[int],
     ) -> None:
         self.path = path
         self.encoder = encoder
-        self.rejected = rejected
+        self.found = found
         self.wanted = wanted
 
     def __iter__(self) -> Iterator[Chunk | UserError]:
@@ -91,37 +105,44 @@ class _Chunks(IterableDataset[Chunk | UserError]):
         numbered = enumerate(iter_records(self.path))
         for chunk, group in groupby(numbered, key=lambda item: item[0] // CHUNK_ROWS):
             if chunk in wanted:
-                yield self._chunk(chunk, [row for n, row in group if n not in self.rejected])
+                wanted.remove(chunk)
+                yield self._chunk(chunk, list(group))
+        if wanted:
+            raise UserError(f"{self.path}: {_CHANGED}")
 
-    def _chunk(self, number: int, records: list[tuple[int, Record]]) -> Chunk:
-        examples = [self._example(line, record) for line, record in records]
+    def _chunk(self, number: int, records: list[tuple[int, tuple[int, Record]]]) -> Chunk:
+        if len(records) != self.found.records_of(number):
+            raise UserError(f"{self.path}: {_CHANGED}")
+        kept = [row for n, row in records if n not in self.found.rejected]
+        examples = [self._example(line, record) for line, record in kept]
         ids = [example.id for example in examples]
         return Chunk(number, ids, self.encoder.encode(examples, quiet=True))
 
     def _example(self, line: int, record: Record) -> Example:
         example, faults = parse_record(line, record)
         if example is None or faults:
-            raise UserError(f"{self.path}:{line}: the file has changed while it was being read")
+            raise UserError(f"{self.path}:{line}: {_CHANGED}")
         return example
 
 
 def stream_chunks(
     path: Path,
     encoder: InputEncoder,
-    rejected: Collection[int],
+    found: FileSurvey,
     wanted: Sequence[int],
     num_workers: int,
 ) -> Iterator[Chunk]:
     """The chunks of `path` whose numbers are `wanted` (ascending), in that order.
 
     Args:
+        found: what `survey` has shown.
         num_workers: processes that read and encode while the caller computes; 0 = this one.
 
     Raises:
         UserError: the file has changed, or a worker died.
     """
     loader = DataLoader(
-        _Chunks(path, encoder, rejected, wanted),
+        _Chunks(path, encoder, found, wanted),
         batch_size=None,
         num_workers=num_workers,
         # A forked process would share the locks of the tokenizer's and of torch's threads.
@@ -130,16 +151,27 @@ def stream_chunks(
     chunks = iter(loader)
     while True:
         try:
-            chunk = next(chunks)
+            with killed_worker_told():
+                chunk = next(chunks)
         except StopIteration:
             return
-        except RuntimeError as error:
-            if "DataLoader worker" not in str(error):
-                raise
-            raise UserError(
-                "a process that read ahead was killed, perhaps for want of memory; what is "
-                "predicted is kept: give the same command with --resume (and --num_workers 0)"
-            ) from error
         if isinstance(chunk, UserError):
             raise chunk
         yield chunk
+
+
+@contextmanager
+def killed_worker_told() -> Iterator[None]:
+    """Tells of a killed worker in a sentence: torch raises wherever the main process then stands.
+
+    An error inside a worker names "DataLoader worker process" instead, and keeps its traceback.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "DataLoader worker (pid" not in str(error):
+            raise
+        raise UserError(
+            "a process that read ahead was killed, perhaps for want of memory; what is "
+            "predicted is kept: give the same command with --resume (and --num_workers 0)"
+        ) from error

@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -96,7 +97,7 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Row]]:
             _check_columns(path, reader.fieldnames or [])
             for row in reader:
                 yield reader.line_num, row
-    except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile) as error:
+    except (csv.Error, UnicodeDecodeError, EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
 
 
@@ -119,7 +120,9 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
             _check_columns(path, file.schema_arrow.names)
             batches = file.iter_batches(columns=COLUMNS)
             rows = (row for batch in batches for row in batch.to_pylist())
-            yield from enumerate(rows, start=1)
+            for line, row in enumerate(rows, start=1):
+                row_id = row["id"]  # other programs may count in numbers
+                yield line, {**row, "id": None if row_id is None else str(row_id)}
     except (pyarrow.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not a whole Parquet file ({reason})") from error

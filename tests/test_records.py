@@ -1,16 +1,20 @@
-"""Files of rows: the three forms, line numbers, and files that are no such thing."""
+"""Files of rows: the forms, gzip, line numbers, and files that are no such thing."""
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pyarrow import parquet
 from tests.builders import make_example
 
+import records
 from config import RowOptions
 from errors import UserError
 from records import iter_records, write_examples
@@ -214,3 +218,131 @@ def test_whatever_is_written_is_read_again(
     )
     write_examples(path, [example])
     assert read_examples(path, RowOptions(), need_labels=True) == [example]
+
+
+ROWS = [
+    {"id": "1", "sentence": '가, "나"\n둘째 줄', "subject_entity": "다", "object_entity": "라"},
+    {"id": "2", "sentence": "마🎻", "subject_entity": "", "object_entity": "{'a': 1}"},
+]
+PLAIN_FILES = {  # name -> content, and the line of each row
+    "rows.csv": (HEADER + '1,"가, ""나""\n둘째 줄",다,라\n2,마🎻,,{\'a\': 1}\n', [2, 4]),
+    "rows.jsonl": ("".join(json.dumps(row) + "\n" for row in ROWS), [1, 2]),
+    "rows.json": (json.dumps(ROWS, ensure_ascii=False, indent=1), [2, 8]),
+}
+
+
+def parquet_bytes(rows: list[dict[str, Any]], **options: Any) -> bytes:
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), sink, **options)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize("name", PLAIN_FILES)
+def test_a_gzipped_file_gives_the_records_of_the_plain_one(tmp_path: Path, name: str) -> None:
+    text, lines = PLAIN_FILES[name]
+    expected = list(zip(lines, ROWS, strict=True))
+    assert records_of(tmp_path / name, text) == expected
+    path = tmp_path / f"{name}.gz"
+    assert records_of(path, gzip.compress(text.encode())) == expected
+    assert records_of(path, gzip.compress(b"\xef\xbb\xbf" + text.encode())) == expected
+    # As `cat a.gz b.gz` joins them, here in the middle of a character.
+    cut = len(HEADER) + 4
+    members = [gzip.compress(part) for part in (text.encode()[:cut], text.encode()[cut:])]
+    assert records_of(path, b"".join(members)) == expected
+
+
+def test_parquet_gives_the_same_records_and_counts_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    assert records_of(path, parquet_bytes(ROWS)) == [(1, ROWS[0]), (2, ROWS[1])]
+
+
+def test_parquet_rows_are_counted_over_batches_and_row_groups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "PARQUET_ROWS", 2)
+    rows = [{**ROWS[0], "id": str(number)} for number in range(5)]
+    found = records_of(tmp_path / "rows.parquet", parquet_bytes(rows, row_group_size=3))
+    assert found == list(enumerate(rows, start=1))
+
+
+def test_parquet_holds_entities_as_structs_or_as_text(tmp_path: Path) -> None:
+    words = ("비틀즈", "조지 해리슨")
+    expected = make_example("7", "비틀즈의 조지 해리슨", *words, "org:members", ("ORG", "PER"))
+    subject = {"word": "비틀즈", "start_idx": 0, "end_idx": 2, "type": "ORG"}
+    object_ = {"word": "조지 해리슨", "start_idx": 5, "end_idx": 10, "type": "PER"}
+    row = {"guid": 7, "sentence": expected.sentence, "label": "org:members", "source": "test"}
+    for spelled in (dict, str, json.dumps):
+        entities = {"subject_entity": spelled(subject), "object_entity": spelled(object_)}
+        path = tmp_path / "rows.parquet"
+        path.write_bytes(parquet_bytes([{**row, **entities}]))
+        assert read_examples(path, RowOptions(), need_labels=True) == [expected]
+
+
+def assert_one_sentence(message: str, path: Path, reason: str) -> None:
+    assert message.startswith(f"{path}: {reason}")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("name", PLAIN_FILES)
+@pytest.mark.parametrize("left_out", [1, 8, 9, 30])  # of the end: 8 bytes are checksum and size
+def test_a_truncated_gzip_file(tmp_path: Path, name: str, left_out: int) -> None:
+    path = tmp_path / f"{name}.gz"
+    whole = gzip.compress(PLAIN_FILES[name][0].encode())
+    message = refusal_of(path, whole[:-left_out])
+    assert_one_sentence(message, path, "not a whole gzip file (Compressed file ended")
+
+
+def test_gzip_files_that_are_damaged_or_none(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv.gz"
+    text = PLAIN_FILES["rows.csv"][0].encode()
+    whole = gzip.compress(text)
+    assert_one_sentence(refusal_of(path, text), path, "not a whole gzip file (Not a gzipped file")
+    wrong_checksum = whole[:-8] + bytes(4) + whole[-4:]
+    message = refusal_of(path, wrong_checksum)
+    assert_one_sentence(message, path, "not a whole gzip file (CRC check failed")
+    unknown_block = whole[:10] + b"\xff" + whole[11:]
+    message = refusal_of(path, unknown_block)
+    assert_one_sentence(message, path, "not a whole gzip file (Error -3 while decompressing")
+    assert refusal_of(path, b"") == f"{path}: the file is empty"
+    assert refusal_of(path, gzip.compress(b"")) == f"{path}: the file is empty"
+
+
+def test_a_gzipped_file_that_is_not_utf8_names_the_cure(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv.gz"
+    content = HEADER.encode() + "1,ab가,나,다\n".encode("cp949")
+    message = refusal_of(path, gzip.compress(content))
+    assert message.startswith(f"{path}:2: byte 5 is not UTF-8")
+    assert "gzip -dc rows.csv.gz | iconv -f cp949 -t utf-8 > utf8_rows.csv" in message
+
+
+def test_parquet_files_that_are_truncated_or_none(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    rows = [{**ROWS[0], "id": str(number), "sentence": str(number**9)} for number in range(500)]
+    whole = parquet_bytes(rows)
+    damaged = whole[:1000] + bytes(100) + whole[1100:]  # within the pages, the footer is whole
+    for content in (b"", b"PAR1", PLAIN_FILES["rows.csv"][0].encode(), whole[:-100], damaged):
+        assert_one_sentence(refusal_of(path, content), path, "not a whole Parquet file (")
+
+
+def test_parquet_without_a_column_or_without_rows(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    assert refusal_of(
+        path, parquet_bytes([{"id": "1", "sentence": "가", "object_entity": "나"}])
+    ) == (
+        f"{path}:1: no column subject_entity; expected id, sentence, subject_entity, "
+        "object_entity, found id, sentence, object_entity"
+    )
+    table = pyarrow.Table.from_pylist(ROWS)
+    parquet.write_table(table.slice(0, 0), path)
+    with pytest.raises(UserError, match=r"rows\.parquet: the file is empty$"):
+        list(iter_records(path))
+
+
+@pytest.mark.parametrize(
+    "name", ["rows.xlsx", "rows.parquet.gz", "rows.gz", "rows", "rows.csv.zip", "rows.tar.gz"]
+)
+def test_an_unknown_suffix(tmp_path: Path, name: str) -> None:
+    assert refusal_of(tmp_path / name, HEADER) == (
+        f"{tmp_path / name}: expected a file that ends in .csv, .json, .jsonl, .parquet, "
+        "or in .csv.gz, .json.gz, .jsonl.gz"
+    )

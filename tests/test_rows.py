@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+import rows as rows_module
 from config import RowOptions
 from errors import UserError
-from rows import parse_entity, read_examples
+from rows import check_records, iter_checked, parse_entity, read_examples
 from schema import Entity, Example, Span
 
 SENTENCE = "비틀즈의 조지 해리슨이 노래했다."
@@ -379,6 +384,86 @@ def test_entities_in_both_spellings_with_quotes_commas_and_colons(
     row = {**GOOD, "sentence": word + " 끝", "subject_entity": cell, "object_entity": object_}
     path = write_csv(tmp_path / "rows.csv", [row])
     assert read_examples(path, RowOptions(), need_labels=True)[0].subject == expected
+
+
+# What could end a literal, escape something or turn a number into another one.
+_TEXTS = st.text(st.sampled_from("가a1'\"\\\n\r\0\f\u2028{}[]:,# ")) | st.text()
+_NUMBERS = st.from_regex(r"-?[0-9]{1,12}", fullmatch=True) | st.sampled_from(["00", "1_0", "True"])
+
+
+def value_of(cell: str) -> Any:
+    """What Python takes the cell for; None where it is no literal."""
+    with warnings.catch_warnings(action="ignore"):  # of "\d" and the like
+        try:
+            return ast.literal_eval(cell)
+        except (ValueError, SyntaxError):
+            return None
+
+
+@given(word=_TEXTS, start=_NUMBERS, end=_NUMBERS, type_name=_TEXTS)
+@example("조지 해리슨", "5", "10", "PER")
+@example("가', 'start_idx': 1, 'end_idx': 2, 'type': 'X", "0", "0", "ORG")
+@example("가\\", "0", "1", "ORG")
+@example("가", "007", "0", "ORG")
+@example("가\n", "0", "1", "ORG")
+@example("가" * 3, "1000000000", "999999999", "ORG")
+def test_an_entity_cell_means_what_python_takes_it_for(
+    word: str, start: str, end: str, type_name: str
+) -> None:
+    cell = f"{{'word': '{word}', 'start_idx': {start}, 'end_idx': {end}, 'type': '{type_name}'}}"
+    with warnings.catch_warnings(action="ignore"):
+        assert rows_module._fields(cell) == value_of(cell)
+
+
+@given(word=_TEXTS, start=st.integers(), end=st.integers(), type_name=_TEXTS)
+def test_an_entity_cell_that_python_has_printed_is_read_back(
+    word: str, start: int, end: int, type_name: str
+) -> None:
+    fields = {"word": word, "start_idx": start, "end_idx": end, "type": type_name}
+    assert rows_module._fields(str(fields)) == fields
+
+
+def test_the_common_spelling_needs_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows_module, "_literal", lambda text: pytest.fail("parsed"))
+    assert parse_entity(GOOD["object_entity"], SENTENCE) == EXAMPLE.object
+
+
+def test_rows_come_one_by_one_with_their_numbers_and_faults_after_the_last() -> None:
+    read: list[int] = []
+
+    def records() -> Iterator[tuple[int, dict[str, Any]]]:
+        for number, sentence in enumerate(["", SENTENCE, "", SENTENCE, ""]):
+            read.append(number)
+            yield number + 2, {**GOOD, "id": str(number), "sentence": sentence}
+
+    checked = iter_checked("rows.csv", records(), RowOptions(), need_labels=False)
+    assert next(checked)[0] == 1
+    assert read == [0, 1]  # nothing is read ahead
+    assert next(checked) == (3, EXAMPLE._replace(id="3"))
+    with pytest.raises(UserError) as caught:
+        next(checked)
+    lines = str(caught.value).splitlines()
+    assert [line.split(" ")[0] for line in lines[:3]] == ["rows.csv:2", "rows.csv:4", "rows.csv:6"]
+    assert lines[3].startswith("3 faulty rows in rows.csv: ")
+
+
+def test_an_id_is_known_again_however_many_rows_lie_between() -> None:
+    ids = [str(number) for number in range(5000)]
+    ids[4321] = "17"
+    ids[4999] = "17"
+    records = [(line, {**GOOD, "id": row_id}) for line, row_id in enumerate(ids, start=2)]
+    with pytest.raises(UserError) as caught:
+        check_records("rows.csv", records, RowOptions(), need_labels=False)
+    assert str(caught.value).splitlines()[:-1] == [
+        f"rows.csv:{line} id: '17' stands on line 19 as well, expected every id once"
+        for line in (4323, 5001)
+    ]
+
+
+def test_ids_differ_by_the_smallest_thing(tmp_path: Path) -> None:
+    ids = ["a", "A", "a ", "á", "a\u0301", "0", "00", "0.0", "가", "가\0"]
+    path = write_json(tmp_path / "rows.json", [{**GOOD, "id": row_id} for row_id in ids])
+    assert [row.id for row in read_examples(path, RowOptions(), need_labels=True)] == ids
 
 
 def test_every_published_row_is_read_alike_from_csv_and_json(real_data: Path) -> None:
