@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from errors import UserError
-from files import atomic_write, file_checksum
+from files import atomic_folder, atomic_write, file_checksum
 
 
 def write(path: Path, text: str) -> None:
@@ -107,3 +107,56 @@ def test_checksum_of_the_standard_s_example(tmp_path: Path) -> None:
     assert file_checksum(tmp_path / "abc") == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+
+
+def write_half_a_folder(target: Path) -> None:
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("half")
+        raise KeyError("a defect")
+
+
+def test_a_folder_comes_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "deep" / "folder"
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("first")
+        assert not target.exists()
+    with pytest.raises(KeyError, match="a defect"):
+        write_half_a_folder(target)
+    assert (target / "a.txt").read_text() == "first"
+    with atomic_folder(target) as folder:
+        (folder / "b.txt").write_text("second")
+    assert [entry.name for entry in target.iterdir()] == ["b.txt"]
+    assert [entry.name for entry in target.parent.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_earlier_one(tmp_path, monkeypatch):
+    target = tmp_path / "folder"
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("first")
+    rename = os.replace
+
+    def fails_for_the_new_one(source: Path, destination: Path) -> None:
+        if source.name == "new":
+            raise OSError(28, "No space left on device")
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "replace", fails_for_the_new_one)
+    with (
+        pytest.raises(UserError, match=r"folder cannot be written \(No space left on device\)"),
+        atomic_folder(target) as folder,
+    ):
+        (folder / "a.txt").write_text("second")
+    assert (target / "a.txt").read_text() == "first"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_files_of_a_folder_may_be_read_by_others(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with atomic_folder(tmp_path / "folder") as folder:
+            (folder / "a.txt").touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "folder" / "a.txt").stat().st_mode & 0o777 == 0o644
