@@ -228,12 +228,34 @@ class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
 
 
 @dataclass
-class InferenceOptions(DeviceOptions, RowOptions):
-    model_file: str = option("", "checkpoint; '' = the newest in MODEL_DIR")
+class ModelOptions(_Checked):
+    model_file: str = option(
+        "", "checkpoint, or a folder or .onnx file of src/tools/export.py; '' = newest in MODEL_DIR"
+    )
     model_dir: str = option("models", "folder where checkpoints are looked for")
+
+
+@dataclass
+class InferenceOptions(DeviceOptions, RowOptions, ModelOptions):
     test_file: str = option("data/test_data.csv", "rows to predict (.csv, .json, .jsonl)")
     output_name: str = option("", "the CSV's name in OUTPUT_DIR; '' = MODEL_TESTFILE.csv")
     batch_size: int = option(64, "rows computed at once", within="[1, 100000]")
+
+
+@dataclass
+class ExportOptions(RowOptions, ModelOptions):
+    format: str = option(
+        "hf",
+        "a folder for transformers, an ONNX file, or one with weights in 8 bits",
+        choices=("hf", "onnx", "onnx-int8"),
+    )
+    output_file: str = option(
+        "", "what to write; '' = MODEL_hf, MODEL.onnx or MODEL.int8.onnx in MODEL_DIR"
+    )
+    valid_file: str = option(
+        "", "labelled rows on which the export is compared with the checkpoint"
+    )
+    batch_size: int = option(64, "rows computed at once in that comparison", within="[1, 100000]")
 
 
 @dataclass

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from checkpoint import TrainedModel, load_model, newest_model
-from config import InferenceOptions
+from config import InferenceOptions, ModelOptions
 from devices import make_accelerator
 from errors import UserError
 from prediction import predict_examples
@@ -56,7 +56,7 @@ def output_file(options: InferenceOptions, model_file: Path) -> Path:
     return output
 
 
-def find_model(options: InferenceOptions) -> Path:
+def find_model(options: ModelOptions) -> Path:
     """`--model_file` as it stands or inside `--model_dir`; the newest there where none is named."""
     if not options.model_file:
         return newest_model(Path(options.model_dir))
