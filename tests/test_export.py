@@ -102,7 +102,9 @@ def test_int8_is_near_its_checkpoint_and_its_f1_change_is_printed(folder, printe
     }
     assert rows["checkpoint"] == [f"{before.micro_f1:.2f}", f"{before.auprc:.2f}"]
     assert rows["onnx-int8"] == [f"{after.micro_f1:.2f}", f"{after.auprc:.2f}"]
-    assert rows["change"][0] == f"{after.micro_f1 - before.micro_f1:+.2f}"
+    changes = (after.micro_f1 - before.micro_f1, after.auprc - before.auprc)
+    assert rows["change"] == [f"{change:+.2f}" for change in changes]
+    assert rows["change"] != ["+0.00", "+0.00"]
     changed = int((probs[0].argmax(axis=1) != probs[1].argmax(axis=1)).sum())
     assert f"{changed} rows are given another relation" in text
 
