@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ways = Ways({name: WAYS[name] for name in args.ways})
     rows = args.rows or (QUICK_ROWS if args.quick else ROWS[args.device])[args.size]
     window = QUICK_WINDOW if args.quick else None
-    job = make_job(args, rows, run=InferenceOptions.batch_size, window=window)
+    job = make_job(args, rows, run=64, window=window)
     report, results = compare("inference", ways, job)
     if "plain" in results:
         plain = results["plain"].laps[-1].result
@@ -67,7 +67,7 @@ def predict_with_kore(job: Job, turn: Turn) -> None:
     trained = TrainedModel(model, input_encoder, job.labels, {}, {})
     for _ in range(job.rounds):
         turn.start()
-        probs = predict_examples(trained, job.examples, accelerator, InferenceOptions.batch_size)
+        probs = predict_examples(trained, job.examples, accelerator)
         turn.stop(probs)
 
 

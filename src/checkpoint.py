@@ -8,51 +8,23 @@ from __future__ import annotations
 
 import json
 import warnings
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from tokenizers import Tokenizer
-from transformers import AutoConfig, AutoModel, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModel
 
-from dataset import InputEncoder
 from errors import UserError
 from files import atomic_write
-from marking import MarkerScheme
+from hf_folder import load_folder
 from model import RelationClassifier, set_dropout
-from schema import LabelMap
+from onnx_file import load_onnx
+from trained_model import DESCRIPTION_KEYS, TrainedModel, describe, from_description
 
 FORMAT_VERSION = 1
 MODEL_KIND = "kore-model"
 STATE_KIND = "kore-training-state"
-_MODEL_KEYS = (
-    "weights",
-    "encoder_config",
-    "tokenizer",
-    "special_tokens",
-    "labels",
-    "no_relation",
-    "markers",
-    "pooling",
-    "max_length",
-    "options",
-    "scores",
-)
-
-
-@dataclass
-class TrainedModel:
-    """A model with everything its encoding path needs.
-
-    `options` are the training flags, `scores` those on the validation rows ({} before any).
-    """
-
-    model: RelationClassifier
-    input_encoder: InputEncoder
-    labels: LabelMap
-    options: dict[str, Any]
-    scores: dict[str, Any]
+_MODEL_KEYS = ("weights", "encoder_config", *DESCRIPTION_KEYS)
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:
@@ -65,33 +37,29 @@ def save_model(path: Path, trained: TrainedModel) -> None:
 
 
 def load_model(path: Path) -> TrainedModel:
-    """Reads a checkpoint.
+    """Reads a checkpoint, or what src/tools/export.py made of one: a folder or an ONNX file.
 
     Raises:
         UserError: it is missing, truncated, foreign, incomplete or of a newer format.
     """
+    if path.is_dir():
+        return load_folder(path)
+    if path.suffix == ".onnx":
+        return load_onnx(path)
     return model_from_payload(path, load_payload(path, MODEL_KIND))
 
 
 def model_payload(trained: TrainedModel) -> dict[str, Any]:
-    """A model as tensors, texts and numbers, which `weights_only` loading admits."""
-    config = trained.model.encoder.config.to_json_string(use_diff=False)
-    tokenizer = trained.input_encoder.tokenizer
+    """A model as tensors, texts and numbers, which `weights_only` loading admits.
+
+    Raises:
+        UserError: its weights are out of reach, in an ONNX file.
+    """
+    model = trained.classifier
     return {
-        "weights": {name: weight.cpu() for name, weight in trained.model.state_dict().items()},
-        "encoder_config": json.loads(config),
-        "tokenizer": tokenizer.backend_tokenizer.to_str(),
-        "special_tokens": dict(tokenizer.special_tokens_map),
-        "labels": list(trained.labels.names),
-        "no_relation": trained.labels.no_relation,
-        "markers": {
-            **asdict(trained.input_encoder.scheme),
-            "types": list(trained.input_encoder.scheme.types),
-        },
-        "pooling": trained.model.pooling_name,
-        "max_length": trained.input_encoder.max_length,
-        "options": trained.options,
-        "scores": trained.scores,
+        "weights": {name: weight.cpu() for name, weight in model.state_dict().items()},
+        "encoder_config": json.loads(model.encoder.config.to_json_string(use_diff=False)),
+        **describe(trained),
     }
 
 
@@ -100,12 +68,11 @@ def model_from_payload(path: Path, payload: dict[str, Any]) -> TrainedModel:
     missing = [key for key in _MODEL_KEYS if key not in payload]
     if missing:
         raise UserError(f"{path}: the checkpoint lacks {', '.join(missing)}; train it again")
-    labels = LabelMap(tuple(payload["labels"]), payload["no_relation"])
     config = dict(payload["encoder_config"])
     encoder = AutoModel.from_config(AutoConfig.for_model(**config), dtype=torch.float32)
     dropout = payload["options"].get("dropout", 0.0)
     set_dropout(encoder, dropout)
-    model = RelationClassifier(encoder, len(labels), payload["pooling"], dropout)
+    model = RelationClassifier(encoder, len(payload["labels"]), payload["pooling"], dropout)
     try:
         model.load_state_dict(payload["weights"])
     except RuntimeError as error:
@@ -113,15 +80,7 @@ def model_from_payload(path: Path, payload: dict[str, Any]) -> TrainedModel:
             f"{path}: the weights do not fit the model the checkpoint describes "
             f"({' '.join(str(error).split())[:200]}); train it again"
         ) from error
-    markers = {**payload["markers"], "types": tuple(payload["markers"]["types"])}
-    tokenizer = _tokenizer(payload["tokenizer"], payload["special_tokens"])
-    return TrainedModel(
-        model=model,
-        input_encoder=InputEncoder(tokenizer, MarkerScheme(**markers), payload["max_length"]),
-        labels=labels,
-        options=payload["options"],
-        scores=payload["scores"],
-    )
+    return from_description(model, payload)
 
 
 def save_payload(path: Path, kind: str, payload: dict[str, Any]) -> None:
@@ -175,9 +134,3 @@ def newest_model(model_dir: Path) -> Path:
     if not found:
         raise UserError(f"{model_dir}: no checkpoint (*.pth) here; run src/train.py first")
     return found[-1]
-
-
-def _tokenizer(serialized: str, special_tokens: dict[str, str]) -> PreTrainedTokenizerBase:
-    """A fast tokenizer as it was; its class does not matter, all it does stands in the JSON."""
-    tokenizer = Tokenizer.from_str(serialized)
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special_tokens)

@@ -161,7 +161,9 @@ class DeviceOptions(PrecisionOptions):
 
 @dataclass
 class ModelOptions(_Checked):
-    model_file: str = option("", "checkpoint; '' = the newest in MODEL_DIR")
+    model_file: str = option(
+        "", "checkpoint, or a folder or .onnx file of src/tools/export.py; '' = newest in MODEL_DIR"
+    )
     model_dir: str = option("models", "folder where checkpoints are looked for")
     batch_tokens: int = option(
         BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
@@ -281,6 +283,21 @@ class RayOptions(ModelOptions, PrecisionOptions, RowOptions):
     )
     rows_per_task: int = option(
         2048, "rows a worker takes at a time, and loses when it dies", within="[1, 1000000]"
+    )
+
+
+@dataclass
+class ExportOptions(RowOptions, ModelOptions):
+    format: str = option(
+        "hf",
+        "a folder for transformers, an ONNX file, or one with weights in 8 bits",
+        choices=("hf", "onnx", "onnx-int8"),
+    )
+    output_file: str = option(
+        "", "what to write; '' = MODEL_hf, MODEL.onnx or MODEL.int8.onnx in MODEL_DIR"
+    )
+    valid_file: str = option(
+        "", "labelled rows on which the export is compared with the checkpoint"
     )
 
 

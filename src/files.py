@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
-import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -39,7 +38,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600; others may read ours
         os.replace(temporary, path)
-        _sync_folder(path.parent)
+        _sync(path.parent)
     except OSError as error:
         raise UserError(
             f"{path} cannot be written ({error.strerror or error}); what stood there before is "
@@ -52,33 +51,39 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Makes an empty folder beside `path`, and renames it to `path` at the end of the block.
+    """Gives an empty temporary folder beside `path`, and renames it to `path` once it is filled.
 
-    A folder that stands at `path` is then removed. Where the block raises, it is left as it is
-    and the new one is removed.
+    It is for files alone, without folders in it. A folder that stands at `path` is replaced, and
+    stays as it is where an exception comes first; whether it may be replaced is for the caller to
+    know.
 
     Raises:
-        UserError: a folder cannot be made or renamed.
+        UserError: the folder cannot be made or written, or the disk is full.
     """
-    mark = secrets.token_hex(4)
-    new, old = (path.with_name(f".{path.name}.{mark}.{suffix}") for suffix in ("tmp", "old"))
+    temporary: Path | None = None
     try:
-        new.mkdir(parents=True)
-        yield new
-        if path.exists():
-            path.rename(old)
-        new.rename(path)
-        _sync_folder(path.parent)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
+        filled = temporary / "new"
+        filled.mkdir()
+        yield filled
+        for file in filled.iterdir():
+            os.chmod(file, 0o666 & ~_umask())  # some writers give 0600; others may read ours
+            _sync(file)
+        if path.exists():  # two renames, as a full folder cannot be renamed over another
+            os.replace(path, temporary / "old")
+        os.replace(filled, path)
+        _sync(path.parent)
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written ({error.strerror or error}). Make room or name another "
-            "folder."
+            f"{path} cannot be written ({error.strerror or error}); what stood there before is "
+            "unchanged. Make room or name another folder."
         ) from error
     finally:
-        if old.exists() and not path.exists():
-            old.rename(path)
-        for folder in (new, old):
-            shutil.rmtree(folder, ignore_errors=True)
+        if temporary is not None:
+            if (temporary / "old").exists() and not path.exists():
+                os.replace(temporary / "old", path)
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def csv_writer(file: IO[str]) -> Any:
@@ -109,10 +114,10 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
-    """Makes the rename itself durable; only POSIX folders can be opened for that."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
+def _sync(path: Path) -> None:
+    """Brings a file, or a folder's list of files, onto the disk; folders can be on POSIX alone."""
+    if path.is_file() or os.name == "posix":
+        handle = os.open(path, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:

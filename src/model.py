@@ -167,7 +167,7 @@ def load_pretrained(
     Raises:
         EncoderUnavailableError: it can be had from none of them, or is no encoder AutoModel knows.
     """
-    _quieten_libraries()
+    quieten_libraries()
     try:
         encoder = AutoModel.from_pretrained(name_or_path, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(name_or_path)
@@ -182,7 +182,7 @@ def load_pretrained(
     return encoder, tokenizer
 
 
-def _quieten_libraries() -> None:
+def quieten_libraries() -> None:
     """Silences reports of unused weights and of retries; what goes wrong is raised to us."""
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -129,7 +129,8 @@ def _predict_missing(
     accelerator: Accelerator,
 ) -> None:
     """Makes this process's share of the parts that are not there yet."""
-    trained.model.run_encoder(compiled=options.compile)
+    if options.compile:
+        trained.classifier.run_encoder(compiled=True)
     model = accelerator.prepare_model(trained.model, evaluation_mode=True)
     model.eval()
     encoder = trained.input_encoder

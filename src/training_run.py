@@ -55,7 +55,7 @@ def train(options: TrainOptions) -> Path:
     trained, train_data, valid_data = _prepare(options, files, state)
     if accelerator.is_main_process:
         write_options(files.folder, options)
-    trained.model.run_encoder(
+    trained.classifier.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
     _announce(options, trained, train_data, valid_data, files, accelerator)

@@ -20,7 +20,7 @@ def make_batch(kind: str) -> tuple[PreTrainedModel, Batch]:
     trained = make_trained(kind)
     rows = trained.input_encoder.encode(EXAMPLES)
     assert len({len(row.input_ids) for row in rows}) > 2  # so that some are padded
-    encoder = trained.model.encoder
+    encoder = trained.classifier.encoder
     set_dropout(encoder, 0.0)
     return encoder, Batch.collate(rows, trained.input_encoder.pad_id)
 

@@ -102,48 +102,61 @@ def test_others_may_read_what_the_umask_allows(tmp_path: Path) -> None:
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
 
 
-def test_a_folder_is_replaced_at_the_end_of_the_block(tmp_path: Path) -> None:
-    path = tmp_path / "new" / "parts"
-    with atomic_folder(path) as folder:
-        (folder / "1").touch()
-        assert not path.exists()
-    assert os.listdir(path) == ["1"]
-    with atomic_folder(path) as folder:
-        (folder / "2").touch()
-        assert os.listdir(path) == ["1"]
-    assert os.listdir(path) == ["2"]
-    assert os.listdir(path.parent) == ["parts"]
-
-
-def fill_half(path: Path, error: type[BaseException]) -> None:
-    with atomic_folder(path) as folder:
-        (folder / "half").touch()
-        raise error
-
-
-def test_a_folder_survives_whatever_interrupts_the_new_one(tmp_path: Path) -> None:
-    path = tmp_path / "parts"
-    path.mkdir()
-    (path / "old").touch()
-    for error in (KeyboardInterrupt, UserError, ValueError):
-        with pytest.raises(error):
-            fill_half(path, error)
-    assert os.listdir(path) == ["old"]
-    assert os.listdir(tmp_path) == ["parts"]
-
-
-def test_a_folder_comes_back_where_the_new_one_cannot_take_its_place(tmp_path: Path) -> None:
-    path = tmp_path / "parts"
-    path.mkdir()
-    (path / "old").touch()
-    with pytest.raises(UserError, match="parts cannot be written"), atomic_folder(path) as folder:
-        folder.rmdir()  # so that renaming it fails
-    assert os.listdir(path) == ["old"]
-    assert os.listdir(tmp_path) == ["parts"]
-
-
 def test_checksum_of_the_standard_s_example(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")  # the example of FIPS 180-2, appendix B.1
     assert checksum(tmp_path / "abc") == (
         "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     )
+
+
+def write_half_a_folder(target: Path) -> None:
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("half")
+        raise KeyError("a defect")
+
+
+def test_a_folder_comes_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "deep" / "folder"
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("first")
+        assert not target.exists()
+    with pytest.raises(KeyError, match="a defect"):
+        write_half_a_folder(target)
+    assert (target / "a.txt").read_text() == "first"
+    with atomic_folder(target) as folder:
+        (folder / "b.txt").write_text("second")
+    assert [entry.name for entry in target.iterdir()] == ["b.txt"]
+    assert [entry.name for entry in target.parent.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_earlier_one(tmp_path, monkeypatch):
+    target = tmp_path / "folder"
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("first")
+    rename = os.replace
+
+    def fails_for_the_new_one(source: Path, destination: Path) -> None:
+        if source.name == "new":
+            raise OSError(28, "No space left on device")
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "replace", fails_for_the_new_one)
+    with (
+        pytest.raises(UserError, match=r"folder cannot be written \(No space left on device\)"),
+        atomic_folder(target) as folder,
+    ):
+        (folder / "a.txt").write_text("second")
+    assert (target / "a.txt").read_text() == "first"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_files_of_a_folder_may_be_read_by_others(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with atomic_folder(tmp_path / "folder") as folder:
+            (folder / "a.txt").touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "folder" / "a.txt").stat().st_mode & 0o777 == 0o644

@@ -151,7 +151,7 @@ def batch_of_tokens(input_ids: list[int], subject: Span, object_: Span) -> Batch
 
 
 def test_cls_alone_does_not_read_the_spans():
-    classifier = make_trained("bert", pooling=CLS_ONLY).model
+    classifier = make_trained("bert", pooling=CLS_ONLY).classifier
     first = batch_of_tokens([2, 7, 8, 9, 3], Span(1, 2), Span(3, 4))
     second = batch_of_tokens([2, 7, 8, 9, 3], Span(2, 3), Span(1, 2))
     assert torch.equal(forward(classifier, first), forward(classifier, second))
@@ -160,7 +160,7 @@ def test_cls_alone_does_not_read_the_spans():
 
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_span_pooling_tells_subject_from_object(pooling):
-    classifier = make_trained("bert", pooling=pooling).model
+    classifier = make_trained("bert", pooling=pooling).classifier
     first = batch_of_tokens([2, 7, 8, 9, 3], Span(1, 2), Span(3, 4))
     swapped = batch_of_tokens([2, 7, 8, 9, 3], Span(3, 4), Span(1, 2))
     assert not torch.allclose(forward(classifier, first), forward(classifier, swapped), atol=1e-4)
@@ -168,7 +168,7 @@ def test_span_pooling_tells_subject_from_object(pooling):
 
 def test_the_head_reads_cls_subject_and_object_in_this_order():
     """A head that passes one third on shows what was pooled into it."""
-    classifier = make_trained("bert", pooling="start").model.eval()
+    classifier = make_trained("bert", pooling="start").classifier.eval()
     batch = batch_of_tokens([2, 7, 8, 9, 3], Span(1, 3), Span(3, 4))
     hidden = classifier.encoder(batch.input_ids, batch.attention_mask.long()).last_hidden_state[0]
     width = hidden.shape[1]
@@ -219,7 +219,7 @@ def test_marker_tokens_have_ids_and_embeddings_of_their_own(kind):
 
 def test_adding_marker_tokens_is_seeded():
     first, again = (
-        word_embeddings(make_trained("bert", style="special").model.encoder) for _ in range(2)
+        word_embeddings(make_trained("bert", style="special").classifier.encoder) for _ in range(2)
     )
     assert torch.equal(first, again)
 

@@ -1,0 +1,118 @@
+"""A trained model as one ONNX file, from token ids and entity spans to probabilities.
+
+    inputs    input_ids, attention_mask (B, T); subject_span, object_span (B, 2); all int64
+    output    probs (B, C)
+
+The file is self-contained: the tokenizer, the relations and all else that prediction needs stand
+as JSON under the key `kore` of its metadata. onnxruntime runs it; see onnx_export.py for how it is
+made.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from errors import UserError
+from trained_model import DESCRIPTION_KEYS, TrainedModel, check_format, from_description
+
+FORMAT_VERSION = 1
+KIND = "kore-onnx"
+METADATA_KEY = "kore"
+INPUTS = ("input_ids", "attention_mask", "subject_span", "object_span")
+OUTPUT = "probs"
+_REMEDY = "export it again with src/tools/export.py"
+_SILENT = 4  # onnxruntime's severity "fatal": what goes wrong is raised to us as well
+
+
+class OnnxClassifier(nn.Module):
+    """An ONNX file in the place of a `RelationClassifier`, for prediction alone.
+
+    Args:
+        session: an `onnxruntime.InferenceSession` with `INPUTS` and `OUTPUT`.
+        pooling: as the model it was made from.
+    """
+
+    def __init__(self, session: Any, pooling: str) -> None:
+        super().__init__()
+        self.session = session
+        self.pooling_name = pooling
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        subject_span: Tensor,
+        object_span: Tensor,
+        num_tokens: int | None = None,
+    ) -> Tensor:
+        """input_ids, attention_mask (B, T); spans (B, 2), half-open -> (B, C).
+
+        The result is the logarithm of the probabilities: as good as logits, since its softmax
+        gives the probabilities again.
+        """
+        tensors = (input_ids, attention_mask, subject_span, object_span)
+        feed = {
+            name: tensor.long().cpu().numpy() for name, tensor in zip(INPUTS, tensors, strict=True)
+        }
+        probs = torch.from_numpy(self.session.run([OUTPUT], feed)[0]).to(input_ids.device)
+        return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+
+
+def load_onnx(path: Path) -> TrainedModel:
+    """Reads a file of src/tools/export.py; nothing in it is executed but the operators of ONNX.
+
+    Raises:
+        UserError: it is missing, truncated, foreign or of a newer format, or onnxruntime is not
+            installed.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        session = make_session(str(path))
+    except UserError:
+        raise
+    except Exception as error:  # onnxruntime has a class of its own for every kind of damage
+        raise UserError(
+            f"{path}: not a whole ONNX file that onnxruntime can run: truncated, or written by "
+            f"another program; {_REMEDY}"
+        ) from error
+    try:
+        content = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+    except (KeyError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise UserError(f"{path}: an ONNX file, but none that KoRE wrote; {_REMEDY}")
+    check_format(path, content, FORMAT_VERSION, DESCRIPTION_KEYS, _REMEDY)
+    try:
+        return from_description(OnnxClassifier(session, content["pooling"]), content)
+    except UserError:
+        raise
+    except Exception as error:  # an edited description makes its readers raise almost anything
+        raise UserError(f"{path}: its description is damaged ({error}); {_REMEDY}") from error
+
+
+def make_session(model: str | bytes) -> Any:
+    """An `onnxruntime.InferenceSession` on the processor, with as many threads as torch has.
+
+    Args:
+        model: a path, or the bytes of a file.
+
+    Raises:
+        UserError: onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(
+            "ONNX files need the package onnxruntime: poetry install --with export, "
+            "or python -m pip install onnxruntime"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SILENT
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
