@@ -30,7 +30,7 @@ def dropout(values: Tensor, probability: float) -> Tensor:
     """
     if probability == 0:
         return values
-    if values.device.type != "cpu":
+    if values.device.type != "cpu" or torch.compiler.is_compiling():  # drawn where it is used
         return functional.dropout(values, probability)
     return values * _kept(values.shape, probability).to(values.dtype) * (1 / (1 - probability))
 

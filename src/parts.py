@@ -47,7 +47,7 @@ class Parts:
         """
         job_file = self.folder / JOB_FILE
         if resume and job_file.is_file():
-            self._check_job(json.loads(job_file.read_text(encoding="utf-8")))
+            self._check_job(_read_job(job_file))
             return
         if self.folder.exists():
             shutil.rmtree(self.folder)
@@ -88,3 +88,11 @@ class Parts:
                 f"--resume: {self.folder} was begun differently ({'; '.join(changed)}); give the "
                 "same command as before, or leave --resume out to start from the beginning"
             )
+
+
+def _read_job(path: Path) -> dict[str, Any]:
+    try:
+        job = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        job = None
+    return job if isinstance(job, dict) else {}  # damaged: equal to no job

@@ -41,8 +41,8 @@ def predict_file(options: InferenceOptions) -> Path:
     output = output_file(options, model_file)
     trained = load_model(model_file)
     _check_budget(options, trained)
-    found = _shared_survey(options, accelerator)
     job = _job(options, model_file, accelerator)
+    found = _shared_survey(options, accelerator)
     parts = Parts(output, trained.labels, found.chunks, job)
     if accelerator.is_main_process:
         parts.open(resume=options.resume)
@@ -56,6 +56,11 @@ def predict_file(options: InferenceOptions) -> Path:
         ) from None
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
+        if _job(options, model_file, accelerator) != job:
+            raise UserError(
+                f"{options.test_file} or {model_file} changed while rows were predicted; what is "
+                "predicted so far does not belong together: run it again without --resume"
+            )
         parts.join()
         warn_of_unseen_types(trained, found.types)
         print(f"{found.rows} rows predicted with {model_file}: {output}")

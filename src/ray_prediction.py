@@ -154,7 +154,7 @@ def predict_corpus(options: RayOptions) -> Path:
                     f"{checked.rows - checked.faulty_rows} rows were checked but {written} "
                     f"predicted: {options.test_file} changed meanwhile; run it again"
                 )
-            write_schema(output.with_name(f"{output.name}.labels.json"), trained.labels)
+            write_schema(output.with_name(f"{output.name}.parquet"), trained.labels)
     warn_of_unseen_types(trained, checked.types)
     print(f"{written} rows predicted with {model_file}: {options.output_dir}")
     return output

@@ -10,9 +10,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import pyarrow
-from pyarrow import parquet
-
 from errors import UserError
 from files import atomic_write, csv_writer
 from schema import Entity, Example
@@ -162,6 +159,10 @@ def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
 
 def _parquet_records(path: Path) -> Iterator[tuple[int, Record]]:
     """Entities are structs or text; whole columns are never held."""
+    # Here, since commands that only take flags apart should not wait for it.
+    import pyarrow
+    from pyarrow import parquet
+
     try:
         with parquet.ParquetFile(path) as file:
             check_columns(path, file.schema_arrow.names)

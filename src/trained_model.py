@@ -58,8 +58,8 @@ class TrainedModel:
         """
         if not isinstance(self.model, RelationClassifier):
             raise UserError(
-                "a model from an .onnx file only predicts, and as it is; name the checkpoint (.pth) "
-                "or the folder that it was made from"
+                "a model from an .onnx file only predicts, and as it is; name the checkpoint "
+                "(.pth) or the folder that it was made from"
             )
         return self.model
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
+
 import pytest
 import torch
 from tests.builders import ENCODERS, EXAMPLES, make_trained
 from torch import Tensor
+from torch._dynamo.testing import CompileCounter
 from transformers import PreTrainedModel
 
 import encoder_pass
@@ -191,3 +194,22 @@ def test_packing_is_refused_where_it_fails(monkeypatch):
 
 def test_every_kind_is_covered():
     assert set(KIN) | {"deberta"} == set(ENCODERS)
+
+
+def test_compiling_serves_all_lengths_at_once(monkeypatch):
+    """torch.compile is traced for kinds of input (with and without padding), not for lengths."""
+    counter = CompileCounter()
+    compiled = functools.partial(torch.compile, backend=counter)
+    monkeypatch.setattr(encoder_pass.torch, "compile", compiled)
+    encoder, batch = make_batch("bert")
+    encoder.eval()
+    own, plain = EncoderPass(encoder, compiled=True), EncoderPass(encoder)
+    for length in range(6, 20):
+        mask = batch.attention_mask[:, :length].clone()
+        mask[0, -1] = False
+        read = some_read(batch)[:, :length]
+        with torch.inference_mode():
+            states, _ = own(batch.input_ids[:, :length], mask, read, None)
+            expected, _ = plain(batch.input_ids[:, :length], mask, read, None)
+        assert torch.allclose(states, expected, atol=1e-5)
+    assert 1 <= counter.frame_count <= 3

@@ -336,3 +336,20 @@ def test_a_reader_that_is_killed_while_the_model_computes_is_told(
         monkeypatch.setattr(module, "CHUNK_ROWS", 2048)
     message = refusal_of(lambda: run("--num_workers", "1"))
     assert message.startswith("a process that read ahead was killed, perhaps for want of memory")
+
+
+def test_a_file_replaced_while_it_is_predicted(
+    run: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even by as many good rows: some of the predictions would be another file's."""
+    compute = Predictor.probs
+
+    def replace_and_compute(predictor: Predictor, rows: Sequence[EncodedRow]) -> Floats:
+        write_examples(tmp_path / "rows.csv", rows_to_predict()[::-1])
+        return compute(predictor, rows)
+
+    monkeypatch.setattr(Predictor, "probs", replace_and_compute)
+    message = refusal_of(run)
+    assert message.startswith(f"{tmp_path / 'rows.csv'} or ")
+    assert "changed while rows were predicted" in message
+    assert not (tmp_path / "outputs" / "out.csv").exists()
