@@ -19,7 +19,7 @@ from errors import UserError
 
 MINI = "mini"  # the encoder made from scratch, see mini.py
 AUTO = "auto"
-BATCH_TOKENS = 8192  # of prediction; benchmarks/LOG.md has others
+BATCH_TOKENS = 4096  # of prediction; benchmarks/LOG.md has others
 
 Options = TypeVar("Options")
 
@@ -148,7 +148,7 @@ class PrecisionOptions(_Checked):
         choices=(AUTO, "fp32", "bf16", "fp16"),
     )
     compile: bool = option(
-        False, "let torch.compile fuse the encoder's layers: a minute at the start, faster after"
+        False, "let torch.compile fuse the encoder's layers, after a minute or so; meant for a GPU"
     )
 
 

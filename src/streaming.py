@@ -96,8 +96,10 @@ class _Chunks(IterableDataset[Chunk | UserError]):
     def __iter__(self) -> Iterator[Chunk | UserError]:
         worker = get_worker_info()
         share = slice(worker.id, None, worker.num_workers) if worker else slice(None)
+        wanted = set(self.wanted[share])
         try:
-            yield from self._wanted_chunks(set(self.wanted[share]))
+            if wanted:
+                yield from self._wanted_chunks(wanted)
         except UserError as error:
             yield error
 
@@ -107,8 +109,9 @@ class _Chunks(IterableDataset[Chunk | UserError]):
             if chunk in wanted:
                 wanted.remove(chunk)
                 yield self._chunk(chunk, list(group))
-        if wanted:
-            raise UserError(f"{self.path}: {_CHANGED}")
+            if not wanted:
+                return
+        raise UserError(f"{self.path}: {_CHANGED}")
 
     def _chunk(self, number: int, records: list[tuple[int, tuple[int, Record]]]) -> Chunk:
         if len(records) != self.found.records_of(number):
