@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -50,7 +49,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = args.rows or (QUICK_ROWS if args.quick else ROWS[args.device])[args.size]
     window = QUICK_WINDOW if args.quick else None
     job = make_job(args, rows, run=64, window=window)
-    job = shuffled(job)
     report, results = compare("inference", ways, job)
     if "plain" in results:
         plain = results["plain"].laps[-1].result
@@ -58,16 +56,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             difference = np.abs(result.laps[-1].result - plain).max()
             report["ways"][name]["max_difference"] = float(difference)
     print_report(report)
-
-
-def shuffled(job: Job) -> Job:
-    """The rows in an order of no length, as files have them."""
-    order = np.random.default_rng(0).permutation(len(job.examples))
-    return replace(
-        job,
-        examples=[job.examples[number] for number in order],
-        lengths=[job.lengths[number] for number in order],
-    )
 
 
 def predict_with_kore(job: Job, turn: Turn) -> None:
