@@ -74,11 +74,12 @@ def check_parity(content: bytes, trained: TrainedModel) -> None:
         RuntimeError: they disagree, which is no user's mistake.
     """
     batch = example_batch(trained)
-    tensors = (batch.input_ids, batch.attention_mask, batch.subject_span, batch.object_span)
     exported = OnnxClassifier(make_session(content), "")
     trained.model.eval()
     with torch.inference_mode():
-        probs = [model(*tensors).float().softmax(dim=-1) for model in (trained.model, exported)]
+        probs = [
+            model(*batch.inputs).float().softmax(dim=-1) for model in (trained.model, exported)
+        ]
     difference = float((probs[0] - probs[1]).abs().max())
     if not difference <= TOLERANCE:
         raise RuntimeError(f"the ONNX file differs by {difference:.1e} from the checkpoint")

@@ -41,7 +41,8 @@ def predict_file(options: InferenceOptions) -> Path:
     output = output_file(options, model_file)
     trained = load_model(model_file)
     _check_budget(options, trained)
-    job = _job(options, model_file, accelerator)
+    # The other processes write parts; only this one opens and joins them, and reads whole files.
+    job = _job(options, model_file, accelerator) if accelerator.is_main_process else {}
     found = _shared_survey(options, accelerator)
     parts = Parts(output, trained.labels, found.chunks, job)
     if accelerator.is_main_process:

@@ -34,10 +34,8 @@ from ray_session import check_resources, ray_errors, ray_session
 from rows import SHOWN_FAULTS, faults_error
 from schema import Example
 from submission import write_schema
+from submission_formats import PREDICTIONS
 
-PREDICTIONS = pa.schema(
-    [("id", pa.string()), ("pred_label", pa.string()), ("probs", pa.list_(pa.float64()))]
-)
 ROWS_PER_PART = 100_000  # about 25 MB at 30 relations
 MOST_ATTEMPTS = 5  # a worker may die by chance; so often over the same rows, it is the rows
 

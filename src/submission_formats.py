@@ -25,7 +25,7 @@ COLUMNS = ["id", "pred_label", "probs"]
 PROB_DIGITS = 9  # the sum of a row's probabilities stays within 1e-8 of 1
 
 Row = dict[str, Any]
-_PARQUET_SCHEMA = pyarrow.schema(
+PREDICTIONS = pyarrow.schema(
     {
         "id": pyarrow.string(),
         "pred_label": pyarrow.string(),
@@ -105,11 +105,11 @@ def _write_parquet_part(
     file: IO[bytes], ids: Sequence[str], probs: Floats, labels: LabelMap
 ) -> None:
     rows = list(prediction_rows(ids, probs, labels))
-    parquet.write_table(pyarrow.Table.from_pylist(rows, _PARQUET_SCHEMA), file)
+    parquet.write_table(pyarrow.Table.from_pylist(rows, PREDICTIONS), file)
 
 
 def _join_parquet(parts: Iterable[Path | IO[bytes]], file: IO[bytes]) -> None:
-    with parquet.ParquetWriter(file, _PARQUET_SCHEMA) as writer:
+    with parquet.ParquetWriter(file, PREDICTIONS) as writer:
         for part in parts:
             writer.write_table(parquet.read_table(part))
 
