@@ -23,13 +23,14 @@ from baselines import (  # puts src/ on the path
 )
 
 # isort: split
+from batching import token_batches
 from checkpoint import TrainedModel
 from comparison import compare, print_report
-from config import InferenceOptions, TrainOptions
+from config import BATCH_TOKENS, InferenceOptions, TrainOptions
 from dataset import InputEncoder
 from devices import make_accelerator
 from model import RelationClassifier
-from prediction import predict_examples
+from prediction import CHUNK_ROWS, predict_examples
 from workload import DROPOUT, MAX_LENGTH, Job, add_flags, make_job, set_defaults
 
 ROWS = {
@@ -37,7 +38,6 @@ ROWS = {
     "cuda": {"mini": 16_384, "base": 8_192, "large": 4_096},
 }
 QUICK_ROWS = {"mini": 256, "base": 64, "large": 64}
-QUICK_WINDOW = 2_000  # rows of the file whose lengths stand for all
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -47,8 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = set_defaults(parser.parse_args(arguments))
     ways = Ways({name: WAYS[name] for name in args.ways})
     rows = args.rows or (QUICK_ROWS if args.quick else ROWS[args.device])[args.size]
-    window = QUICK_WINDOW if args.quick else None
-    job = make_job(args, rows, run=64, window=window)
+    job = make_job(args, rows, full_batches, window=max(rows, CHUNK_ROWS))
     report, results = compare("inference", ways, job)
     if "plain" in results:
         plain = results["plain"].laps[-1].result
@@ -56,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             difference = np.abs(result.laps[-1].result - plain).max()
             report["ways"][name]["max_difference"] = float(difference)
     print_report(report)
+
+
+def full_batches(lengths: Sequence[int]) -> list[np.ndarray]:
+    """The batches that KoRE makes of a chunk of a file; the last one is seldom full."""
+    return token_batches(lengths, BATCH_TOKENS)[:-1]
 
 
 def predict_with_kore(job: Job, turn: Turn) -> None:

@@ -35,6 +35,7 @@ from workload import (
     MAX_LENGTH,
     Job,
     add_flags,
+    equal_batches,
     make_job,
     set_defaults,
 )
@@ -54,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ways = Ways({name: WAYS[name] for name in args.ways})
     updates = args.updates or (QUICK_UPDATES if args.quick else UPDATES[args.device])[args.size]
     window = BATCH_SIZE * WINDOW_UPDATES  # what KoRE and Trainer sort by length at a time
-    job = make_job(args, min(updates * BATCH_SIZE, window), run=BATCH_SIZE, window=window)
+    rows = min(updates * BATCH_SIZE, window)
+    job = make_job(args, rows, lambda lengths: equal_batches(lengths, BATCH_SIZE), window)
     report, _ = compare("training", ways, job)
     print_report(report)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,12 +116,17 @@ def read_rows(data_file: Path | None) -> tuple[list[Example], MarkerScheme]:
     return examples, MarkerScheme(True, True, "punct", tuple(sorted(types)))
 
 
-def make_job(args: argparse.Namespace, num_rows: int, run: int, window: int | None = None) -> Job:
-    """`num_rows` rows of the file with lengths as in all of it, and what else the ways need.
+Grouping = Callable[[Sequence[int]], list[np.ndarray]]
+
+
+def make_job(
+    args: argparse.Namespace, num_rows: int, group: Grouping, window: int | None = None
+) -> Job:
+    """About `num_rows` rows of the file with lengths as in all of it, and what else the ways need.
 
     Args:
-        run: rows of like length that are taken together, as batches sorted by length have them.
-        window: so many rows drawn from the file are sorted at a time; None = all of them.
+        group: from lengths to the row numbers of every batch, as KoRE makes them of a whole file.
+        window: so many rows drawn from the file are grouped at a time; None = all of them.
     """
     examples, scheme = read_rows(args.data_file)
     generator = np.random.default_rng(SEED)
@@ -133,7 +138,7 @@ def make_job(args: argparse.Namespace, num_rows: int, run: int, window: int | No
     )
     rows = InputEncoder(tokenizer, scheme, MAX_LENGTH).encode(examples)
     examples, lengths = _uncut(examples, rows)
-    chosen = generator.permutation(representative_rows(lengths, num_rows, run))
+    chosen = generator.permutation(representative_rows(lengths, num_rows, group(lengths)))
     names = tuple(sorted({str(example.label) for example in examples}))
     accelerator = make_accelerator(DeviceOptions())
     return Job(
@@ -179,31 +184,32 @@ def make_encoder(size: str, tokenizer: PreTrainedTokenizerBase) -> PreTrainedMod
     return RobertaModel(config, add_pooling_layer=False)
 
 
-def representative_rows(lengths: Sequence[int], num_rows: int, run: int) -> list[int]:
-    """Row numbers: runs of `run` rows of like length, spread over all lengths.
-
-    Sorted by length, a whole file has batches of one length each. A few rows drawn at random and
-    sorted do not; these do. The runs are placed so that their mean length is that of all rows.
-    """
+def equal_batches(lengths: Sequence[int], size: int) -> list[np.ndarray]:
+    """Rows sorted by length, `size` at a time; what is left at the end is left out."""
     order = np.argsort(lengths, kind="stable")
-    sorted_lengths = np.asarray(lengths)[order]
-    num_runs = -(-num_rows // run)
-    if num_runs * run >= len(order):
-        return [int(number) for number in order[:num_rows]]
+    return np.split(order[: len(order) // size * size], range(size, len(order) - size + 1, size))
 
-    def positions(shift: float) -> np.ndarray:
-        starts = ((np.arange(num_runs) + shift) / num_runs * (len(order) - run)).astype(int)
-        # Runs do not overlap, however many there are.
-        starts = np.maximum(starts, np.arange(num_runs) * run)
-        starts = np.minimum(starts, len(order) - np.arange(num_runs, 0, -1) * run)
-        return (starts[:, None] + np.arange(run)).ravel()[:num_rows]
 
-    mean = sorted_lengths.mean()
-    best = min(
-        (positions(shift) for shift in np.linspace(0, 1, 51)),
-        key=lambda rows: abs(sorted_lengths[rows].mean() - mean),
-    )
-    return [int(number) for number in order[best]]
+def representative_rows(
+    lengths: Sequence[int], num_rows: int, batches: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Row numbers of a few of the `batches` (sorted by length), whose mean length is that of all.
+
+    A whole file makes batches of like length. A few rows drawn at random and sorted do not; a few
+    of its batches do, and sorted again they fall into the very same ones.
+    """
+    sizes = np.asarray(lengths)
+    wanted = max(1, round(num_rows * len(batches) / len(sizes)))
+    if wanted >= len(batches):
+        return np.concatenate(batches)
+
+    def spread(shift: float) -> np.ndarray:
+        places = ((np.arange(wanted) + shift) / wanted * (len(batches) - 1)).astype(int)
+        return np.concatenate([batches[place] for place in places])
+
+    mean = sizes[np.concatenate(batches)].mean()
+    choices = (spread(shift) for shift in np.linspace(0, 1, 51))
+    return min(choices, key=lambda rows: abs(sizes[rows].mean() - mean))
 
 
 def _uncut(

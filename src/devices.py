@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
 from datetime import timedelta
 
 import torch
@@ -12,6 +14,8 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from config import AUTO, DeviceOptions
 from errors import UserError
+
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 # One process may read a large file while the others wait; a dead one is noticed by the launcher.
 LONGEST_WAIT = timedelta(days=1)
@@ -32,6 +36,8 @@ def make_accelerator(options: DeviceOptions) -> Accelerator:
         precision = "bf16" if _is_bf16_native(on_gpu) else "fp32"
     if precision == "fp16" and not on_gpu:
         raise UserError("--precision fp16 needs a GPU; pass bf16, fp32 or auto")
+    if not on_gpu:
+        keep_freed_memory()
     # accelerate keeps the first choice for the life of the process; a notebook may choose again.
     AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(
@@ -39,6 +45,18 @@ def make_accelerator(options: DeviceOptions) -> Accelerator:
         mixed_precision={"fp32": "no"}.get(precision, precision),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)],
     )
+
+
+def keep_freed_memory() -> None:
+    """Lets glibc keep memory that was freed, for the rest of the process; elsewhere does nothing.
+
+    Every layer asks for the same large blocks again. By default each is given back to the system
+    and comes anew as zeroed pages, see benchmarks/LOG.md.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)  # no block comes from the system by itself
+        mallopt(_M_TRIM_THRESHOLD, -1)  # and none goes back
 
 
 def make_deterministic() -> None:

@@ -4,8 +4,8 @@ BERT and its kin (RoBERTa, XLM-RoBERTa, ELECTRA) share one kind of layer. Its pa
 one by one, so that
 
 - on a processor the last layer computes queries, feed-forward and norms only for the tokens that
-  the head reads, and attention is written out in training: for rows as short as ours torch's
-  fused kernel takes three times as long there, since it knows no dropout and its backward is slow;
+  the head reads, and attention is written out: for rows as short as ours torch's fused kernel
+  takes longer, in training up to three times, since its backward is slow;
 - on a GPU the rows run without their padding, packed one after the other.
 
 Both equal the encoder's own pass up to rounding. Any other encoder is called as it is.
@@ -155,7 +155,7 @@ def _attend_padded(
     """query (B, K, heads, D), key and value (B, T, heads, D) -> (B, K, heads, D)."""
     query, key, value = (states.transpose(1, 2) for states in (query, key, value))
     mask = None if layout.mask is None else layout.mask[:, None, None, :]
-    if query.is_cuda or not torch.is_grad_enabled():
+    if query.is_cuda:
         attended = functional.scaled_dot_product_attention(
             query, key, value, mask, dropout_p=probability
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-import plots
+import figures
 from config import AUTO, EvaluationOptions, SchemaOptions
 from errors import UserError
 from files import atomic_write
@@ -36,7 +36,7 @@ def report(options: EvaluationOptions) -> Scores:
         json.dump(scores.as_dict(), file, indent=2, ensure_ascii=False)
         file.write("\n")
     picture = output_dir / "confusion_matrix.png"
-    plots.confusion(gold, probs.argmax(axis=1), labels.names, picture)
+    figures.confusion(gold, probs.argmax(axis=1), labels.names, picture)
     print(f"\nWritten: {output_dir / 'scores.json'}, {picture}")
     return scores
 

@@ -43,6 +43,14 @@ class RowFault(NamedTuple):
     record: Record
 
 
+class CheckedRow(NamedTuple):
+    """One row of a file: an Example, or None and all that is wrong with it."""
+
+    line: int
+    example: Example | None
+    faults: list[RowFault]
+
+
 def read_examples(
     path: Path,
     options: RowOptions,
@@ -96,24 +104,36 @@ def iter_checked(
     Memory does not grow with the number of good rows. What is raised comes after the last row.
     """
     faults: list[RowFault] = []
-    lines_of_ids = LinesOfIds()
     is_empty = True
-    progress = tqdm(records, desc=f"reading {name}", unit=" rows", disable=None)
-    for number, (line, record) in enumerate(progress):
-        example, found = parse_record(line, record)
-        if example is not None:
-            found = found + identity_faults(line, record, example, lines_of_ids)
-            if need_labels:
-                found = found + _label_faults(line, record, example, known_labels)
-        if example is None or found:
-            faults += found
+    rows = iter_rows(name, records, need_labels=need_labels, known_labels=known_labels)
+    for number, row in enumerate(rows):
+        if row.example is None:
+            faults += row.faults
         else:
             is_empty = False
-            yield number, example
+            yield number, row.example
     if faults:
         _report(name, faults, options)
     if is_empty:
         raise UserError(f"{name}: holds no rows{' that can be used' if faults else ''}")
+
+
+def iter_rows(
+    name: str,
+    records: Iterable[tuple[int, Record]],
+    *,
+    need_labels: bool,
+    known_labels: Collection[str] | None = None,
+) -> Iterator[CheckedRow]:
+    """Every row, good or faulty, in order; the arguments are those of `check_records`."""
+    lines_of_ids = LinesOfIds()
+    for line, record in tqdm(records, desc=f"reading {name}", unit=" rows", disable=None):
+        example, faults = parse_record(line, record)
+        if example is not None:
+            faults = faults + identity_faults(line, record, example, lines_of_ids)
+            if need_labels:
+                faults = faults + _label_faults(line, record, example, known_labels)
+        yield CheckedRow(line, None if faults else example, faults)
 
 
 def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFault]]:

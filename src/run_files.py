@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import plots
+import figures
 from config import TrainOptions
 from errors import UserError
 from files import atomic_write
@@ -73,7 +73,7 @@ def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
         writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-    plots.learning_curve(history, folder / "learning_curve.png")
+    figures.learning_curve(history, folder / "learning_curve.png")
 
 
 def write_options(folder: Path, options: TrainOptions) -> None:

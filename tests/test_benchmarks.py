@@ -16,11 +16,20 @@ import bench_data
 import bench_inference
 import bench_training
 from baselines import PlainClassifier
+from batching import token_batches
+from config import BATCH_TOKENS
 from dataset import InputEncoder
 from measuring import encoder_flops, matrix_product_rate, median_ratio, table
 from plain_rows import read_plainly, tokenize_row, tokenize_rows
 from records import write_examples
-from workload import MAX_LENGTH, Job, Shape, make_encoder, representative_rows
+from workload import (
+    MAX_LENGTH,
+    Job,
+    Shape,
+    equal_batches,
+    make_encoder,
+    representative_rows,
+)
 from workload import make_tokenizer as pick_tokenizer
 
 
@@ -101,18 +110,29 @@ def test_matrix_product_rate_is_a_rate() -> None:
     assert matrix_product_rate(torch.device("cpu"), "fp32", repeats=1) > 0.1
 
 
-def test_representative_rows_come_in_runs_with_the_mean_of_all() -> None:
-    lengths = np.random.default_rng(0).gamma(8, 8, 1_000).astype(int)
-    rows = representative_rows(list(lengths), num_rows=64, run=16)
-    assert len(set(rows)) == 64
+def test_representative_rows_are_whole_batches_with_the_mean_of_all() -> None:
+    lengths = np.random.default_rng(0).gamma(8, 8, 1_000).astype(int) + 1
+    batches = equal_batches(list(lengths), 16)
+    rows = representative_rows(list(lengths), 64, batches)
+    assert len(set(rows.tolist())) == 64
     assert lengths[rows].mean() == pytest.approx(lengths.mean(), abs=1)
-    order = np.sort(lengths[rows]).reshape(4, 16)
-    assert (order[:, -1] - order[:, 0]).sum() < (order[-1, -1] - order[0, 0]) / 4
+    chosen = [batch for batch in batches if set(batch.tolist()) <= set(rows.tolist())]
+    assert sum(map(len, chosen)) == 64
+
+
+def test_representative_rows_fall_into_the_same_batches_again() -> None:
+    """As predicted: a budget of tokens must not cut across what was chosen."""
+    lengths = np.random.default_rng(0).gamma(8, 8, 2_048).astype(int) + 1
+    rows = representative_rows(list(lengths), 200, bench_inference.full_batches(list(lengths)))
+    again = token_batches(lengths[rows], BATCH_TOKENS)
+    cells = sum(len(batch) * lengths[rows][batch].max() for batch in again)
+    assert 1 - lengths[rows].sum() / cells < 0.05
 
 
 def test_representative_rows_of_few_are_all() -> None:
-    assert sorted(representative_rows([5, 3, 4], num_rows=8, run=4)) == [0, 1, 2]
-    assert len(set(representative_rows(list(range(40)), num_rows=32, run=8))) == 32
+    batches = equal_batches([5, 3, 4, 9, 1], 2)
+    assert [batch.tolist() for batch in batches] == [[4, 1], [2, 0]]
+    assert representative_rows([5, 3, 4, 9, 1], 8, batches).tolist() == [4, 1, 2, 0]
 
 
 def test_encoder_is_as_large_as_the_published_one() -> None:

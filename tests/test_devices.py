@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,3 +104,37 @@ def test_deterministic_kernels_are_asked_of_a_gpu(monkeypatch, cuda):
     make_deterministic()
     assert asked == ([True] if cuda else [])
     assert environment == ({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if cuda else {})
+
+
+_FAULTS_OF_A_SECOND_BLOCK = """
+import resource, sys
+sys.path.insert(0, {source!r})
+import torch
+from devices import keep_freed_memory
+
+def faults_of_a_block() -> int:
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.empty(2**26, dtype=torch.uint8).fill_(1)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+if {keep}:
+    keep_freed_memory()
+faults_of_a_block()
+print(faults_of_a_block())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
+def test_freed_memory_is_kept() -> None:
+    """A second block of 64 MiB comes without a page from the system; by default all pages do."""
+
+    def faults(keep: bool) -> int:
+        code = _FAULTS_OF_A_SECOND_BLOCK.format(
+            source=str(Path(devices.__file__).parent), keep=keep
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        )
+        return int(done.stdout)
+
+    assert faults(keep=True) < 0.1 * faults(keep=False)

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-import plots
+import figures
 
 HISTORY = [
     {
@@ -37,7 +37,7 @@ def assert_png(path: Path) -> None:
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_learning_curve(tmp_path, epochs):
     with warnings.catch_warnings(action="error"):
-        plots.learning_curve(HISTORY[:epochs], tmp_path / "curve.png")
+        figures.learning_curve(HISTORY[:epochs], tmp_path / "curve.png")
     assert_png(tmp_path / "curve.png")
 
 
@@ -51,8 +51,8 @@ def test_learning_curve_shows_every_value(tmp_path, monkeypatch):
                 drawn[line.get_label()] = np.asarray(line.get_ydata()).tolist()
         plt.close(figure)
 
-    monkeypatch.setattr(plots, "save_figure", keep)
-    plots.learning_curve(HISTORY, tmp_path / "curve.png")
+    monkeypatch.setattr(figures, "save_figure", keep)
+    figures.learning_curve(HISTORY, tmp_path / "curve.png")
     assert drawn == {
         "train_loss": [1.0, 1 / 2, 1 / 3],
         "valid_loss": [2.0, 1.0, 2 / 3],
@@ -66,7 +66,9 @@ def test_confusion_with_korean_names_lacks_no_glyph(tmp_path):
     gold = np.array([0, 0, 1, 2, 2])
     predicted = np.array([0, 1, 1, 2, 0])
     with warnings.catch_warnings(action="error"):  # matplotlib warns of every missing glyph
-        plots.confusion(gold, predicted, ["관계없음", "소속", "설립일"], tmp_path / "confusion.png")
+        figures.confusion(
+            gold, predicted, ["관계없음", "소속", "설립일"], tmp_path / "confusion.png"
+        )
     assert_png(tmp_path / "confusion.png")
 
 
@@ -81,7 +83,7 @@ def test_confusion_counts_by_hand(tmp_path, monkeypatch):
         drawn["rows"] = [text.get_text() for text in axes.get_yticklabels()]
         plt.close(figure)
 
-    monkeypatch.setattr(plots, "save_figure", keep)
+    monkeypatch.setattr(figures, "save_figure", keep)
     gold, predicted = np.array([0, 0, 0, 2]), np.array([0, 2, 2, 2])
-    plots.confusion(gold, predicted, ["a", "b", "c"], tmp_path / "confusion.png")
+    figures.confusion(gold, predicted, ["a", "b", "c"], tmp_path / "confusion.png")
     assert drawn == {"counts": [1, 2, 0, 1], "columns": ["a", "c"], "rows": ["a", "c"]}
