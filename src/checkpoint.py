@@ -74,7 +74,7 @@ def model_from_payload(path: Path, payload: dict[str, Any]) -> TrainedModel:
     set_dropout(encoder, dropout)
     model = RelationClassifier(encoder, len(payload["labels"]), payload["pooling"], dropout)
     try:
-        model.load_state_dict(payload["weights"])
+        model.load_weights(payload["weights"])
     except RuntimeError as error:
         raise UserError(
             f"{path}: the weights do not fit the model the checkpoint describes "

@@ -258,6 +258,14 @@ class InferenceOptions(ModelOptions, DeviceOptions, RowOptions):
         "",
         "file in OUTPUT_DIR (.csv, .csv.gz, .parquet); '' = MODEL_TESTFILE.csv",
     )
+    calibrated: bool = option(
+        True, "divide the logits by the temperature fitted in training; the labels stay the same"
+    )
+    abstain_below: float | None = option(
+        None,
+        "add a column `abstain`: is the highest probability lower than this?",
+        within="[0, 1]",
+    )
     num_workers: int | None = option(
         None,
         "processes that read and encode ahead of the model; by default 1, and 0 for small files",

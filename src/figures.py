@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import confusion_matrix
 
 from files import atomic_write
-from metrics import Ints
+from metrics import Ints, ReliabilityBin
 
 
 def use_korean_font() -> None:
@@ -88,4 +88,25 @@ def confusion(gold: Ints, predicted: Ints, names: Sequence[str], path: Path) -> 
         ax=axes,
     )
     axes.set(title="Confusion matrix (rows)", xlabel="predicted", ylabel="gold")
+    save_figure(figure, path)
+
+
+def reliability(curves: Mapping[str, Sequence[ReliabilityBin]], path: Path) -> None:
+    """Accuracy against confidence, and how many rows have which confidence.
+
+    Args:
+        curves: name -> bins, as `metrics.reliability` gives them.
+    """
+    figure = Figure(figsize=(5, 6))
+    accuracy, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    accuracy.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect")
+    for name, bins in curves.items():
+        confidence = [one.confidence for one in bins]
+        accuracy.plot(confidence, [one.accuracy for one in bins], marker="o", label=name)
+        counts.plot(confidence, [one.rows for one in bins], marker=".", label=name)
+    accuracy.set(title="Reliability", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+    accuracy.legend()
+    counts.set(xlabel="highest probability", ylabel="rows", ylim=(0, None))
+    for axes in (accuracy, counts):
+        axes.grid(alpha=0.3)
     save_figure(figure, path)

@@ -176,7 +176,7 @@ def _load_encoder(path: Path) -> PreTrainedModel:
 def _load_head(model: RelationClassifier, head: dict[str, Tensor]) -> None:
     """Fills pooling and head; raises RuntimeError where their weights do not fit."""
     encoder = {f"encoder.{name}": weight for name, weight in model.encoder.state_dict().items()}
-    model.load_state_dict({**encoder, **head})
+    model.load_weights({**encoder, **head})
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,7 @@ class Scores:
     micro_f1: float
     auprc: float
     accuracy: float
+    ece: float
     rows: int
     relations: tuple[RelationScore, ...]
 
@@ -45,33 +46,49 @@ class Scores:
         return asdict(self)
 
 
-def score(gold: Ints, probs: Floats, labels: LabelMap) -> Scores:
+def score(gold: Ints, probs: Floats, labels: LabelMap, weights: Floats | None = None) -> Scores:
     """All scores of one file.
 
     Args:
         gold: (N,), relation numbers.
         probs: (N, C), probabilities (not logits: AUPRC ranks rows by them).
+        weights: (N,), how much each row counts; None = all alike. The calibration error and the
+            scores of single relations do not take them.
     """
     predicted = probs.argmax(axis=1)
     return Scores(
-        micro_f1=micro_f1(gold, predicted, labels.positive),
-        auprc=auprc(gold, probs, labels.names),
-        accuracy=100 * float((gold == predicted).mean()),
+        micro_f1=micro_f1(gold, predicted, labels.positive, weights),
+        auprc=auprc(gold, probs, labels.names, weights),
+        accuracy=100 * float(np.average(gold == predicted, weights=weights)),
+        ece=expected_calibration_error(gold, probs),
         rows=len(gold),
         relations=per_relation(gold, predicted, labels.names),
     )
 
 
-def micro_f1(gold: Ints, predicted: Ints, positive: list[int]) -> float:
+def micro_f1(
+    gold: Ints, predicted: Ints, positive: list[int], weights: Floats | None = None
+) -> float:
     """Micro-averaged F1 over the `positive` relations, all rows counted.
 
     A no_relation row that is predicted as a relation is a false positive, so those rows stay in.
     0 where no row is, or is predicted as, a positive relation.
     """
-    return 100 * float(f1_score(gold, predicted, labels=positive, average="micro", zero_division=0))
+    return 100 * float(
+        f1_score(
+            gold,
+            predicted,
+            labels=positive,
+            average="micro",
+            zero_division=0,
+            sample_weight=weights,
+        )
+    )
 
 
-def auprc(gold: Ints, probs: Floats, names: tuple[str, ...]) -> float:
+def auprc(
+    gold: Ints, probs: Floats, names: tuple[str, ...], weights: Floats | None = None
+) -> float:
     """Unweighted mean over all relations of the area under the precision-recall curve.
 
     One-vs-rest, trapezoidal, no_relation included. A relation without a gold row has no recall:
@@ -84,7 +101,9 @@ def auprc(gold: Ints, probs: Floats, names: tuple[str, ...]) -> float:
         if not is_gold.any():
             without_gold.append(name)
             continue
-        precision, recall, _ = precision_recall_curve(is_gold, probs[:, number])
+        precision, recall, _ = precision_recall_curve(
+            is_gold, probs[:, number], sample_weight=weights
+        )
         areas.append(auc(recall, precision))
     if without_gold:
         warnings.warn(
@@ -112,3 +131,39 @@ def per_relation(gold: Ints, predicted: Ints, names: tuple[str, ...]) -> tuple[R
         )
         for i in numbers
     )
+
+
+class ReliabilityBin(NamedTuple):
+    """Rows whose highest probability lies in one interval, in shares of 1."""
+
+    rows: int
+    confidence: float  # mean of the highest probabilities
+    accuracy: float  # share of the rows that are right
+
+
+def reliability(gold: Ints, probs: Floats, bins: int = 15) -> list[ReliabilityBin]:
+    """The bins of equal width over [0, 1] that hold a row (Guo et al. 2017).
+
+    Args:
+        gold: (N,), relation numbers.
+        probs: (N, C), probabilities.
+    """
+    confidence = probs.max(axis=1)
+    is_right = probs.argmax(axis=1) == gold
+    number = np.minimum((confidence * bins).astype(int), bins - 1)
+    return [
+        ReliabilityBin(
+            int(inside.sum()), float(confidence[inside].mean()), float(is_right[inside].mean())
+        )
+        for inside in (number == place for place in range(bins))
+        if inside.any()
+    ]
+
+
+def expected_calibration_error(gold: Ints, probs: Floats, bins: int = 15) -> float:
+    """How far confidence and accuracy lie apart, over the bins of `reliability`, times 100.
+
+    The mean of the bins' distances, weighted by their rows (Naeini et al. 2015). 0 is best.
+    """
+    found = reliability(gold, probs, bins)
+    return 100 * sum(one.rows * abs(one.confidence - one.accuracy) for one in found) / len(gold)

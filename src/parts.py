@@ -16,9 +16,8 @@ from typing import Any
 from errors import UserError
 from files import atomic_write
 from metrics import Floats
-from schema import LabelMap
 from submission import write_schema
-from submission_formats import format_of
+from submission_formats import Table, format_of
 
 JOB_FILE = "job.json"
 
@@ -28,14 +27,15 @@ class Parts:
 
     Args:
         output: the file they become.
+        table: what the file holds.
         job: what the predictions depend on; a folder made for another job is not gone on with.
     """
 
-    def __init__(self, output: Path, labels: LabelMap, num_parts: int, job: dict[str, Any]) -> None:
+    def __init__(self, output: Path, table: Table, num_parts: int, job: dict[str, Any]) -> None:
         self.output = output
         self.folder = output.with_name(f"{output.name}.parts")
         self._format = format_of(output)
-        self._labels = labels
+        self._table = table
         self._numbers = range(num_parts)
         self._job = job
 
@@ -61,7 +61,7 @@ class Parts:
     def write(self, number: int, ids: Sequence[str], probs: Floats) -> None:
         """Writes the predictions of a chunk: ids (B,), probs (B, C)."""
         with atomic_write(self._path(number), "wb") as file:
-            self._format.write_part(file, ids, probs, self._labels)
+            self._format.write_part(file, ids, probs, self._table)
 
     def join(self) -> None:
         """Makes the output file of all parts and removes them.
@@ -70,8 +70,8 @@ class Parts:
             UserError: the file cannot be written; the parts are kept.
         """
         with atomic_write(self.output, "wb") as file:
-            self._format.join((self._path(number) for number in self._numbers), file)
-        write_schema(self.output, self._labels)
+            self._format.join((self._path(number) for number in self._numbers), file, self._table)
+        write_schema(self.output, self._table.labels)
         shutil.rmtree(self.folder)
 
     def _path(self, number: int) -> Path:

@@ -22,7 +22,7 @@ from parts import Parts
 from prediction import CHUNK_ROWS, Predictor
 from records import GZIP
 from streaming import FileSurvey, killed_worker_told, stream_chunks, survey
-from submission_formats import format_of
+from submission_formats import Table, format_of
 
 SMALL_FILE_ROWS = 50_000  # fewer are encoded before a process that reads ahead has even started
 
@@ -41,10 +41,12 @@ def predict_file(options: InferenceOptions) -> Path:
     output = output_file(options, model_file)
     trained = load_model(model_file)
     _check_budget(options, trained)
+    if not options.calibrated:
+        trained.classifier.temperature.fill_(1.0)
     # The other processes write parts; only this one opens and joins them, and reads whole files.
     job = _job(options, model_file, accelerator) if accelerator.is_main_process else {}
     found = _shared_survey(options, accelerator)
-    parts = Parts(output, trained.labels, found.chunks, job)
+    parts = Parts(output, Table(trained.labels, options.abstain_below), found.chunks, job)
     if accelerator.is_main_process:
         parts.open(resume=options.resume)
     accelerator.wait_for_everyone()
@@ -123,6 +125,8 @@ def _job(options: InferenceOptions, model_file: Path, accelerator: Accelerator) 
         "test_file": checksum(Path(options.test_file)),
         "on_bad_row": options.on_bad_row,
         "precision": accelerator.mixed_precision,
+        "calibrated": options.calibrated,
+        "abstain_below": options.abstain_below,
         "rows of a part": CHUNK_ROWS,
     }
 

@@ -70,7 +70,7 @@ def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
 def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
     """`log.csv` with a row an epoch, and `learning_curve.png`."""
     with atomic_write(folder / "log.csv") as file:
-        writer = csv.DictWriter(file, list(history[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, list(history[-1]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
     figures.learning_curve(history, folder / "learning_curve.png")

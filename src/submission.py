@@ -16,7 +16,7 @@ from files import atomic_write
 from metrics import Floats
 from records import GZIP
 from schema import LabelMap
-from submission_formats import format_of
+from submission_formats import Table, format_of
 
 SUM_TOLERANCE = 1e-3  # other programs round more than we do
 
@@ -35,12 +35,12 @@ def write_submission(path: Path, ids: Sequence[str], probs: Floats, labels: Labe
     Raises:
         UserError: a file cannot be written, or its name ends in no suffix of `OUTPUT_FORMATS`.
     """
-    output_format = format_of(path)
+    output_format, table = format_of(path), Table(labels)
     part = io.BytesIO()
-    output_format.write_part(part, ids, probs, labels)
+    output_format.write_part(part, ids, probs, table)
     part.seek(0)
     with atomic_write(path, "wb") as file:
-        output_format.join([part], file)
+        output_format.join([part], file, table)
     write_schema(path, labels)
 
 

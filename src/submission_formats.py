@@ -8,6 +8,7 @@ import io
 import shutil
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -22,6 +23,7 @@ from records import open_text
 from schema import LabelMap
 
 COLUMNS = ["id", "pred_label", "probs"]
+ABSTAIN = "abstain"
 PROB_DIGITS = 9  # the sum of a row's probabilities stays within 1e-8 of 1
 
 Row = dict[str, Any]
@@ -34,11 +36,45 @@ PREDICTIONS = pyarrow.schema(
 )
 
 
+@dataclass(frozen=True)
+class Table:
+    """What a file of predictions holds: relations, and perhaps a column that says "not sure".
+
+    abstain_below: rows whose highest probability is lower are marked; None = no such column.
+    """
+
+    labels: LabelMap
+    abstain_below: float | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        return COLUMNS if self.abstain_below is None else [*COLUMNS, ABSTAIN]
+
+    @property
+    def schema(self) -> pyarrow.Schema:
+        if self.abstain_below is None:
+            return PREDICTIONS
+        return PREDICTIONS.append(pyarrow.field(ABSTAIN, pyarrow.bool_()))
+
+    def rows(self, ids: Sequence[str], probs: Floats) -> Iterator[Row]:
+        """Rows of the file; probs (N, C).
+
+        Probabilities are rounded before the largest is looked up, so that the file agrees with
+        itself.
+        """
+        rounded = np.round(probs, PROB_DIGITS)
+        for row_id, best, row in zip(ids, rounded.argmax(axis=1), rounded.tolist(), strict=True):
+            cells = {"id": row_id, "pred_label": self.labels.names[best], "probs": row}
+            if self.abstain_below is not None:
+                cells[ABSTAIN] = row[best] < self.abstain_below
+            yield cells
+
+
 class OutputFormat(NamedTuple):
     """write_part: rows to an open file; join: such files, by path or open, to the whole one."""
 
-    write_part: Callable[[IO[bytes], Sequence[str], Floats, LabelMap], None]
-    join: Callable[[Iterable[Path | IO[bytes]], IO[bytes]], None]
+    write_part: Callable[[IO[bytes], Sequence[str], Floats, Table], None]
+    join: Callable[[Iterable[Path | IO[bytes]], IO[bytes], Table], None]
     read: Callable[[Path], Iterator[tuple[int, Row]]]
 
 
@@ -54,26 +90,16 @@ def format_of(path: Path) -> OutputFormat:
     raise UserError(f"{path}: expected a name that ends in {', '.join(OUTPUT_FORMATS)}")
 
 
-def prediction_rows(ids: Sequence[str], probs: Floats, labels: LabelMap) -> Iterator[Row]:
-    """Rows of the file; probs (N, C).
-
-    Probabilities are rounded before the largest is looked up, so that the file agrees with itself.
-    """
-    rounded = np.round(probs, PROB_DIGITS)
-    for row_id, best, row in zip(ids, rounded.argmax(axis=1), rounded.tolist(), strict=True):
-        yield {"id": row_id, "pred_label": labels.names[best], "probs": row}
-
-
-def _write_csv_part(file: IO[bytes], ids: Sequence[str], probs: Floats, labels: LabelMap) -> None:
+def _write_csv_part(file: IO[bytes], ids: Sequence[str], probs: Floats, table: Table) -> None:
     text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="")
     writer = csv_writer(text)
-    writer.writerows(row.values() for row in prediction_rows(ids, probs, labels))
+    writer.writerows(row.values() for row in table.rows(ids, probs))
     text.detach()
 
 
-def _join_csv(parts: Iterable[Path | IO[bytes]], file: IO[bytes]) -> None:
+def _join_csv(parts: Iterable[Path | IO[bytes]], file: IO[bytes], table: Table) -> None:
     header = io.StringIO()
-    csv_writer(header).writerow(COLUMNS)
+    csv_writer(header).writerow(table.columns)
     file.write(header.getvalue().encode())
     for part in parts:
         if isinstance(part, Path):
@@ -83,10 +109,10 @@ def _join_csv(parts: Iterable[Path | IO[bytes]], file: IO[bytes]) -> None:
             shutil.copyfileobj(part, file)
 
 
-def _join_gzipped_csv(parts: Iterable[Path | IO[bytes]], file: IO[bytes]) -> None:
+def _join_gzipped_csv(parts: Iterable[Path | IO[bytes]], file: IO[bytes], table: Table) -> None:
     # Without name and time of the file, so that equal predictions give equal bytes.
     with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as zipped:
-        _join_csv(parts, zipped)  # type: ignore[arg-type]
+        _join_csv(parts, zipped, table)  # type: ignore[arg-type]
 
 
 def _read_csv(path: Path) -> Iterator[tuple[int, Row]]:
@@ -101,15 +127,13 @@ def _read_csv(path: Path) -> Iterator[tuple[int, Row]]:
         raise UserError(f"{path}: not a CSV in UTF-8 ({error})") from error
 
 
-def _write_parquet_part(
-    file: IO[bytes], ids: Sequence[str], probs: Floats, labels: LabelMap
-) -> None:
-    rows = list(prediction_rows(ids, probs, labels))
-    parquet.write_table(pyarrow.Table.from_pylist(rows, PREDICTIONS), file)
+def _write_parquet_part(file: IO[bytes], ids: Sequence[str], probs: Floats, table: Table) -> None:
+    rows = list(table.rows(ids, probs))
+    parquet.write_table(pyarrow.Table.from_pylist(rows, table.schema), file)
 
 
-def _join_parquet(parts: Iterable[Path | IO[bytes]], file: IO[bytes]) -> None:
-    with parquet.ParquetWriter(file, PREDICTIONS) as writer:
+def _join_parquet(parts: Iterable[Path | IO[bytes]], file: IO[bytes], table: Table) -> None:
+    with parquet.ParquetWriter(file, table.schema) as writer:
         for part in parts:
             writer.write_table(parquet.read_table(part))
 

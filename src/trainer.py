@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,14 +20,16 @@ from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
+import figures
 from batching import epoch_updates
+from calibration import at_temperature, fit_temperature
 from checkpoint import STATE_KIND, TrainedModel, model_payload, save_model, save_payload
 from config import TrainOptions
 from dataset import Batch, EncodedRow
 from errors import UserError
 from interrupts import deferred_interrupt
 from loss import Loss, make_loss
-from metrics import Scores, score
+from metrics import ReliabilityBin, Scores, expected_calibration_error, reliability, score
 from optimization import make_optimizer, make_schedule
 from prediction import predict_probs
 from run_files import RunFiles, write_log
@@ -55,6 +57,16 @@ class Position:
     update: int = 0
     loss_sum: float = 0.0  # over the rows of this epoch so far
     history: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Validation(NamedTuple):
+    """What the validation rows have shown. `curves` are the reliability before and after."""
+
+    scores: Scores
+    loss: float
+    temperature: float
+    ece_uncalibrated: float
+    curves: dict[str, list[ReliabilityBin]]
 
 
 class Trainer:
@@ -182,14 +194,18 @@ class Trainer:
     def _finish_epoch(self, seconds: float) -> None:
         """Scores the validation rows, keeps the best checkpoint, logs, and saves the state."""
         position = self.position
-        scores, valid_loss = self._validate()
+        result = self._validate()
+        scores = result.scores
         row = {
             "epoch": position.epoch + 1,
             "train_loss": position.loss_sum / len(self.train_data.rows),
-            "valid_loss": valid_loss,
+            "valid_loss": result.loss,
             "micro_f1": scores.micro_f1,
             "auprc": scores.auprc,
             "accuracy": scores.accuracy,
+            "ece": scores.ece,
+            "ece_uncalibrated": result.ece_uncalibrated,
+            "temperature": result.temperature,
             "seconds": round(seconds, 1),
         }
         position.history.append(row)
@@ -197,20 +213,26 @@ class Trainer:
         position.epoch, position.update, position.loss_sum = position.epoch + 1, 0, 0.0
         if self.accelerator.is_main_process:
             if is_best:
-                self.trained.scores = {"epoch": row["epoch"], **scores.as_dict()}
+                self.trained.scores = {**row, **scores.as_dict()}
                 save_model(self.files.best, self.trained)
+                figures.reliability(result.curves, self.files.folder / "reliability.png")
             write_log(self.files.folder, position.history)
             print(
                 f"epoch {row['epoch']}: train loss {row['train_loss']:.4f}, "
-                f"valid loss {valid_loss:.4f}, micro-F1 {scores.micro_f1:.2f}, "
-                f"AUPRC {scores.auprc:.2f}, accuracy {scores.accuracy:.2f}"
+                f"valid loss {result.loss:.4f}, micro-F1 {scores.micro_f1:.2f}, "
+                f"AUPRC {scores.auprc:.2f}, accuracy {scores.accuracy:.2f}, "
+                f"calibration error {scores.ece:.2f} ({result.ece_uncalibrated:.2f} before)"
                 f"{'  (best)' if is_best else ''}",
                 file=sys.stderr,
             )
         self._save_state()
 
-    def _validate(self) -> tuple[Scores, float]:
-        """Scores on the validation rows, and their mean loss."""
+    def _validate(self) -> Validation:
+        """Scores the validation rows, and sets the model's temperature by them.
+
+        The scores are those of calibrated probabilities, which are what prediction gives.
+        """
+        temperature = self.trained.classifier.temperature.fill_(1.0)
         probs = predict_probs(
             self.model,
             self.valid_data.rows,
@@ -220,8 +242,16 @@ class Trainer:
         self._require_finite(float(probs.sum()))
         gold = np.asarray(self.valid_data.labels)
         logits = torch.from_numpy(np.log(probs.clip(min=1e-30)))  # whose softmax is probs again
-        valid_loss = self.loss(logits, torch.from_numpy(gold)).mean()
-        return score(gold, probs, self.trained.labels), float(valid_loss)
+        loss = float(self.loss(logits, torch.from_numpy(gold)).mean())
+        temperature.fill_(fit_temperature(gold, probs))
+        calibrated = at_temperature(probs, float(temperature))
+        return Validation(
+            scores=score(gold, calibrated, self.trained.labels),
+            loss=loss,
+            temperature=float(temperature),
+            ece_uncalibrated=expected_calibration_error(gold, probs),
+            curves={"before": reliability(gold, probs), "after": reliability(gold, calibrated)},
+        )
 
     def _check_rows(self) -> None:
         """Refuses updates that leave a process or an accumulated step without a row."""

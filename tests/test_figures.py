@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import figures
+from metrics import ReliabilityBin
 
 HISTORY = [
     {
@@ -87,3 +88,18 @@ def test_confusion_counts_by_hand(tmp_path, monkeypatch):
     gold, predicted = np.array([0, 0, 0, 2]), np.array([0, 2, 2, 2])
     figures.confusion(gold, predicted, ["a", "b", "c"], tmp_path / "confusion.png")
     assert drawn == {"counts": [1, 2, 0, 1], "columns": ["a", "c"], "rows": ["a", "c"]}
+
+
+def test_reliability_draws_every_curve(tmp_path, monkeypatch):
+    kept = []
+
+    def keep(figure, path):
+        kept.append(figure)
+
+    monkeypatch.setattr(figures, "save_figure", keep)
+    before = [ReliabilityBin(3, 0.4, 0.2), ReliabilityBin(5, 0.9, 0.8)]
+    figures.reliability({"before": before, "after": before[:1]}, tmp_path / "r.png")
+    lines = {line.get_label(): line for line in kept[0].axes[0].lines}
+    assert lines["before"].get_xydata().tolist() == [[0.4, 0.2], [0.9, 0.8]]
+    assert lines["after"].get_xydata().tolist() == [[0.4, 0.2]]
+    assert kept[0].axes[1].lines[0].get_ydata().tolist() == [3, 5]

@@ -11,7 +11,16 @@ from tests.builders import KLUE_RELATIONS
 
 from config import SchemaOptions
 from label_files import load_label_map
-from metrics import RelationScore, auprc, micro_f1, per_relation, score
+from metrics import (
+    RelationScore,
+    ReliabilityBin,
+    auprc,
+    expected_calibration_error,
+    micro_f1,
+    per_relation,
+    reliability,
+    score,
+)
 from schema import LabelMap
 
 NAMES = ("no_relation", "A", "B")
@@ -121,6 +130,7 @@ def test_score_puts_it_together():
     assert scores.rows == 7
     assert scores.micro_f1 == pytest.approx(50.0)
     assert scores.accuracy == pytest.approx(100 * 4 / 7)
+    assert scores.ece == pytest.approx(100 * (0.6 - 4 / 7))
     # Two values only. no_relation: (2/3, 2/3), then (1, 3/7); area 2/3 * (1 + 2/3) / 2
     # + 1/3 * (2/3 + 3/7) / 2 = 0.7380952. A and B: (1/2, 1/2), then (1, 2/7); area
     # 1/2 * (1 + 1/2) / 2 + 1/2 * (1/2 + 2/7) / 2 = 0.5714286.
@@ -128,7 +138,7 @@ def test_score_puts_it_together():
     assert [row.relation for row in scores.relations] == list(NAMES)
     as_dict = scores.as_dict()
     assert as_dict["relations"][1]["support"] == 2
-    assert set(as_dict) == {"micro_f1", "auprc", "accuracy", "rows", "relations"}
+    assert set(as_dict) == {"micro_f1", "auprc", "accuracy", "ece", "rows", "relations"}
 
 
 def test_both_public_label_orders_give_equal_scores():
@@ -148,3 +158,44 @@ def test_both_public_label_orders_give_equal_scores():
     assert {row.relation: row for row in theirs.relations} == {
         row.relation: row for row in ours.relations
     }
+
+
+def test_weights_count_rows_as_often_as_they_say():
+    """The same as a file in which row 2 stands three times and row 5 not at all."""
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), len(GOLD))
+    weights = np.array([1.0, 3, 1, 1, 0, 1, 1])
+    repeated = np.repeat(np.arange(len(GOLD)), weights.astype(int))
+    weighted = score(GOLD, probs, LABELS, weights)
+    written_out = score(GOLD[repeated], probs[repeated], LABELS)
+    assert weighted.micro_f1 == pytest.approx(written_out.micro_f1)
+    assert weighted.auprc == pytest.approx(written_out.auprc)
+    assert weighted.accuracy == pytest.approx(written_out.accuracy)
+    assert weighted.auprc != pytest.approx(score(GOLD, probs, LABELS).auprc)
+
+
+def test_weighted_micro_f1_by_hand():
+    # hits in rows 3 and 5, false in 2 and 4, missed in 4 and 6; row 2 (a no_relation) counts 3
+    weights = np.array([1.0, 3, 1, 1, 1, 1, 1])
+    assert micro_f1(GOLD, PREDICTED, LABELS.positive, weights) == pytest.approx(
+        100 * 4 / (4 + 4 + 2)
+    )
+
+
+# highest probability 0.9, 0.7, 0.7, 0.4; the first two are right
+CALIBRATION_PROBS = np.array([[0.9, 0.1, 0.0], [0.2, 0.7, 0.1], [0.7, 0.2, 0.1], [0.3, 0.3, 0.4]])
+CALIBRATION_GOLD = np.array([0, 1, 1, 0])
+
+
+def test_reliability_and_calibration_error_by_hand():
+    """Four bins: [0.25, 0.5) holds row 4, [0.5, 0.75) rows 2 and 3, [0.75, 1] row 1."""
+    bins = reliability(CALIBRATION_GOLD, CALIBRATION_PROBS, bins=4)
+    assert [one.rows for one in bins] == [1, 2, 1]
+    assert [one.confidence for one in bins] == pytest.approx([0.4, 0.7, 0.9])
+    assert [one.accuracy for one in bins] == [0.0, 0.5, 1.0]
+    error = expected_calibration_error(CALIBRATION_GOLD, CALIBRATION_PROBS, bins=4)
+    assert error == pytest.approx(100 * (0.4 + 2 * 0.2 + 0.1) / 4)
+
+
+def test_a_certain_row_lies_in_the_last_bin():
+    certain = np.array([[1.0, 0.0]])
+    assert reliability(np.array([0]), certain) == [ReliabilityBin(1, 1.0, 1.0)]

@@ -15,6 +15,7 @@ from errors import UserError
 from parts import Parts
 from schema import LabelMap
 from submission import read_submission, schema_path
+from submission_formats import Table
 
 LABELS = LabelMap(("no_relation", "A"), "no_relation")
 JOB = {"model": "aaaa", "test_file": "bbbb", "on_bad_row": "stop"}
@@ -33,7 +34,7 @@ def output(tmp_path: Path) -> Path:
 
 
 def begun(output: Path, resume: bool = False, **changes: Any) -> Parts:
-    parts = Parts(output, LABELS, 3, {**JOB, **changes})
+    parts = Parts(output, Table(LABELS), 3, {**JOB, **changes})
     parts.open(resume=resume)
     return parts
 
@@ -65,7 +66,7 @@ def test_parts_are_joined_in_order_whatever_order_they_came_in(
 
 
 def test_more_parts_than_a_digit_counts(output: Path) -> None:
-    parts = Parts(output, LABELS, 12, JOB)
+    parts = Parts(output, Table(LABELS), 12, JOB)
     parts.open(resume=False)
     write(parts, *reversed(range(12)))
     parts.join()

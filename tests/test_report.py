@@ -71,7 +71,7 @@ def test_scores_json_by_hand(case, tmp_path, capsys):
     """The rows stand in another order in the two files, and are matched by id."""
     report(case)
     scores = json.loads((tmp_path / "report" / "scores.json").read_text(encoding="utf-8"))
-    assert set(scores) == {"micro_f1", "auprc", "accuracy", "rows", "relations"}
+    assert set(scores) == {"micro_f1", "auprc", "accuracy", "ece", "rows", "relations"}
     assert scores["rows"] == 7
     # 2 hits, 2 false (b counts: gold no_relation), 2 missed
     assert scores["micro_f1"] == pytest.approx(50.0)

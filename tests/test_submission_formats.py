@@ -7,6 +7,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pyarrow
 import pytest
 from pyarrow import parquet
@@ -14,7 +15,7 @@ from pyarrow import parquet
 from errors import UserError
 from schema import LabelMap
 from submission import read_submission, schema_path, write_submission
-from submission_formats import format_of
+from submission_formats import Table, format_of
 
 LABELS = LabelMap(("no_relation", "per:title", 'a,"b'), "no_relation")
 SUFFIXES = [".csv", ".csv.gz", ".parquet"]
@@ -31,10 +32,10 @@ def write_parts(path: Path, cuts: list[int]) -> None:
     for start, end in zip([0, *cuts], [*cuts, len(IDS)], strict=True):
         part = path.with_name(f"{start}-{end}.part")
         with part.open("wb") as file:
-            format_of(path).write_part(file, IDS[start:end], PROBS[start:end], LABELS)
+            format_of(path).write_part(file, IDS[start:end], PROBS[start:end], Table(LABELS))
         parts.append(part)
     with path.open("wb") as file:
-        format_of(path).join(parts, file)
+        format_of(path).join(parts, file, Table(LABELS))
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -95,11 +96,31 @@ def test_gzip_holds_neither_time_nor_name(tmp_path: Path) -> None:
 def test_parts_may_be_open_files() -> None:
     part, whole = io.BytesIO(), io.BytesIO()
     output_format = format_of(Path("out.csv"))
-    output_format.write_part(part, ["7"], PROBS[2:3], LABELS)
+    output_format.write_part(part, ["7"], PROBS[2:3], Table(LABELS))
     assert not part.closed
     part.seek(0)
-    output_format.join([part], whole)
+    output_format.join([part], whole, Table(LABELS))
     assert whole.getvalue() == b'"id","pred_label","probs"\n"7","no_relation","[1.0, 0.0, 0.0]"\n'
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_rows_that_are_not_sure_are_marked_and_keep_their_label(
+    tmp_path: Path, suffix: str
+) -> None:
+    """The highest probabilities are 2/3, 1/2 and 1; what equals the bound is not below it."""
+    path = tmp_path / f"out{suffix}"
+    for bound, marks in ((0.5, [False, False, False]), (0.6, [False, True, False])):
+        table = Table(LABELS, abstain_below=bound)
+        part = io.BytesIO()
+        format_of(path).write_part(part, ["a", "b", "c"], PROBS[:3], table)
+        part.seek(0)
+        with path.open("wb") as file:
+            format_of(path).join([part], file, table)
+        is_parquet = suffix == ".parquet"
+        frame = pandas.read_parquet(path) if is_parquet else pandas.read_csv(path)
+        assert frame["abstain"].tolist() == marks
+        assert frame["pred_label"].tolist() == PRED_LABELS[:3]
+        assert read_submission(path, LABELS).probs.tolist() == READ[:3]
 
 
 @pytest.mark.parametrize("name", ["out.xlsx", "out", "out.gz", "out.parquet.gz", "out.csv.zip"])

@@ -6,6 +6,7 @@ import csv
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,7 @@ def test_run_writes_every_file(shared: Path, unbroken: dict[str, Any]) -> None:
         "learning_curve.png",
         "log.csv",
         "options.json",
+        "reliability.png",
     ]
     with (folder / "log.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -202,8 +204,8 @@ def test_patience_stops_after_epochs_without_a_better_one(
     original = Trainer._validate
 
     def scripted(self: Trainer) -> Any:
-        real, valid_loss = original(self)
-        return type(real)(**{**vars(real), "micro_f1": next(scores)}), valid_loss
+        result = original(self)
+        return result._replace(scores=replace(result.scores, micro_f1=next(scores)))
 
     monkeypatch.setattr(Trainer, "_validate", scripted)
     run = train_in(folder, num_epochs=5, patience=2)
