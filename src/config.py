@@ -313,7 +313,17 @@ class ExportOptions(RowOptions, ModelOptions):
 class EvaluationOptions(RowOptions, SchemaOptions):
     prediction_file: str = option("", "CSV of id, pred_label, probs, as inference writes it")
     gold_file: str = option("", "rows with their true labels (.csv, .json, .jsonl)")
-    output_dir: str = option("outputs/report", "folder for scores.json and the plots")
+    output_dir: str = option("outputs/report", "folder for report.html, tables and plots")
+    compare: str = option("", "predictions of the same rows to compare with, tested for chance")
+    target_prior: str = option(
+        "",
+        "scores for these class shares as well: a JSON file, or estimate (from UNLABELLED_FILE)",
+    )
+    unlabelled_file: str = option("", "predictions of the unlabelled rows that shares come from")
+    resamples: int = option(
+        1000, "of the bootstrap behind intervals and p; 0 = none", within="[0, 1000000]"
+    )
+    seed: int = option(42, "fixes the bootstrap", within="[0, 4294967295]")
     label2id_path: str = option(
         "", "order of the relations in probs; '' = as written beside the prediction file"
     )

@@ -12,10 +12,10 @@ import numpy as np
 import seaborn
 from matplotlib import font_manager
 from matplotlib.figure import Figure
-from sklearn.metrics import confusion_matrix
+from sklearn.metrics import auc, confusion_matrix, precision_recall_curve
 
 from files import atomic_write
-from metrics import Ints, ReliabilityBin
+from metrics import Floats, Ints, ReliabilityBin
 
 
 def use_korean_font() -> None:
@@ -62,22 +62,26 @@ def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
     save_figure(figure, path)
 
 
-def confusion(gold: Ints, predicted: Ints, names: Sequence[str], path: Path) -> None:
-    """Counts of gold (rows) against predicted (columns), of the relations that occur.
+def confusion(
+    gold: Ints, predicted: Ints, names: Sequence[str], path: Path, *, is_normalised: bool = False
+) -> None:
+    """Gold (rows) against predicted (columns), of the relations that occur; nothing for 0.
 
-    Colours follow the share of the row, so that rare relations can be read as well.
+    Colours follow the share of the row, so that rare relations can be read as well; the numbers
+    are counts of rows or, with `is_normalised`, that share in per cent.
     """
     occurring = sorted({*gold.tolist(), *predicted.tolist()})
     counts = confusion_matrix(gold, predicted, labels=occurring)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    shown = np.round(100 * shares).astype(int) if is_normalised else counts
     labels = [names[number] for number in occurring]
     size = 2.5 + 0.42 * len(labels)
     figure = Figure(figsize=(size + 1.5, size))
     axes = figure.subplots()
     seaborn.heatmap(
         shares,
-        annot=counts,
-        fmt="d",
+        annot=np.where(shown, shown.astype(str), ""),
+        fmt="",
         cmap="Blues",
         vmin=0,
         vmax=1,
@@ -87,7 +91,35 @@ def confusion(gold: Ints, predicted: Ints, names: Sequence[str], path: Path) -> 
         annot_kws={"size": 7},
         ax=axes,
     )
-    axes.set(title="Confusion matrix (rows)", xlabel="predicted", ylabel="gold")
+    unit = "per cent of the gold relation" if is_normalised else "rows"
+    axes.set(title=f"Confusion matrix ({unit})", xlabel="predicted", ylabel="gold")
+    save_figure(figure, path)
+
+
+def precision_recall(gold: Ints, probs: Floats, names: Sequence[str], path: Path) -> None:
+    """The precision-recall curve of each relation with a gold row, the most frequent first.
+
+    Above each stand its area (times 100), of which AUPRC is the mean, and its rows.
+    """
+    counts = np.bincount(gold, minlength=len(names))
+    shown = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
+    columns = min(5, len(shown))
+    rows = -(-len(shown) // columns)
+    figure = Figure(figsize=(2.6 * columns, 2.3 * rows), layout="constrained")
+    grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
+    for axes, number in zip(grid, shown, strict=False):
+        precision, recall, _ = precision_recall_curve(gold == number, probs[:, number])
+        axes.plot(recall, precision)
+        axes.set_title(
+            f"{names[number]}\n{100 * auc(recall, precision):.1f}   {counts[number]} rows",
+            fontsize=8,
+        )
+        axes.set(xlim=(0, 1), ylim=(0, 1.02))
+        axes.grid(alpha=0.3)
+    for axes in list(grid)[len(shown) :]:
+        axes.set_axis_off()
+    figure.supxlabel("recall")
+    figure.supylabel("precision")
     save_figure(figure, path)
 
 

@@ -1,51 +1,71 @@
-"""Predictions and gold labels -> scores as a table, as JSON and as a picture."""
+"""Predictions and gold labels -> everything the scoring command writes.
+
+read the files -> `assess`: all numbers -> text on stdout, tables, pictures, report.html
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-
 import figures
+from assessment import Assessment, assess
 from config import AUTO, EvaluationOptions, SchemaOptions
+from error_analysis import changed_rows, confident_errors
 from errors import UserError
 from files import atomic_write
+from html_report import write_html
 from label_files import load_label_map, make_label_map
-from metrics import Floats, Ints, Scores, score
+from metrics import Floats, reliability
 from rows import read_examples
-from schema import LabelMap
+from schema import Example, LabelMap
 from submission import read_schema, read_submission
 
+ESTIMATE = "estimate"
 
-def report(options: EvaluationOptions) -> Scores:
+
+def report(options: EvaluationOptions) -> Assessment:
     """Scores `--prediction_file` against `--gold_file` and writes to `--output_dir`.
 
     Raises:
-        UserError: a file is faulty, or the two do not hold the same ids.
+        UserError: a file is faulty, or the files do not hold the same ids.
     """
+    _check_flags(options)
     prediction_file = Path(options.prediction_file)
     labels = find_labels(options, prediction_file)
-    gold, probs = matched(options, prediction_file, labels)
-    scores = score(gold, probs, labels)
-    print(scores_table(scores))
-    output_dir = Path(options.output_dir)
-    with atomic_write(output_dir / "scores.json") as file:
-        json.dump(scores.as_dict(), file, indent=2, ensure_ascii=False)
-        file.write("\n")
-    picture = output_dir / "confusion_matrix.png"
-    figures.confusion(gold, probs.argmax(axis=1), labels.names, picture)
-    print(f"\nWritten: {output_dir / 'scores.json'}, {picture}")
-    return scores
+    examples = read_examples(
+        Path(options.gold_file), options, need_labels=True, known_labels=labels.names
+    )
+    probs = matched(options, prediction_file, examples, labels)
+    other = None
+    if options.compare:
+        other = matched(options, Path(options.compare), examples, labels)
+    unlabelled = None
+    if options.target_prior == ESTIMATE:
+        unlabelled = read_submission(Path(options.unlabelled_file), labels).probs
+    result = assess(options, examples, probs, labels, other, unlabelled)
+    print(result.text())
+    written = write_files(Path(options.output_dir), result)
+    print(f"\nWritten: {', '.join(str(path) for path in written)}")
+    return result
 
 
 def find_labels(options: EvaluationOptions, prediction_file: Path) -> LabelMap:
-    """The label order of the predictions: as flagged, as written beside them, or KLUE's."""
+    """The label order of the predictions: as flagged, as written beside them, or KLUE's.
+
+    Raises:
+        UserError: no such order can be read, or `--compare` has another one.
+    """
     if options.label2id_path in ("", AUTO):
         written = read_schema(prediction_file)
         if written is not None:
+            other = read_schema(Path(options.compare)) if options.compare else None
+            if other is not None and other.names != written.names:
+                raise UserError(
+                    f"{options.compare}: its relations or their order are not those of "
+                    f"{prediction_file}; compare predictions of one schema"
+                )
             given = options.no_relation_label
             is_default = given == SchemaOptions.no_relation_label
             return written if is_default else make_label_map(written.names, given)
@@ -54,43 +74,71 @@ def find_labels(options: EvaluationOptions, prediction_file: Path) -> LabelMap:
 
 
 def matched(
-    options: EvaluationOptions, prediction_file: Path, labels: LabelMap
-) -> tuple[Ints, Floats]:
-    """Gold relation numbers (N,) and probabilities (N, C), row by row of the gold file.
+    options: EvaluationOptions, file: Path, examples: Sequence[Example], labels: LabelMap
+) -> Floats:
+    """Probabilities (N, C) of a prediction file, row by row of the gold examples.
 
     Raises:
-        UserError: the two files do not hold the same ids.
+        UserError: the two do not hold the same ids.
     """
-    predictions = read_submission(prediction_file, labels)
-    examples = read_examples(
-        Path(options.gold_file), options, need_labels=True, known_labels=labels.names
-    )
+    predictions = read_submission(file, labels)
     row_of_id = {row_id: row for row, row_id in enumerate(predictions.ids)}
     gold_ids = {example.id for example in examples}
     sides: list[tuple[Collection[str], Collection[str], Path]] = [
-        (row_of_id.keys(), gold_ids, prediction_file)
+        (row_of_id.keys(), gold_ids, file)
     ]
     if options.on_bad_row == "stop":  # else rows of the gold file may have been set aside
         sides.append((gold_ids, row_of_id.keys(), Path(options.gold_file)))
-    for held, wanted, file in sides:
+    for held, wanted, lacking_file in sides:
         lacking = [row_id for row_id in wanted if row_id not in held]
         if lacking:
             raise UserError(
-                f"{file}: lacks {len(lacking)} ids of the other file, {lacking[0]!r} among them; "
-                "name the predictions and the gold labels of the same rows"
+                f"{lacking_file}: lacks {len(lacking)} ids of the other file, {lacking[0]!r} "
+                "among them; name the predictions and the gold labels of the same rows"
             )
-    gold = np.asarray(labels.index(str(example.label) for example in examples))
-    return gold, predictions.probs[[row_of_id[example.id] for example in examples]]
+    return predictions.probs[[row_of_id[example.id] for example in examples]]
 
 
-def scores_table(scores: Scores) -> str:
-    """The scores as text: totals, then relations by number of gold rows."""
-    table = pd.DataFrame([vars(row) for row in scores.relations])
-    table = table[(table["support"] > 0) | (table["predicted"] > 0)]
-    table = table.sort_values("support", ascending=False, kind="stable")
-    with pd.option_context("display.unicode.east_asian_width", True):
-        rows = table.to_string(index=False, float_format="%.1f")
-    return (
-        f"{scores.rows} rows   micro-F1 {scores.micro_f1:.2f}   AUPRC {scores.auprc:.2f}   "
-        f"accuracy {scores.accuracy:.2f}\n\n{rows}"
+def write_files(folder: Path, result: Assessment) -> list[Path]:
+    """Numbers, tables and pictures, and the page that shows them all; returns their paths."""
+    gold, predicted, names = result.gold, result.predicted, result.labels.names
+    scores_file = folder / "scores.json"
+    with atomic_write(scores_file) as file:
+        json.dump(result.as_dict(), file, indent=2, ensure_ascii=False)
+        file.write("\n")
+    tables = {
+        "slices.csv": result.slices,
+        "errors.csv": confident_errors(result.examples, gold, result.probs, result.labels),
+    }
+    if result.other is not None:
+        tables["changed_rows.csv"] = changed_rows(
+            result.examples, gold, predicted, result.other.argmax(axis=1), result.labels
+        )
+    for name, table in tables.items():
+        with atomic_write(folder / name) as file:
+            table.to_csv(file, index=False)
+    pictures = [
+        folder / f"{name}.png"
+        for name in ("confusion_matrix", "confusion_shares", "precision_recall", "reliability")
+    ]
+    figures.confusion(gold, predicted, names, pictures[0])
+    figures.confusion(gold, predicted, names, pictures[1], is_normalised=True)
+    figures.precision_recall(gold, result.probs, names, pictures[2])
+    curves = {"first": result.probs, "second": result.other}
+    figures.reliability(
+        {name: reliability(gold, probs) for name, probs in curves.items() if probs is not None},
+        pictures[3],
     )
+    page = folder / "report.html"
+    write_html(page, result, tables["errors.csv"], tables.get("changed_rows.csv"), pictures)
+    return [page, scores_file, *(folder / name for name in tables), *pictures]
+
+
+def _check_flags(options: EvaluationOptions) -> None:
+    if options.target_prior == ESTIMATE and not options.unlabelled_file:
+        raise UserError(
+            "--target_prior estimate needs --unlabelled_file, the predictions of the rows whose "
+            "class shares are wanted"
+        )
+    if options.unlabelled_file and options.target_prior != ESTIMATE:
+        raise UserError("--unlabelled_file goes with --target_prior estimate")

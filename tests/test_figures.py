@@ -79,7 +79,7 @@ def test_confusion_counts_by_hand(tmp_path, monkeypatch):
 
     def keep(figure: plt.Figure, path: Path) -> None:
         axes = figure.axes[0]
-        drawn["counts"] = [int(text.get_text()) for text in axes.texts]
+        drawn["counts"] = [text.get_text() for text in axes.texts]
         drawn["columns"] = [text.get_text() for text in axes.get_xticklabels()]
         drawn["rows"] = [text.get_text() for text in axes.get_yticklabels()]
         plt.close(figure)
@@ -87,7 +87,15 @@ def test_confusion_counts_by_hand(tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "save_figure", keep)
     gold, predicted = np.array([0, 0, 0, 2]), np.array([0, 2, 2, 2])
     figures.confusion(gold, predicted, ["a", "b", "c"], tmp_path / "confusion.png")
-    assert drawn == {"counts": [1, 2, 0, 1], "columns": ["a", "c"], "rows": ["a", "c"]}
+    assert drawn == {
+        "counts": ["1", "2", "", "1"],
+        "columns": ["a", "c"],
+        "rows": ["a", "c"],
+    }
+    figures.confusion(
+        gold, predicted, ["a", "b", "c"], tmp_path / "confusion.png", is_normalised=True
+    )
+    assert drawn["counts"] == ["33", "67", "", "100"]
 
 
 def test_reliability_draws_every_curve(tmp_path, monkeypatch):
@@ -103,3 +111,24 @@ def test_reliability_draws_every_curve(tmp_path, monkeypatch):
     assert lines["before"].get_xydata().tolist() == [[0.4, 0.2], [0.9, 0.8]]
     assert lines["after"].get_xydata().tolist() == [[0.4, 0.2]]
     assert kept[0].axes[1].lines[0].get_ydata().tolist() == [3, 5]
+
+
+def test_precision_recall_of_each_relation(tmp_path, monkeypatch):
+    """Relation b: ranked hit, miss, hit: precision 1, 1/2, 2/3; relation a has no gold row."""
+    kept = []
+
+    def keep(figure, path):
+        kept.append(figure)
+
+    monkeypatch.setattr(figures, "save_figure", keep)
+    gold = np.array([1, 2, 1])
+    probs = np.array([[0.0, 0.9, 0.1], [0.0, 0.5, 0.5], [0.0, 0.4, 0.6]])
+    figures.precision_recall(gold, probs, ["a", "b", "c"], tmp_path / "p.png")
+    titles = [axes.get_title() for axes in kept[0].axes]
+    # area of b: 1/2 at precision 1, then 1/2 between 1/2 and 2/3
+    assert titles[0] == f"b\n{100 * (0.5 + 0.5 * (1 / 2 + 2 / 3) / 2):.1f}   2 rows"
+    assert titles[1].startswith("c\n")
+    assert len(titles) == 2
+    recall, precision = kept[0].axes[0].lines[0].get_xydata().T.tolist()
+    assert recall == pytest.approx([1.0, 0.5, 0.5, 0.0])
+    assert precision == pytest.approx([2 / 3, 1 / 2, 1.0, 1.0])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tests.builders import KLUE_RELATIONS, make_example
 
@@ -71,7 +72,19 @@ def test_scores_json_by_hand(case, tmp_path, capsys):
     """The rows stand in another order in the two files, and are matched by id."""
     report(case)
     scores = json.loads((tmp_path / "report" / "scores.json").read_text(encoding="utf-8"))
-    assert set(scores) == {"micro_f1", "auprc", "accuracy", "ece", "rows", "relations"}
+    assert set(scores) == {
+        *("micro_f1", "auprc", "accuracy", "ece", "rows", "relations"),
+        *("errors", "intervals"),
+    }
+    # b; f; d
+    assert scores["errors"] == {
+        "right": 4,
+        "false_relations": 1,
+        "missed_relations": 1,
+        "mix_ups": 1,
+    }
+    low, high = scores["intervals"]["micro_f1"]
+    assert 0 <= low < 50 < high <= 100
     assert scores["rows"] == 7
     # 2 hits, 2 false (b counts: gold no_relation), 2 missed
     assert scores["micro_f1"] == pytest.approx(50.0)
@@ -94,7 +107,8 @@ def test_scores_json_by_hand(case, tmp_path, capsys):
         )
     ]
     printed = capsys.readouterr().out
-    assert "7 rows   micro-F1 50.00" in printed
+    assert "7 rows   micro-F1 50.00 [" in printed
+    assert "3 errors: 1 false relations, 1 missed relations, 1 mix-ups" in printed
     assert "accuracy 57.14" in printed
     assert "소속" in printed
     picture = tmp_path / "report" / "confusion_matrix.png"
@@ -104,7 +118,7 @@ def test_scores_json_by_hand(case, tmp_path, capsys):
 def test_which_relation_is_negative_comes_from_beside_the_predictions(case):
     write_schema(Path(case.prediction_file), NAMES, None)
     # All three relations count: 4 hits, 3 false, 3 missed.
-    assert report(case).micro_f1 == pytest.approx(100 * 4 / 7)
+    assert report(case).scores.micro_f1 == pytest.approx(100 * 4 / 7)
 
 
 def test_the_schema_beside_the_predictions_gives_the_order(case, tmp_path):
@@ -114,7 +128,7 @@ def test_the_schema_beside_the_predictions_gives_the_order(case, tmp_path):
     with pytest.raises(UserError, match="label order of this file another one"):
         report(case)  # the order beside it is still the other one
     write_schema(tmp_path / "out.csv", other_order, "no_relation")
-    assert report(case).micro_f1 == pytest.approx(50.0)
+    assert report(case).scores.micro_f1 == pytest.approx(50.0)
 
 
 def test_a_schema_named_by_flag_wins(case, tmp_path):
@@ -122,7 +136,7 @@ def test_a_schema_named_by_flag_wins(case, tmp_path):
     labels = tmp_path / "labels.json"
     labels.write_text(json.dumps(list(NAMES)), encoding="utf-8")
     case.label2id_path = str(labels)
-    assert report(case).micro_f1 == pytest.approx(50.0)
+    assert report(case).scores.micro_f1 == pytest.approx(50.0)
 
 
 def test_without_a_schema_the_order_is_that_of_the_pickles(tmp_path):
@@ -136,7 +150,7 @@ def test_without_a_schema_the_order_is_that_of_the_pickles(tmp_path):
         output_dir=str(tmp_path / "report"),
     )
     with pytest.warns(UserWarning, match="without a gold row"):
-        scores = report(options)
+        scores = report(options).scores
     assert scores.micro_f1 == pytest.approx(100.0)
     assert scores.relations[1].relation == "org:top_members/employees"
 
@@ -181,5 +195,91 @@ def test_the_command(case, tmp_path):
     )
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == [
         "confusion_matrix.png",
+        "confusion_shares.png",
+        "errors.csv",
+        "precision_recall.png",
+        "reliability.png",
+        "report.html",
         "scores.json",
+        "slices.csv",
     ]
+
+
+def test_comparison_of_two_files(case, tmp_path, capsys):
+    """The other file has b and d right and a wrong: only the first has a, only the second b, d."""
+    other = {row_id: predicted for row_id, (_, predicted) in CASE.items()}
+    other.update(a="no_relation", b="no_relation", d="소속")
+    case.compare = str(write_predictions(tmp_path / "other.csv", other, NAMES))
+    result = report(case)
+    assert result.comparison is not None
+    assert result.comparison.mcnemar[:2] == (1, 2)
+    # the other: hits d and e, nothing false, missed a and f
+    assert result.comparison.scores.micro_f1 == pytest.approx(100 * 4 / 6)
+    found = json.loads((tmp_path / "report" / "scores.json").read_text("utf-8"))["comparison"]
+    assert found["micro_f1"]["other"] == pytest.approx(100 * 4 / 6)
+    assert found["micro_f1"]["value"] == pytest.approx(50 - 100 * 4 / 6)
+    assert 0 < found["micro_f1"]["p"] <= 1
+    assert "micro-F1 50.00 - 66.67 = -16.67" in capsys.readouterr().out
+    changed = pd.read_csv(tmp_path / "report" / "changed_rows.csv")
+    assert dict(zip(changed["id"], changed["change"], strict=True)) == {
+        "a": "won",
+        "b": "lost",
+        "d": "lost",
+    }
+
+
+def test_comparison_with_another_schema_is_refused(case, tmp_path):
+    predicted = {row_id: predicted for row_id, (_, predicted) in CASE.items()}
+    other = write_predictions(tmp_path / "other.csv", predicted, NAMES)
+    write_schema(other, (NAMES[0], NAMES[2], NAMES[1]), "no_relation")
+    case.compare = str(other)
+    with pytest.raises(UserError, match=r"other\.csv: its relations or their order"):
+        report(case)
+
+
+def test_scores_under_the_class_shares_expected(case, tmp_path, capsys):
+    prior = tmp_path / "prior.json"
+    prior.write_text(json.dumps({"no_relation": 0.6}), encoding="utf-8")
+    case.target_prior = str(prior)
+    report(case)
+    adjusted = json.loads((tmp_path / "report" / "scores.json").read_text("utf-8"))["adjusted"]
+    # no_relation rows weigh 0.6 / (3/7) = 1.4, the others 0.2 / (2/7) = 0.7:
+    # hits a, e = 1.4; claimed a, b, d, e = 0.7 * 3 + 1.4 = 3.5; wanted a, d, e, f = 2.8
+    assert adjusted["micro_f1"] == pytest.approx(100 * 2 * 1.4 / (3.5 + 2.8))
+    assert adjusted["prior"]["설립일"] == pytest.approx(0.2)
+    printed = capsys.readouterr().out
+    assert "micro-F1 44.44 instead of 50.00" in printed
+    assert "no_relation is 60.0 % of the rows expected and 42.9 % of these" in printed
+
+
+def test_class_shares_estimated_from_unlabelled_rows(case, tmp_path):
+    """All unlabelled rows look like no_relation."""
+    rows = dict.fromkeys("uvwxyz", "no_relation")
+    case.target_prior = "estimate"
+    case.unlabelled_file = str(write_predictions(tmp_path / "new.csv", rows, NAMES))
+    result = report(case)
+    assert result.adjusted is not None
+    assert result.adjusted.prior[0] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        ({"target_prior": "estimate"}, "needs --unlabelled_file"),
+        ({"unlabelled_file": "x.csv"}, "goes with --target_prior estimate"),
+        ({"target_prior": "missing.json"}, r"missing\.json: no such file"),
+        ({"compare": "missing.csv"}, r"missing\.csv: no such file"),
+    ],
+)
+def test_flags_that_do_not_go_together(case, tmp_path, flags, said):
+    for name, value in flags.items():
+        setattr(case, name, value)
+    with pytest.raises(UserError, match=said):
+        report(case)
+    assert not (tmp_path / "report").exists()
+
+
+def test_without_resamples_there_are_no_intervals(case, tmp_path, capsys):
+    case.resamples = 0
+    assert report(case).intervals == {}
+    assert "micro-F1 50.00   AUPRC" in capsys.readouterr().out
