@@ -379,3 +379,15 @@ class CheckOptions(_Checked):
     fix: str = option(
         "", "write the rows of a single FILE, mended, to this .csv, and a list of the changes"
     )
+
+
+@dataclass
+class SubmissionCheckOptions(RowOptions, SchemaOptions):
+    submission: Sequence[str] = option((), "file of predictions", positional="SUBMISSION")
+    test_file: str = option(
+        "data/test_data.csv", "rows that were to be predicted (.csv, .json, .jsonl, …)"
+    )
+    label2id_path: str = option(
+        "", "order of the relations in probs; '' = as written beside SUBMISSION, or KLUE's"
+    )
+    show: int = option(20, "most faults shown; 0 = all", within="[0, 1000000000]")

@@ -11,16 +11,15 @@ from pathlib import Path
 
 import figures
 from assessment import Assessment, assess
-from config import AUTO, EvaluationOptions, SchemaOptions
+from config import EvaluationOptions
 from error_analysis import changed_rows, confident_errors
 from errors import UserError
 from files import atomic_write
 from html_report import write_html
-from label_files import load_label_map, make_label_map
 from metrics import Floats, reliability
 from rows import read_examples
 from schema import Example, LabelMap
-from submission import read_schema, read_submission
+from submission import find_labels, read_schema, read_submission
 
 ESTIMATE = "estimate"
 
@@ -33,7 +32,9 @@ def report(options: EvaluationOptions) -> Assessment:
     """
     _check_flags(options)
     prediction_file = Path(options.prediction_file)
-    labels = find_labels(options, prediction_file)
+    labels = find_labels(prediction_file, options)
+    if options.compare:
+        _check_same_schema(options, labels)
     examples = read_examples(
         Path(options.gold_file), options, need_labels=True, known_labels=labels.names
     )
@@ -51,26 +52,13 @@ def report(options: EvaluationOptions) -> Assessment:
     return result
 
 
-def find_labels(options: EvaluationOptions, prediction_file: Path) -> LabelMap:
-    """The label order of the predictions: as flagged, as written beside them, or KLUE's.
-
-    Raises:
-        UserError: no such order can be read, or `--compare` has another one.
-    """
-    if options.label2id_path in ("", AUTO):
-        written = read_schema(prediction_file)
-        if written is not None:
-            other = read_schema(Path(options.compare)) if options.compare else None
-            if other is not None and other.names != written.names:
-                raise UserError(
-                    f"{options.compare}: its relations or their order are not those of "
-                    f"{prediction_file}; compare predictions of one schema"
-                )
-            given = options.no_relation_label
-            is_default = given == SchemaOptions.no_relation_label
-            return written if is_default else make_label_map(written.names, given)
-        options.label2id_path = options.label2id_path or SchemaOptions.label2id_path
-    return load_label_map(options)
+def _check_same_schema(options: EvaluationOptions, labels: LabelMap) -> None:
+    other = read_schema(Path(options.compare))
+    if other is not None and other.names != labels.names:
+        raise UserError(
+            f"{options.compare}: its relations or their order are not those of "
+            f"{options.prediction_file}; compare predictions of one schema"
+        )
 
 
 def matched(

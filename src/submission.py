@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from config import AUTO, SchemaOptions
 from errors import UserError
 from files import atomic_write
+from label_files import load_label_map, make_label_map
 from metrics import Floats
 from records import GZIP
 from schema import LabelMap
@@ -77,58 +80,103 @@ def read_schema(path: Path) -> LabelMap | None:
         ) from error
 
 
+def find_labels(path: Path, options: SchemaOptions) -> LabelMap:
+    """The label order of a prediction file: as flagged, as written beside it, or KLUE's.
+
+    Raises:
+        UserError: the order cannot be read.
+    """
+    if options.label2id_path in ("", AUTO):
+        written = read_schema(path)
+        if written is not None:
+            given = options.no_relation_label
+            is_default = given == SchemaOptions.no_relation_label
+            return written if is_default else make_label_map(written.names, given)
+    label2id_path = options.label2id_path or SchemaOptions.label2id_path
+    return load_label_map(dataclasses.replace(options, label2id_path=label2id_path))
+
+
+class CheckedPrediction(NamedTuple):
+    """One row of a file, and all that is wrong with it; probs are () where they are no numbers."""
+
+    line: int
+    id: str
+    pred_label: str
+    probs: tuple[float, ...]
+    faults: list[str]
+
+
 def read_submission(path: Path, labels: LabelMap) -> Submission:
     """Reads predictions, from this program or any other that keeps to the format.
 
     Raises:
         UserError: the first row that does not, by its line.
     """
+    rows = []
+    for row in iter_predictions(path, labels):
+        if row.faults:
+            raise UserError(f"{path}:{row.line} {row.faults[0]}")
+        rows.append(row)
+    if not rows:
+        raise UserError(f"{path}: holds no predictions")
+    return Submission(
+        [row.id for row in rows],
+        [row.pred_label for row in rows],
+        np.asarray([row.probs for row in rows], dtype=np.float64),
+    )
+
+
+def iter_predictions(path: Path, labels: LabelMap) -> Iterator[CheckedPrediction]:
+    """Every row of a file of predictions, good or faulty.
+
+    Raises:
+        UserError: it is missing, lacks a column or is damaged as a whole.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
-    ids: dict[str, int] = {}
-    pred_labels: list[str] = []
-    probs: list[list[float]] = []
+    lines: dict[str, int] = {}
     for line, row in format_of(path).read(path):
-        try:
-            _check_id(row["id"], ids, line)
-            probs.append(_parse_probs(row["probs"], row["pred_label"], labels))
-        except ValueError as error:
-            raise UserError(f"{path}:{line} {error}") from error
-        pred_labels.append(row["pred_label"])
-    if not ids:
-        raise UserError(f"{path}: holds no predictions")
-    return Submission(list(ids), pred_labels, np.asarray(probs, dtype=np.float64))
+        row_id, pred_label = row["id"] or "", row["pred_label"] or ""
+        faults = []
+        if not row_id:
+            faults.append("id: is empty")
+        elif lines.setdefault(row_id, line) != line:
+            faults.append(f"id: {row_id!r} stands on line {lines[row_id]} as well")
+        probs = _parse_probs(row["probs"])
+        if probs is None:
+            faults.append("probs: expected a list of numbers such as [0.9, 0.1]")
+        else:
+            faults += _probs_faults(probs, labels) or _label_faults(pred_label, probs, labels)
+        yield CheckedPrediction(line, row_id, pred_label, probs or (), faults)
 
 
-def _check_id(row_id: str | None, ids: dict[str, int], line: int) -> None:
-    if not row_id:
-        raise ValueError("id: is empty")
-    if ids.setdefault(row_id, line) != line:
-        raise ValueError(f"id: {row_id!r} stands on line {ids[row_id]} as well")
-
-
-def _parse_probs(cell: Any, pred_label: str | None, labels: LabelMap) -> list[float]:
-    """The probabilities of one row, checked against its label."""
+def _parse_probs(cell: Any) -> tuple[float, ...] | None:
+    """The numbers of a cell; None where it holds anything else. Nothing in it is executed."""
     try:
         listed = ast.literal_eval(cell) if isinstance(cell, str) else cell
-        values = [float(value) for value in listed]
+        return tuple(float(value) for value in listed)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        raise ValueError("probs: expected a list of numbers such as [0.9, 0.1]") from None
-    if len(values) != len(labels):
-        raise ValueError(
-            f"probs: {len(values)} numbers, expected {len(labels)}, one for every relation"
-        )
-    if not abs(sum(values) - 1) <= SUM_TOLERANCE or not all(0 <= value <= 1 for value in values):
-        raise ValueError(
-            f"probs: they sum to {sum(values):.4g}, expected numbers in [0, 1] that sum to 1; "
+        return None
+
+
+def _probs_faults(probs: tuple[float, ...], labels: LabelMap) -> list[str]:
+    if len(probs) != len(labels):
+        return [f"probs: {len(probs)} numbers, expected {len(labels)}, one for every relation"]
+    if not abs(sum(probs) - 1) <= SUM_TOLERANCE or not all(0 <= value <= 1 for value in probs):
+        return [
+            f"probs: they sum to {sum(probs):.4g}, expected numbers in [0, 1] that sum to 1; "
             "are they logits? Apply a softmax first"
-        )
+        ]
+    return []
+
+
+def _label_faults(pred_label: str, probs: tuple[float, ...], labels: LabelMap) -> list[str]:
     if pred_label not in labels.names:
-        raise ValueError(f"pred_label: {pred_label!r} is not one of the {len(labels)} relations")
-    if values[labels.names.index(pred_label)] < max(values):
-        best = labels.names[values.index(max(values))]
-        raise ValueError(
+        return [f"pred_label: {pred_label!r} is not one of the {len(labels)} relations"]
+    if probs[labels.names.index(pred_label)] < max(probs):
+        best = labels.names[probs.index(max(probs))]
+        return [
             f"pred_label: {pred_label!r}, but the largest of probs is that of {best!r}; is the "
             "label order of this file another one? Pass its --label2id_path"
-        )
-    return values
+        ]
+    return []
