@@ -14,7 +14,7 @@ import pandas as pd
 from config import EvaluationOptions
 from error_analysis import ErrorKinds, error_kinds, slices
 from metrics import Floats, Ints, Scores, score
-from priors import class_shares, distance, estimate_prior, read_prior, row_weights
+from priors import SAME_BALANCE, class_shares, distance, estimate_prior, read_prior, row_weights
 from resampling import (
     Difference,
     Interval,
@@ -27,7 +27,6 @@ from resampling import (
 from schema import Example, LabelMap
 
 TITLES = {"micro_f1": "micro-F1", "auprc": "AUPRC"}
-SHIFTED = 0.05  # how far two class balances lie apart before it is worth a sentence
 
 
 @dataclass(frozen=True)
@@ -180,7 +179,7 @@ def adjust(gold: Ints, probs: Floats, labels: LabelMap, scores: Scores, prior: F
         f"{labels.names[moved]} is {100 * prior[moved]:.1f} % of the rows expected and "
         f"{100 * shares[moved]:.1f} % of these, and {100 * apart:.0f} % of the rows would have to "
         "be of another relation"
-        if apart > SHIFTED
+        if apart > SAME_BALANCE
         else "these rows have nearly the shares that are expected"
     )
     missing = prior[shares == 0].sum()

@@ -16,6 +16,8 @@ from errors import UserError
 from metrics import Floats, Ints
 from schema import LabelMap
 
+SAME_BALANCE = 0.05  # class shares that lie no farther apart count as the same
+
 _ROUNDING = 1e-6
 _MOST_STEPS = 1_000
 _SMALL_CHANGE = 1e-7

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
@@ -29,6 +30,7 @@ from model import (
     max_positions,
     set_dropout,
 )
+from priors import SAME_BALANCE, class_shares, distance
 from rows import read_examples
 from run_files import RunFiles, run_files, write_options
 from schema import Example, LabelMap
@@ -55,6 +57,7 @@ def train(options: TrainOptions) -> Path:
     trained, train_data, valid_data = _prepare(options, files, state)
     if accelerator.is_main_process:
         write_options(files.folder, options)
+        _warn_of_same_balance(train_data, valid_data, len(trained.labels))
     trained.classifier.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
@@ -220,6 +223,17 @@ def _check_same_data(state: dict[str, Any], checksums: dict[str, str], files: Ru
                 f"{path} has changed since {files.last} was written; restore it, or start a run "
                 "with another --run_name"
             )
+
+
+def _warn_of_same_balance(train_data: EncodedData, valid_data: EncodedData, relations: int) -> None:
+    shares = [class_shares(np.asarray(data.labels), relations) for data in (train_data, valid_data)]
+    if distance(*shares) <= SAME_BALANCE:
+        print(
+            "The validation rows have the class balance of the training rows. Where the rows to "
+            "predict have another one, scores will differ: --target_prior of src/evaluation.py "
+            "tells by how much",
+            file=sys.stderr,
+        )
 
 
 def _announce(

@@ -278,3 +278,14 @@ def test_newest_model(tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "last.pth").write_bytes(b"")  # a training state, newer than all
     assert newest_model(tmp_path) == tmp_path / "c.pth"
+
+
+def test_temperature_travels_and_is_1_in_an_older_checkpoint(tmp_path):
+    trained = make_trained()
+    trained.classifier.temperature.fill_(0.5)
+    save_model(tmp_path / "new.pth", trained)
+    assert float(load_model(tmp_path / "new.pth").classifier.temperature) == 0.5
+    payload = model_payload(trained)
+    del payload["weights"]["temperature"]
+    save_payload(tmp_path / "old.pth", MODEL_KIND, payload)
+    assert float(load_model(tmp_path / "old.pth").classifier.temperature) == 1.0

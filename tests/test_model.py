@@ -284,3 +284,18 @@ def test_dropout_of_the_head_and_of_a_loaded_encoder(tmp_path):
 
 def test_the_same_seed_gives_the_same_logits():
     assert torch.equal(logits_of(make_trained("bert")), logits_of(make_trained("bert")))
+
+
+def test_temperature_divides_the_logits_in_evaluation_alone():
+    trained = make_trained("bert")
+    logits = logits_of(trained)
+    trained.classifier.temperature.fill_(4.0)
+    torch.testing.assert_close(logits_of(trained), logits / 4)
+    model = trained.classifier.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    batch = Batch.collate(trained.input_encoder.encode(EXAMPLES), trained.input_encoder.pad_id)
+    with torch.no_grad():
+        torch.testing.assert_close(model(*batch.inputs), logits, rtol=1e-4, atol=1e-5)
+    assert "temperature" not in dict(model.named_parameters())

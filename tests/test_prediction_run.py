@@ -18,6 +18,7 @@ from tests.builders import EXAMPLES, LABELS, make_trained
 import inference
 import prediction_run
 import streaming
+from calibration import at_temperature
 from checkpoint import load_model, save_model
 from config import DeviceOptions, RowOptions
 from dataset import EncodedRow
@@ -353,3 +354,28 @@ def test_a_file_replaced_while_it_is_predicted(
     assert message.startswith(f"{tmp_path / 'rows.csv'} or ")
     assert "changed while rows were predicted" in message
     assert not (tmp_path / "outputs" / "out.csv").exists()
+
+
+def test_temperature_is_applied_unless_told_otherwise(
+    run: Callable[..., Path], tmp_path: Path
+) -> None:
+    """At temperature 4 probabilities are nearer to each other; the labels are the same."""
+    trained = make_trained()
+    trained.classifier.temperature.fill_(4.0)
+    save_model(tmp_path / "warm.pth", trained)
+    plain = read_submission(run(output="plain.csv"), LABELS)
+    flags = ("--model_file", str(tmp_path / "warm.pth"))
+    warm = read_submission(run(*flags, output="warm.csv"), LABELS)
+    raw = read_submission(run(*flags, "--calibrated", "False", output="raw.csv"), LABELS)
+    assert (raw.ids, raw.pred_labels) == (plain.ids, plain.pred_labels)
+    assert raw.probs == pytest.approx(plain.probs)
+    assert warm.probs == pytest.approx(at_temperature(plain.probs, 4.0), abs=1e-6)
+    assert (warm.probs.max(axis=1) < plain.probs.max(axis=1)).all()
+    assert warm.pred_labels == plain.pred_labels
+
+
+def test_abstaining_is_part_of_the_job(run: Callable[..., Path]) -> None:
+    with run("--abstain_below", "1").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["abstain"] for row in rows] == ["True"] * NUM_ROWS
+    assert "abstain" not in run(output="other.csv").read_text(encoding="utf-8")

@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+import priors
+from config import SchemaOptions
 from errors import UserError
+from label_files import load_label_map
 from metrics import micro_f1
 from priors import class_shares, distance, estimate_prior, read_prior, row_weights
 from schema import LabelMap
@@ -95,3 +98,13 @@ def test_shares_and_distance() -> None:
     shares = class_shares(np.array([0, 0, 0, 2]), 3)
     assert shares == pytest.approx([0.75, 0.0, 0.25])
     assert distance(shares, np.array([0.25, 0.5, 0.25])) == pytest.approx(0.5)
+
+
+def test_the_shares_that_come_with_kore_fit_the_schema() -> None:
+    labels = load_label_map(SchemaOptions())
+    path = Path(priors.__file__).parent / "tools" / "klue_dev_shares.json"
+    shares = dict(zip(labels.names, read_prior(path, labels), strict=True))
+    assert shares["no_relation"] == 0.596
+    # 14 relations have 96 %; the other 16 have a quarter of a per cent each
+    assert shares["per:siblings"] == pytest.approx(0.0025)
+    assert sum(shares.values()) == pytest.approx(1.0)

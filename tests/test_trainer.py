@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.runs import (
@@ -23,8 +24,14 @@ from tests.runs import (
 
 import loss as losses
 import trainer
+from calibration import fit_temperature
 from checkpoint import load_model
+from config import DeviceOptions, RowOptions
+from devices import make_accelerator
 from errors import UserError
+from metrics import score
+from prediction import predict_examples
+from rows import read_examples
 from trainer import Trainer
 
 
@@ -234,3 +241,26 @@ def test_faults_are_told_before_anything_is_written(
         pytest.skip("needs a machine without a GPU")
     expect_user_error(train_flags(folder, **flags), *parts)
     assert not (folder / "models").exists()
+
+
+def test_temperature_of_the_best_epoch_is_kept(shared: Path, unbroken: dict[str, Any]) -> None:
+    """The log has the calibrated scores and both calibration errors; fitting made it no worse."""
+    best = load_model(shared / "models" / "unbroken.pth")
+    row = unbroken["history"][best.scores["epoch"] - 1]
+    assert float(best.classifier.temperature) == pytest.approx(row["temperature"])
+    assert row["temperature"] != 1.0
+    assert best.scores["ece"] == row["ece"]
+    valid = read_examples(shared / "valid_data.csv", RowOptions(), need_labels=True)
+    gold = np.asarray(best.labels.index(str(example.label) for example in valid))
+    probs = predict_examples(best, valid, make_accelerator(DeviceOptions(use_cuda="False")))
+    assert score(gold, probs, best.labels).auprc == pytest.approx(row["auprc"], abs=1e-3)
+    assert fit_temperature(gold, probs) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_hold_out_with_the_balance_of_training_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_in(folder, num_epochs=1)
+    assert "class balance" not in capsys.readouterr().err
+    train_in(folder, num_epochs=1, run_name="same", valid_file=folder / "train_data.csv")
+    assert "have the class balance of the training rows" in capsys.readouterr().err
