@@ -35,8 +35,14 @@ def run_flags(work_dir: Path, run_name: str, **changes: str) -> list[str]:
     return [text for name, value in flags.items() for text in (f"--{name}", value)]
 
 
-def best_scores(work_dir: Path, run_name: str) -> dict[str, float]:
-    """Scores of the epoch that was kept, the one with the highest micro-F1."""
+def best_epoch(work_dir: Path, run_name: str) -> dict[str, float]:
+    """The log's row of the epoch that was kept, the one with the highest micro-F1."""
     with (work_dir / "models" / run_name / "log.csv").open(encoding="utf-8") as file:
         best = max(csv.DictReader(file), key=lambda row: float(row["micro_f1"]))
-    return {name: float(best[name]) for name in SCORES}
+    return {name: float(value) for name, value in best.items()}
+
+
+def best_scores(work_dir: Path, run_name: str) -> dict[str, float]:
+    """Its scores alone."""
+    best = best_epoch(work_dir, run_name)
+    return {name: best[name] for name in SCORES}

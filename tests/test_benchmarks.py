@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from tests.builders import ENCODERS, EXAMPLES, LABELS, make_scheme, make_tokeniz
 import bench_data
 import bench_inference
 import bench_training
+import bench_trust
 from baselines import PlainClassifier
 from batching import token_batches
 from config import BATCH_TOKENS
 from dataset import InputEncoder
+from make_sample_data import make_sample
 from measuring import encoder_flops, matrix_product_rate, median_ratio, table
 from plain_rows import read_plainly, tokenize_row, tokenize_rows
 from records import write_examples
@@ -193,3 +196,32 @@ def test_data_ends_in_one_line_of_json(capsys: pytest.CaptureFixture[str]) -> No
         ("kore", "learn_vocabulary"),
     ]
     assert all(row["rows_per_second"] > 0 for row in report["stages"])
+
+
+def test_trust_ends_in_a_table_and_one_line_of_json(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = make_sample(300, seed=3)
+    write_examples(tmp_path / "all.csv", sample.train)
+    write_examples(tmp_path / "new.csv", sample.test)
+    shares = Path(bench_trust.evaluation.__file__).parent / "tools" / "klue_dev_shares.json"
+    flags = {
+        "data_file": tmp_path / "all.csv",
+        "work_dir": tmp_path / "work",
+        "target_prior": shares,
+        "unlabelled_file": tmp_path / "new.csv",
+        "seeds": 2,
+        "num_epochs": 1,
+    }
+    with warnings.catch_warnings(action="ignore"):  # small files lack relations
+        bench_trust.main(
+            [text for name, value in flags.items() for text in (f"--{name}", str(value))]
+        )
+    lines = capsys.readouterr().out.splitlines()
+    assert "| under the estimated shares | " in "\n".join(lines)
+    results = json.loads(lines[-1])
+    assert len(results) == 2
+    for result in results:
+        assert result["micro_f1"] != result["given_micro_f1"]
+        assert 0 < result["estimated_no_relation"] < 1
+        assert result["ece"] != result["ece_uncalibrated"]
