@@ -38,14 +38,25 @@ class Interval:
 
 
 def option(
-    default: Any, help: str, *, choices: Sequence[str] = (), within: str | None = None
+    default: Any,
+    help: str,
+    *,
+    choices: Sequence[str] = (),
+    within: str | None = None,
+    positional: str = "",
 ) -> Any:
     """A dataclass field that is also a command-line flag.
 
-    `choices` are the texts allowed, `within` the interval a number must lie in.
+    `choices` are the texts allowed, `within` the interval a number must lie in. `positional` is
+    for what a command is about: one or more texts without a flag, shown under that name in --help.
     """
     interval = Interval(within) if within else None
-    metadata = {"help": help, "choices": tuple(choices), "within": interval}
+    metadata = {
+        "help": help,
+        "choices": tuple(choices),
+        "within": interval,
+        "positional": positional,
+    }
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -69,7 +80,8 @@ def parse_options(
     fields = dataclasses.fields(options_class)  # type: ignore[arg-type]
     for field in sorted(fields, key=lambda field: field.name not in vars(options_class)):
         _add_flag(parser, field, hints[field.name])
-    return options_class(**vars(parser.parse_args(arguments)))
+    # Intermixed: what is positional may stand on both sides of a flag.
+    return options_class(**vars(parser.parse_intermixed_args(arguments)))
 
 
 def given_flags(arguments: Sequence[str]) -> set[str]:
@@ -80,6 +92,10 @@ def given_flags(arguments: Sequence[str]) -> set[str]:
 def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], hint: Any) -> None:
     default = field.default
     help_text = field.metadata["help"].replace("%", "%%")
+    if field.metadata["positional"]:
+        name = field.metadata["positional"]
+        parser.add_argument(field.name, nargs="+", metavar=name, help=help_text)
+        return
     if default not in (None, ""):
         help_text += f" [{default}]"
     kind = _value_type(hint)
@@ -329,3 +345,19 @@ class SampleOptions(_Checked):
     data_dir: str = option("data/sample", "folder for the generated files")
     num_rows: int = option(1200, "labelled rows to make", within="[300, 1000000]")
     seed: int = option(42, "fixes the rows", within="[0, 4294967295]")
+
+
+@dataclass
+class CheckOptions(_Checked):
+    files: Sequence[str] = option(
+        (), "rows to examine (.csv, .json, .jsonl, also .gz; .parquet)", positional="FILE"
+    )
+    against: str = option("", "a file whose sentences must not stand in any FILE; '' = none")
+    tokenizer: str = option(
+        "", "checkpoint (.pth), or encoder by folder or hub name; '' = learned from the first FILE"
+    )
+    show: int = option(20, "most rows shown of each finding; 0 = all", within="[0, 1000000000]")
+    json: str = option("", "write everything found, every row of it, to this file; '' = do not")
+    fix: str = option(
+        "", "write the rows of a single FILE, mended, to this .csv, and a list of the changes"
+    )

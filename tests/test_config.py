@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from config import (
+    CheckOptions,
     EvaluationOptions,
     InferenceOptions,
     Interval,
@@ -199,6 +200,24 @@ def test_bounds_hold_for_options_made_in_a_program() -> None:
         SampleOptions(num_rows=299)
 
 
+@pytest.mark.parametrize(
+    ("text", "files"),
+    [
+        ("a.csv", ["a.csv"]),
+        ("a.csv b.csv --show 3", ["a.csv", "b.csv"]),
+        ("--show 3 a.csv", ["a.csv"]),
+        ("a.csv --show 3 b.csv", ["a.csv", "b.csv"]),
+    ],
+)
+def test_what_is_positional_may_stand_anywhere(text: str, files: list[str]) -> None:
+    assert parse_options(CheckOptions, shlex.split(text)).files == files
+
+
+def test_what_is_positional_may_not_be_left_out() -> None:
+    with pytest.raises(UserError, match=r"required: FILE \(--help lists every flag\)"):
+        parse_options(CheckOptions, ["--show", "3"])
+
+
 def test_flags_given() -> None:
     flags = ["--max_length", "64", "--focal_loss", "--seed=3", "-x", "no", "--seed", "4"]
     assert given_flags(flags) == {"max_length", "focal_loss", "seed"}
@@ -223,6 +242,7 @@ HEAVY = {
         ("train.py", TrainOptions),
         ("inference.py", InferenceOptions),
         ("evaluation.py", EvaluationOptions),
+        ("tools/check_data.py", CheckOptions),
         ("tools/prepare_data.py", PrepareOptions),
         ("tools/predict_on_ray.py", RayOptions),
         ("tools/make_sample_data.py", SampleOptions),
@@ -237,7 +257,7 @@ def test_help_shows_every_flag_and_imports_nothing_heavy(script: str, options_cl
         check=True,
     )
     for field in dataclasses.fields(options_class):
-        assert f"--{field.name} " in result.stdout
+        assert f"{field.metadata['positional'] or f'--{field.name}'} " in result.stdout
     imported = set(re.findall(r"\| +([\w.]+)$", result.stderr, flags=re.MULTILINE))
     assert "argparse" in imported  # the list was read as it is written
     assert imported.isdisjoint(HEAVY)
