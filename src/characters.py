@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from itertools import pairwise
 from typing import NamedTuple
 
 from schema import Entity, Example, Span
@@ -87,9 +88,7 @@ def repaired_example(example: Example) -> Example | None:
     """
     first, second = sorted((example.subject, example.object), key=lambda entity: entity.span)
     edges = [0, *first.span, *second.span, len(example.sentence)]
-    pieces = [
-        repaired(example.sentence[start:end]) for start, end in zip(edges, edges[1:], strict=False)
-    ]
+    pieces = [repaired(example.sentence[start:end]) for start, end in pairwise(edges)]
     sentence = "".join(pieces)
     entities = []
     for number, entity in ((1, first), (3, second)):
@@ -104,7 +103,7 @@ def repaired_example(example: Example) -> Example | None:
 
 
 def _judged(character: str, before: str) -> tuple[str, str | None]:
-    """(kind, repair) of a character; kind "" where it is ordinary, repair None where none is safe."""
+    """(kind, repair) of a character: ("", None) is ordinary, (kind, None) beyond repair."""
     if character in _JOINERS and before and unicodedata.category(before) in _JOINED:
         return "", None
     if _INVISIBLE.match(character):

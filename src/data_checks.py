@@ -28,9 +28,8 @@ _OBJECT_TYPES = {
 # Particles and their pairs. 도 and 만 are left out: too many names end so (경기도, 이수만).
 _TWO_FORMS = ("은/는", "이/가", "을/를", "과/와", "으로/로")
 _ONE_FORM = ("의", "에", "에서", "에게", "께서", "까지", "부터")
-_PARTICLES = {form: pair for pair in _TWO_FORMS for form in pair.split("/")} | dict.fromkeys(
-    _ONE_FORM, ""
-)
+_PARTICLES = dict.fromkeys(_ONE_FORM, "")
+_PARTICLES |= {form: pair for pair in _TWO_FORMS for form in pair.split("/")}
 _SHORTEST_NAME = 2  # letters before the particle; shorter ones end so by chance
 
 
@@ -191,13 +190,15 @@ def _counted(at: Sequence[Row], column: str, what: str) -> Finding:
 
 def _without_particle(word: str) -> list[str]:
     """What is left of a word where it ends in a particle that fits."""
-    names = []
-    for form, pair in _PARTICLES.items():
-        name = word.removesuffix(form)
-        if name != word and len(name) >= _SHORTEST_NAME and name == name.rstrip():
-            if not pair or choose_particle(name, pair) == form:
-                names.append(name)
-    return names
+    names = ((word.removesuffix(form), form, pair) for form, pair in _PARTICLES.items())
+    return [
+        name
+        for name, form, pair in names
+        if len(name) >= _SHORTEST_NAME
+        and name != word
+        and not name[-1].isspace()
+        and (not pair or choose_particle(name, pair) == form)
+    ]
 
 
 def _named(example: Example) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +40,10 @@ def mend(
         faults: of its other rows.
         against: sentences that must not stand in the result.
     """
-    changes = [Change(f.lines[0], f.id, LEFT_OUT, f"{f.column}: {f.message}") for f in faults]
+    reasons: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+    for fault in faults:
+        reasons[fault.lines[0], fault.id].append(f"{fault.column}: {fault.message}")
+    changes = [Change(*place, LEFT_OUT, "; ".join(found)) for place, found in reasons.items()]
     kept = []
     for row in rows:
         clean = row if row.example.sentence in against else _clean(row, changes)

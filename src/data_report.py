@@ -25,9 +25,7 @@ KINDS = {
     "faults": Kind("faults in rows", True),
     "conflicts": Kind("groups of the same sentence, subject and object under several labels", True),
     "clashes": Kind("entity types that contradict the name of the relation", True),
-    "duplicates": Kind(
-        "rows that repeat the sentence, subject and object of an earlier row", False
-    ),
+    "duplicates": Kind("rows that repeat sentence, subject and object of an earlier row", False),
     "unusual_types": Kind("entity types that are rare for the relation; worth a look", False),
     "particles": Kind("entities that seem to end in a particle; worth a look", False),
     "characters": Kind("suspicious characters", False),
@@ -60,8 +58,15 @@ class Leak(NamedTuple):
     other_lines: list[int]
 
 
-def full_text(reports: Sequence[FileReport], leaks: Sequence[Leak], show: int) -> tuple[str, bool]:
-    """(the report, whether it holds something serious); `show` findings of a kind, 0 = all."""
+def full_text(
+    reports: Sequence[FileReport], leaks: Sequence[Leak], tokenizer: str, show: int
+) -> tuple[str, bool]:
+    """The report, and whether it holds something serious.
+
+    Args:
+        tokenizer: what the tokens were counted with, in words.
+        show: most findings of a kind that are told; 0 = all.
+    """
     serious = [
         f"{report.file}: {len(report.findings[name])} {kind.title}"
         for report in reports
@@ -70,6 +75,7 @@ def full_text(reports: Sequence[FileReport], leaks: Sequence[Leak], show: int) -
     ]
     serious += [f"{leak.file} and {leak.other} share sentences" for leak in leaks]
     parts = [_file_text(report, show) for report in reports]
+    parts.append(f"Lengths: N % of the rows are no longer than this; tokens of {tokenizer}.")
     parts += [_leak_text(leak) for leak in leaks]
     if serious:
         parts.append("\n".join(["Serious:", *(f"  {text}" for text in serious)]))
@@ -109,7 +115,7 @@ def _file_text(report: FileReport, show: int) -> str:
         lines.append(_wrapped(name.replace("_", " "), getattr(report, name)))
     for name in ("characters", "tokens"):
         found = ", ".join(f"{share} {length}" for share, length in getattr(report, name).items())
-        lines.append(_line(f"{name}", f"{found or 'none'} (longest of so many rows)"))
+        lines.append(_line(name, found or "none"))
     covered = ", ".join(f"{most} {100 * share:.2f} %" for most, share in report.covered.items())
     lines.append(_line("max_length holds", covered or "none"))
     for name, kind in KINDS.items():
