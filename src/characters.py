@@ -55,7 +55,7 @@ def find_odd(text: str) -> list[Odd]:
         before = text[position - 1 : position]
         kind, _ = _judged(character, before)
         if not kind and not is_normal and _is_decomposed(character, before):
-            kind = "not composed (NFC has another form)"
+            kind = "not composed (NFC)"
         if kind:
             found.append(Odd(position, character, kind))
     return sorted(found)

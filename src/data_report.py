@@ -22,7 +22,7 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "faults": Kind("faults in rows", True),
+    "faults": Kind("faults of rows", True),
     "conflicts": Kind("groups of the same sentence, subject and object under several labels", True),
     "clashes": Kind("entity types that contradict the name of the relation", True),
     "duplicates": Kind("rows that repeat sentence, subject and object of an earlier row", False),
@@ -68,7 +68,7 @@ def full_text(
         show: most findings of a kind that are told; 0 = all.
     """
     serious = [
-        f"{report.file}: {len(report.findings[name])} {kind.title}"
+        f"{report.file}: {kind.title}: {len(report.findings[name])}"
         for report in reports
         for name, kind in KINDS.items()
         if kind.is_serious and report.findings[name]
@@ -124,10 +124,8 @@ def _file_text(report: FileReport, show: int) -> str:
 
 
 def _findings(file: str, kind: Kind, findings: Sequence[Finding], show: int) -> list[str]:
-    if not findings:
-        return [f"  no {kind.title}"]
-    mark = "! " if kind.is_serious else "  "
-    lines = [f"{mark}{len(findings)} {kind.title}:"]
+    mark = "! " if kind.is_serious and findings else "  "
+    lines = [f"{mark}{kind.title}: {len(findings)}"]
     shown = findings[:show] if show else findings
     for finding in shown:
         first, *others = finding.lines
@@ -142,8 +140,8 @@ def _findings(file: str, kind: Kind, findings: Sequence[Finding], show: int) -> 
 
 def _leak_text(leak: Leak) -> str:
     return (
-        f"! {leak.file} and {leak.other} share {leak.sentences} sentences: {len(leak.lines)} rows "
-        f"of the first, {len(leak.other_lines)} of the second, beginning with "
+        f"! {leak.file} and {leak.other} share {leak.sentences} sentence(s): "
+        f"{len(leak.lines)} row(s) of the first, {len(leak.other_lines)} of the second, beginning with "
         f"{leak.file}:{leak.lines[0]} and {leak.other}:{leak.other_lines[0]}"
     )
 
