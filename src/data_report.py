@@ -141,7 +141,8 @@ def _findings(file: str, kind: Kind, findings: Sequence[Finding], show: int) -> 
 def _leak_text(leak: Leak) -> str:
     return (
         f"! {leak.file} and {leak.other} share {leak.sentences} sentence(s): "
-        f"{len(leak.lines)} row(s) of the first, {len(leak.other_lines)} of the second, beginning with "
+        f"{len(leak.lines)} row(s) of the first, {len(leak.other_lines)} of the second, "
+        "beginning with "
         f"{leak.file}:{leak.lines[0]} and {leak.other}:{leak.other_lines[0]}"
     )
 

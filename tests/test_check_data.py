@@ -148,6 +148,8 @@ def test_mistakes_end_in_one_sentence(tmp_path: Path) -> None:
     assert_one_sentence(unknown, "rows.txt: expected a file that ends in .csv")
 
 
-def test_a_reader_that_goes_away_is_no_failure(rows: Path) -> None:
-    """As with `| head`; the exit status is that of the found faults all the same."""
-    assert command("tools/check_data.py", str(rows)).returncode == 1
+def test_serious_findings_end_in_1_without_an_error(rows: Path) -> None:
+    result = command("tools/check_data.py", str(rows))
+    assert result.returncode == 1
+    assert "error" not in result.stderr
+    assert "Serious:" in result.stdout
