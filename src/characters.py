@@ -20,7 +20,7 @@ _INVISIBLE = re.compile(
     "[\u00ad\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\uffa0]"
 )
 _JOINERS = "\u200c\u200d"
-# A joiner after these builds one sign: 👩 (So), skin tones (Sk), marks of Indic scripts (Mn, Mc).
+# A joiner has its use after these: 👩 (So), skin tones (Sk), marks of Indic scripts (Mn, Mc).
 _JOINED = ("So", "Sk", "Mn", "Mc")
 _HANGUL_FILLER = "\u3164"  # as wide as a letter, and blank
 _HTML_ENTITY = re.compile(r"&(?:[A-Za-z][A-Za-z0-9]{1,31}|#[0-9]{1,7}|#[xX][0-9A-Fa-f]{1,6});")
@@ -104,7 +104,7 @@ def repaired_example(example: Example) -> Example | None:
 
 def _judged(character: str, before: str) -> tuple[str, str | None]:
     """(kind, repair) of a character: ("", None) is ordinary, (kind, None) beyond repair."""
-    if character in _JOINERS and before and unicodedata.category(before) in _JOINED:
+    if character in _JOINERS and _is_joined(before):
         return "", None
     if _INVISIBLE.match(character):
         return "zero-width or invisible", ""
@@ -116,6 +116,14 @@ def _judged(character: str, before: str) -> tuple[str, str | None]:
     if category == "Co":
         return "private use", None
     return ("replacement for lost text", None) if character == LOST else ("", None)
+
+
+def _is_joined(character: str) -> bool:
+    """Whether a joiner may follow; Persian needs them after its letters."""
+    if not character:
+        return False
+    is_arabic = unicodedata.bidirectional(character) == "AL"
+    return is_arabic or unicodedata.category(character) in _JOINED
 
 
 def _is_decomposed(character: str, before: str) -> bool:

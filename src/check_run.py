@@ -41,7 +41,7 @@ def check(options: CheckOptions) -> bool:
         UserError: a file cannot be read or written, or names are given that make no sense.
     """
     paths = [Path(name) for name in options.files]
-    _check_names(options, paths)
+    check_names(options, paths)
     sources = [read_source(path) for path in paths]
     against = lines_of_sentences(Path(options.against)) if options.against else {}
     encoder = _encoder(options.tokenizer, sources)
@@ -55,6 +55,37 @@ def check(options: CheckOptions) -> bool:
     if options.fix:
         _fix(Path(options.fix), sources[0], against)
     return is_serious
+
+
+def check_names(options: CheckOptions, paths: list[Path]) -> None:
+    """Refuses files that are named twice, and results that would replace what is read.
+
+    Raises:
+        UserError: with the name at fault.
+    """
+    seen = [path.resolve() for path in paths]
+    twice = [str(path) for path, count in Counter(seen).items() if count > 1]
+    if twice:
+        raise UserError(f"{twice[0]} is named twice; name every FILE once")
+    if options.against and Path(options.against).resolve() in seen:
+        raise UserError(
+            f"--against {options.against} is one of the files to examine, and all its sentences "
+            "would be shared; name another file"
+        )
+    written = []
+    if options.fix:
+        if len(paths) > 1:
+            raise UserError(f"--fix mends one file, but {len(paths)} are given; name one FILE")
+        if Path(options.fix).suffix != ".csv":
+            raise UserError(f"--fix {options.fix}: expected a name that ends in .csv")
+        written = [Path(options.fix), data_fix.changes_file(Path(options.fix))]
+    written += [Path(options.json)] if options.json else []
+    read = {*seen, *(Path(name).resolve() for name in (options.against, options.tokenizer) if name)}
+    for path in written:
+        if path.resolve() in read:
+            raise UserError(f"{path} is read here and would be replaced; name another file")
+    if len({path.resolve() for path in written}) < len(written):
+        raise UserError(f"--json {options.json} is a file of --fix as well; name another file")
 
 
 def read_source(path: Path) -> SourceFile:
@@ -137,33 +168,6 @@ def find_leaks(
             )
             leaks.append(Leak(name, other, len(shared), here, there))
     return leaks
-
-
-def _check_names(options: CheckOptions, paths: list[Path]) -> None:
-    """Refuses files that are named twice, and results that would replace what is read."""
-    seen = [path.resolve() for path in paths]
-    twice = [str(path) for path, count in Counter(seen).items() if count > 1]
-    if twice:
-        raise UserError(f"{twice[0]} is named twice; name every FILE once")
-    if options.against and Path(options.against).resolve() in seen:
-        raise UserError(
-            f"--against {options.against} is one of the files to examine, and all its sentences "
-            "would be shared; name another file"
-        )
-    written = []
-    if options.fix:
-        if len(paths) > 1:
-            raise UserError(f"--fix mends one file, but {len(paths)} are given; name one FILE")
-        if Path(options.fix).suffix != ".csv":
-            raise UserError(f"--fix {options.fix}: expected a name that ends in .csv")
-        written = [Path(options.fix), data_fix.changes_file(Path(options.fix))]
-    written += [Path(options.json)] if options.json else []
-    read = {*seen, *(Path(name).resolve() for name in (options.against, options.tokenizer) if name)}
-    for path in written:
-        if path.resolve() in read:
-            raise UserError(f"{path} is read here and would be replaced; name another file")
-    if len({path.resolve() for path in written}) < len(written):
-        raise UserError(f"--json {options.json} is a file of --fix as well; name another file")
 
 
 def _faults(row: CheckedRow) -> list[Finding]:

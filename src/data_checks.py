@@ -30,7 +30,7 @@ _TWO_FORMS = ("은/는", "이/가", "을/를", "과/와", "으로/로")
 _ONE_FORM = ("의", "에", "에서", "에게", "께서", "까지", "부터")
 _PARTICLES = dict.fromkeys(_ONE_FORM, "")
 _PARTICLES |= {form: pair for pair in _TWO_FORMS for form in pair.split("/")}
-_SHORTEST_NAME = 2  # letters before the particle; shorter ones end so by chance
+_SHORTEST_NAME = 3  # letters before the particle: 신정이 is a whole name, though 신정 is one, too
 
 
 class Row(NamedTuple):
@@ -137,6 +137,9 @@ def unusual_types(rows: Sequence[Row], told: Iterable[Finding] = ()) -> list[Fin
 
 def particle_endings(rows: Sequence[Row]) -> list[Finding]:
     """Entities that seem to have swallowed a particle: 이하늘이, where 이하늘 is known.
+
+    Of 500 subjects in KLUE lengthened by the particle that follows them, 400 are found; of the
+    four found in its training rows as they are, three are right (서양화가 is a word).
 
     The evidence asked for: the particle's form fits the sound before it, the word without it is
     an entity of the same type in another row, and white space, a comma or a full stop follows, as

@@ -58,6 +58,7 @@ def test_conjoining_jamo_are_composed() -> None:
         "&없음; &foo;",
         "👩\u200d🔬와 👨🏽\u200d🚀",  # joiners make one sign of two
         "क्\u200dष",
+        "می\u200cخواهم",
         "तू फ़िर",  # a mark that NFC leaves apart
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from tests.builders import EXAMPLES, make_example
 from tests.test_data_checks import HIRED, hired
 
-from check_run import _check_names, examine, find_leaks, lines_of_sentences, read_source
+from check_run import check_names, examine, find_leaks, lines_of_sentences, read_source
 from config import CheckOptions
 from data_checks import Finding
 from data_lengths import length_encoder
@@ -128,7 +128,7 @@ def leak_of(
 def test_names_that_make_no_sense(flags: dict[str, Any], told: str) -> None:
     options = CheckOptions(**{"files": ["a.csv"], **flags})
     with pytest.raises(UserError) as caught:
-        _check_names(options, [Path(name) for name in options.files])
+        check_names(options, [Path(name) for name in options.files])
     assert told in str(caught.value)
 
 
@@ -137,4 +137,4 @@ def test_a_link_to_an_input_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "link.csv").symlink_to(rows)
     options = CheckOptions(files=[str(rows)], fix=str(tmp_path / "link.csv"))
     with pytest.raises(UserError, match="would be replaced"):
-        _check_names(options, [rows])
+        check_names(options, [rows])

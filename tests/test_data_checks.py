@@ -157,7 +157,7 @@ def test_a_particle_inside_an_entity(name: str, particle: str) -> None:
         ("한지율은(33) 부산", "한지율은", "한지율"),  # a bracket follows the name itself
         ("한지율은도 부산", "한지율은", "한지율"),
         ("바다도 부산", "바다도", "바다"),
-        ("이의 부산", "이의", "이"),  # too short to tell
+        ("한율이 부산", "한율이", "한율"),  # too short to tell
     ],
 )
 def test_no_particle(sentence: str, subject: str, known: str) -> None:
