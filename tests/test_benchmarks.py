@@ -222,6 +222,6 @@ def test_trust_ends_in_a_table_and_one_line_of_json(
     results = json.loads(lines[-1])
     assert len(results) == 2
     for result in results:
-        assert result["micro_f1"] != result["given_micro_f1"]
+        assert result["auprc"] != result["given_auprc"]
         assert 0 < result["estimated_no_relation"] < 1
         assert result["ece"] != result["ece_uncalibrated"]

@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Exits with status 1 where something serious was found."""
     options = parse_options(CheckOptions, arguments, (__doc__ or "").partition("\n")[0])
     # torch and transformers take seconds to import, --help should not wait for them.
-    from data_report import check
+    from check_run import check
 
     if check(options):
         sys.stdout.flush()  # sys.exit would hide from run_command that a reader went away
