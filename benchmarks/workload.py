@@ -31,7 +31,7 @@ from devices import make_accelerator
 from make_sample_data import make_sample
 from marking import MarkerScheme, mark
 from rows import read_examples
-from schema import Example, LabelMap
+from schema import Example, LabelMap, entity_types
 
 SEED = 42
 MAX_LENGTH = 160
@@ -112,8 +112,7 @@ def read_rows(data_file: Path | None) -> tuple[list[Example], MarkerScheme]:
         examples = list(make_sample(1_200, SEED).train)
     else:
         examples = read_examples(data_file, RowOptions(), need_labels=False)
-    types = {entity.type for row in examples for entity in (row.subject, row.object)}
-    return examples, MarkerScheme(True, True, "punct", tuple(sorted(types)))
+    return examples, MarkerScheme(True, True, "punct", entity_types(examples))
 
 
 Grouping = Callable[[Sequence[int]], list[np.ndarray]]

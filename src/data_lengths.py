@@ -15,7 +15,7 @@ from dataset import ENCODING_CHUNK, InputEncoder
 from errors import UserError
 from marking import MarkerScheme, mark
 from model import quieten_libraries
-from schema import Example
+from schema import Example, entity_types
 
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 MAX_LENGTHS = (128, 160, 256)
@@ -36,8 +36,7 @@ def length_encoder(tokenizer: str, examples: Sequence[Example]) -> InputEncoder:
     if Path(tokenizer).suffix in (".pth", ".onnx"):
         trained = load_model(Path(tokenizer)).input_encoder
         return InputEncoder(trained.tokenizer, trained.scheme, _UNCUT)
-    types = {entity.type for row in examples for entity in (row.subject, row.object)} - {""}
-    scheme = MarkerScheme(use_markers=True, use_types=True, style="punct", types=tuple(types))
+    scheme = MarkerScheme(True, True, "punct", entity_types(examples))
     if tokenizer:
         return InputEncoder(_load_tokenizer(tokenizer), scheme, _UNCUT)
     texts = (mark(example, scheme).text for example in examples)

@@ -68,3 +68,9 @@ class LabelMap:
 def labels_in_order(labels: Sequence[str], no_relation: str | None) -> tuple[str, ...]:
     """An order for the relations of a data set: no_relation first, the others by name."""
     return tuple(sorted(set(labels), key=lambda name: (name != no_relation, name)))
+
+
+def entity_types(examples: Iterable[Example]) -> tuple[str, ...]:
+    """The types that entities of the examples have, sorted."""
+    types = {entity.type for row in examples for entity in (row.subject, row.object)}
+    return tuple(sorted(types - {""}))

@@ -33,7 +33,7 @@ from model import (
 from priors import SAME_BALANCE, class_shares, distance
 from rows import read_examples
 from run_files import RunFiles, run_files, write_options
-from schema import Example, LabelMap
+from schema import Example, LabelMap, entity_types
 from trainer import EncodedData, Trainer, hardware
 
 # Flags that may differ between a run and its resumption, because no weight depends on them.
@@ -150,13 +150,11 @@ def _read(options: TrainOptions) -> tuple[list[Example], list[Example], LabelMap
 
 
 def _scheme(options: TrainOptions, examples: list[Example]) -> MarkerScheme:
-    entities = (entity for example in examples for entity in (example.subject, example.object))
-    types = {entity.type for entity in entities} - {""}
     return MarkerScheme(
         use_markers=options.use_entity_markers,
         use_types=options.use_entity_types,
         style=options.marker_style,
-        types=tuple(sorted(types)) if options.use_entity_types else (),
+        types=entity_types(examples) if options.use_entity_types else (),
     )
 
 

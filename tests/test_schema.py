@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from schema import LabelMap, Span, labels_in_order
+from schema import Entity, Example, LabelMap, Span, entity_types, labels_in_order
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,12 @@ def test_order_of_found_labels() -> None:
     assert labels_in_order(found, "none") == ("none", "a", "b", "가")
     assert labels_in_order(found, None) == ("a", "b", "none", "가")
     assert labels_in_order(["b", "a"], "none") == ("a", "b")  # it is not made up
+
+
+def test_entity_types_are_sorted_and_named() -> None:
+    span, untyped = Span(0, 1), Entity("가", Span(0, 1), "")
+    rows = [
+        Example("a", "가", Entity("가", span, "PER"), untyped),
+        Example("b", "가", Entity("가", span, "ORG"), Entity("가", span, "PER")),
+    ]
+    assert entity_types(rows) == ("ORG", "PER")
