@@ -391,3 +391,12 @@ class SubmissionCheckOptions(RowOptions, SchemaOptions):
         "", "order of the relations in probs; '' = as written beside SUBMISSION, or KLUE's"
     )
     show: int = option(20, "most faults shown; 0 = all", within="[0, 1000000000]")
+
+
+@dataclass
+class EdaOptions(RowOptions):
+    data_file: str = option("data/train_data.csv", "rows to draw (.csv, .json, .jsonl, …)")
+    output_dir: str = option("outputs/eda", "folder for the pictures and summary.json")
+    tokenizer: str = option(
+        "", "checkpoint (.pth), or encoder by folder or hub name; '' = learned from DATA_FILE"
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from metrics import Floats, Ints, micro_f1
-from schema import Example, LabelMap
+from schema import Example, LabelMap, entity_distance, type_pair
 
 _LENGTHS = (0, 50, 100, 150, 200, 300)  # characters of a sentence
 _DISTANCES = (0, 5, 10, 20, 40, 80)  # characters between the entities
@@ -130,12 +130,6 @@ def _row_cells(example: Example) -> dict[str, str]:
     return dict(zip(_ROW_COLUMNS, cells, strict=True))
 
 
-def entity_distance(example: Example) -> int:
-    """Characters between the two entities."""
-    first, second = sorted([example.subject.span, example.object.span])
-    return second.start - first.end
-
-
 Place = tuple[int, str]  # where a value stands among the others, and how it is shown
 
 
@@ -152,7 +146,7 @@ def _in_bins(edges: Sequence[int], value: int) -> Place:
 
 
 _SLICINGS: dict[str, Callable[[Example], Place]] = {
-    "entity types": lambda row: _named(f"{row.subject.type} → {row.object.type}"),
+    "entity types": lambda row: _named(type_pair(row)),
     "source": lambda row: _named(row.source or "(none)"),
     "characters of the sentence": lambda row: _in_bins(_LENGTHS, len(row.sentence)),
     "characters between the entities": lambda row: _in_bins(_DISTANCES, entity_distance(row)),

@@ -18,16 +18,20 @@ from files import atomic_write
 from metrics import Floats, Ints, ReliabilityBin
 
 
-def use_korean_font() -> None:
-    """Lets every picture show Hangul, whatever fonts the system has.
+def korean_font() -> Path:
+    """The file of NanumGothic, from the package koreanize-matplotlib.
 
-    Takes NanumGothic from the package koreanize-matplotlib without importing that package, which
-    needs `distutils` and so fails from Python 3.12 on.
+    That package is not imported: it needs `distutils` and so fails from Python 3.12 on.
     """
     package = importlib.util.find_spec("koreanize_matplotlib")
     assert package is not None
     assert package.origin is not None
-    font_manager.fontManager.addfont(Path(package.origin).parent / "fonts" / "NanumGothic.ttf")
+    return Path(package.origin).parent / "fonts" / "NanumGothic.ttf"
+
+
+def use_korean_font() -> None:
+    """Lets every picture show Hangul, whatever fonts the system has."""
+    font_manager.fontManager.addfont(korean_font())
     mpl.rcParams.update({"font.family": "NanumGothic", "axes.unicode_minus": False})
 
 

@@ -74,3 +74,14 @@ def entity_types(examples: Iterable[Example]) -> tuple[str, ...]:
     """The types that entities of the examples have, sorted."""
     types = {entity.type for row in examples for entity in (row.subject, row.object)}
     return tuple(sorted(types - {""}))
+
+
+def entity_distance(example: Example) -> int:
+    """Characters between the two entities."""
+    first, second = sorted([example.subject.span, example.object.span])
+    return second.start - first.end
+
+
+def type_pair(example: Example) -> str:
+    """The types of subject and object: "ORG-PER"."""
+    return f"{example.subject.type}-{example.object.type}"

@@ -10,11 +10,10 @@ from error_analysis import (
     ErrorKinds,
     changed_rows,
     confident_errors,
-    entity_distance,
     error_kinds,
     slices,
 )
-from schema import LabelMap
+from schema import LabelMap, entity_distance
 
 LABELS = LabelMap(("no_relation", "A", "B"), "no_relation")
 SENTENCE = "김도율은 해담전자의 사원이다."
