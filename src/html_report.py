@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+import io
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import pandas as pd
+from fontTools.subset import Options, Subsetter, save_font
+from fontTools.ttLib import TTFont
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from assessment import TITLES, Assessment, comparison_lines
+from figures import korean_font
 from files import atomic_write
 
 TEMPLATE = "report.html.jinja"
@@ -33,20 +37,36 @@ def write_html(
         autoescape=True,  # sentences are a user's text, and may look like HTML
         undefined=StrictUndefined,
     )
-    page = environment.get_template(TEMPLATE).render(
-        result=result,
-        cards=_cards(result),
-        comparison=comparison_lines(result.scores, result.comparison) if result.comparison else [],
-        relations=_records(result.relations()),
-        slices=_grouped(result.slices),
-        errors=_records(errors.head(SHOWN_ROWS)),
-        num_errors=len(errors),
-        changed=None if changed is None else _records(changed.head(SHOWN_ROWS)),
-        num_changed=0 if changed is None else len(changed),
-        pictures={picture.stem: _embedded(picture) for picture in pictures},
-    )
+    content = {
+        "result": result,
+        "cards": _cards(result),
+        "comparison": (
+            comparison_lines(result.scores, result.comparison) if result.comparison else []
+        ),
+        "relations": _records(result.relations()),
+        "slices": _grouped(result.slices),
+        "errors": _records(errors.head(SHOWN_ROWS)),
+        "num_errors": len(errors),
+        "changed": None if changed is None else _records(changed.head(SHOWN_ROWS)),
+        "num_changed": 0 if changed is None else len(changed),
+        "pictures": {picture.stem: _embedded(picture) for picture in pictures},
+    }
+    template = environment.get_template(TEMPLATE)
+    letters = set(template.render(content, font=""))
     with atomic_write(path) as file:
-        file.write(page)
+        file.write(template.render(content, font=embedded_font(letters)))
+
+
+def embedded_font(letters: Collection[str]) -> str:
+    """NanumGothic as a data address, cut down to `letters`: not every reader has Korean fonts."""
+    options = Options(flavor="woff", layout_features=[], notdef_outline=True)
+    options.drop_tables += ["TSI0", "TSI1", "TSI2", "TSI3", "TSI5"]  # the editor's, not subset
+    with TTFont(korean_font()) as font, io.BytesIO() as file:
+        subsetter = Subsetter(options)
+        subsetter.populate(text="".join(letters))
+        subsetter.subset(font)
+        save_font(font, file, options)
+        return f"data:font/woff;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
 def _cards(result: Assessment) -> list[tuple[str, str, str]]:

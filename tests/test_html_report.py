@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import re
 import shutil
 import subprocess
@@ -9,12 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fontTools.ttLib import TTFont
 from tests.builders import make_example
 
 from assessment import Assessment, assess
 from config import EvaluationOptions
 from error_analysis import changed_rows, confident_errors
-from html_report import SHOWN_ROWS, write_html
+from html_report import SHOWN_ROWS, embedded_font, write_html
 from schema import LabelMap
 
 LABELS = LabelMap(("no_relation", "A", "B"), "no_relation")
@@ -58,7 +61,7 @@ def test_page_asks_nothing_of_a_network_and_runs_nothing(page: Path) -> None:
     assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
-    assert not re.search(r"@import|url\(", text)
+    assert re.findall(r"""@import|url\(.{22}""", text) == ['url("data:font/woff;base64']
 
 
 def test_page_shows_the_first_errors_and_counts_all(page: Path) -> None:
@@ -66,6 +69,14 @@ def test_page_shows_the_first_errors_and_counts_all(page: Path) -> None:
     assert f"{SHOWN_ROWS} of {SHOWN_ROWS + 5}; all of them are in errors.csv" in text
     assert "28 false relations, 0 missed relations, 27 mix-ups" in text
     assert text.count("<td>lost</td>") == SHOWN_ROWS // 2
+
+
+def test_the_font_holds_the_letters_asked_for_and_hardly_more() -> None:
+    address = embedded_font({"김", "도", "율", "A"})
+    font = TTFont(io.BytesIO(base64.b64decode(address.partition(",")[2])))
+    assert {chr(code) for code in font.getBestCmap()} == {"김", "도", "율", "A"}
+    glyph = font["glyf"][font.getBestCmap()[ord("김")]]
+    assert glyph.numberOfContours > 2  # drawn, not blank
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser")
