@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from dataset import Batch
+from errors import UserError
 from model import RelationClassifier
 from schema import Span
 
@@ -70,9 +71,19 @@ def word_embeddings(encoder: PreTrainedModel, input_ids: Tensor) -> Tensor:
         return encoder.get_input_embeddings()(input_ids[None])[0]
 
 
-def wordless(embeddings: Tensor, is_special: Tensor) -> Tensor:
-    """The baseline: zeros for all tokens (T, E) but [CLS] and [SEP], which every row has."""
-    return embeddings * is_special[:, None]
+def wordless(encoder: PreTrainedModel, embeddings: Tensor, is_special: Tensor) -> Tensor:
+    """The baseline (T, E): the vocabulary's mean for every token but [CLS] and [SEP].
+
+    Every row has these two, so that all that is attributed goes to words. The mean and not zeros:
+    at zeros the first layer norm of an encoder that adds no positions turns abruptly (small
+    DeBERTas missed more than their whole sum by it, and miss nothing from the mean).
+
+    Args:
+        embeddings: (T, E) of the row.
+        is_special: (T,), True on [CLS] and [SEP].
+    """
+    vocabulary: Any = encoder.get_input_embeddings()
+    return torch.where(is_special[:, None], embeddings, vocabulary.weight.detach().mean(dim=0))
 
 
 def log_probs_at(
@@ -82,6 +93,9 @@ def log_probs_at(
 
     It is the classifier's own forward pass. The log probability is taken and not the logit, which
     can rise while those of other relations rise more.
+
+    Raises:
+        UserError: the encoder pads rows by itself, as Longformer does.
     """
     count = len(embeddings)
     inputs = (row.input_ids, row.attention_mask, row.subject_span, row.object_span)
@@ -95,6 +109,11 @@ def _embeddings_replaced(encoder: PreTrainedModel, embeddings: Tensor) -> Iterat
     """Inside, the encoder's word embeddings are `embeddings`, whatever ids it is given."""
 
     def replace(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+        if output.shape != embeddings.shape:
+            raise UserError(
+                f"{type(encoder).__name__} does not read rows token by token as they are, and so "
+                "its answers cannot be explained; name a model with another encoder"
+            )
         return embeddings
 
     handle = encoder.get_input_embeddings().register_forward_hook(replace)

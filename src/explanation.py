@@ -52,7 +52,7 @@ class Explanation:
         gold: the row's label; None where it has none.
         relation: the one explained.
         probs: of all relations, the most probable first.
-        log_prob, baseline_log_prob: of `relation`, with all words and without any.
+        log_prob, baseline_log_prob: of `relation`, with its words and with average ones.
         tokens: T of them, [CLS] and [SEP] included.
         words: of the marked text.
         attention: (T, T), queries in rows; None where the encoder gives none.
@@ -139,7 +139,8 @@ def explain_row(
 
     embeddings = word_embeddings(classifier.encoder, row.input_ids[0])
     special = (encoder.tokenizer.cls_token_id, encoder.tokenizer.sep_token_id)
-    baseline = wordless(embeddings, torch.isin(row.input_ids[0], row.input_ids.new_tensor(special)))
+    is_special = torch.isin(row.input_ids[0], row.input_ids.new_tensor(special))
+    baseline = wordless(classifier.encoder, embeddings, is_special)
 
     def log_probs(points: torch.Tensor) -> torch.Tensor:
         return log_probs_at(classifier, row, number, points)

@@ -40,7 +40,8 @@ def attention_heatmap(explanation: Explanation, layer: int | None, path: Path) -
     _name_parts(axes.yaxis, explanation.tokens)
     axes.set(xlabel="attended to", ylabel="attends")
     layers = "all layers" if layer is None else f"layer {layer}"
-    axes.set_title(f"{_title(explanation)}\nattention, mean over the heads of {layers}")
+    title = f"{_title(explanation)}\nattention, mean over the heads of {layers}"
+    axes.set_title(title, parse_math=False)
     _legend(axes)
     figure.colorbar(image, ax=axes, label="attention", fraction=0.03, pad=0.02)
     _save(figure, path)
@@ -56,16 +57,19 @@ def attribution_bars(explanation: Explanation, path: Path) -> None:
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_ylim(len(words) - 0.5, -0.5)  # the first word on top
     _name_parts(axes.yaxis, words)
-    axes.set(xlabel=f"added to the log probability of {explanation.relation}")
-    axes.set_title(_title(explanation))
+    axes.set_xlabel(
+        f"added to the log probability of {printable(explanation.relation)}", parse_math=False
+    )
+    axes.set_title(_title(explanation), parse_math=False)
     axes.grid(axis="x", alpha=0.3)
+    axes.set_axisbelow(True)
     _legend(axes)
     _save(figure, path)
 
 
 def _title(explanation: Explanation) -> str:
     probability = explanation.probs[explanation.relation]
-    return f"row {printable(explanation.id)[:40]}: {explanation.relation} ({probability:.1%})"
+    return printable(f"row {explanation.id[:40]}: {explanation.relation} ({probability:.1%})")
 
 
 def _name_parts(axis: Axis, parts: Sequence[Part], rotation: float = 0) -> None:

@@ -96,9 +96,10 @@ def safe_name(text: str) -> str:
     different texts apart.
     """
     safe = re.sub(r"[^\w.-]", "_", text).lstrip(".")[:_LONGEST_NAME]
-    if safe != text:
-        safe = f"{safe}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-    return safe
+    if safe == text:
+        return text
+    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
+    return f"{safe}-{digest[:8]}"
 
 
 def csv_writer(file: IO[str]) -> Any:

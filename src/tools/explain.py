@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 SHOWN_RELATIONS = 3
 SHOWN_WORDS = 10
+FAINTEST = 0.05  # of the largest attribution, to be coloured
 LARGEST_GAP = 0.05  # of the largest attribution, before more steps are advised
 
 # Backgrounds of xterm's 256 colours from faint to strong, under black letters.
@@ -120,14 +121,16 @@ def report_lines(explanation: Explanation, in_colour: bool) -> Iterator[str]:
     yield ""
     yield (
         f"Log probability of {explanation.relation}: {explanation.log_prob:+.3f}, "
-        f"without any word: {explanation.baseline_log_prob:+.3f}. What mattered most:"
+        f"with average words: {explanation.baseline_log_prob:+.3f}. What mattered most:"
     )
     read = [word for word in explanation.words if word.is_read]
     ranked = sorted(read, key=lambda word: -abs(word.attribution))[:SHOWN_WORDS]
     for word in ranked:
         role = f"  ({word.role})" if word.role else ""
         yield f"  {word.attribution:+.3f}  {printable(word.text)}{role}"
-    if abs(explanation.gap) > LARGEST_GAP * max(abs(word.attribution) for word in ranked):
+    if abs(explanation.gap) > LARGEST_GAP * max(
+        (abs(word.attribution) for word in ranked), default=0.0
+    ):
         yield f"The numbers miss {explanation.gap:+.3f} of their sum: pass more --steps."
 
 
@@ -148,11 +151,11 @@ def _text_words(words: Sequence[Part], in_colour: bool) -> Iterator[str]:
 
 def _coloured(text: str, strength: float) -> str:
     """`text` on a background for a strength from -1 to 1; near 0 it has none."""
-    shades = _FOR if strength > 0 else _AGAINST
-    level = int(abs(strength) * len(shades) + 0.5)
-    if level == 0:
+    if abs(strength) < FAINTEST:
         return text
-    return f"\x1b[30;48;5;{shades[level - 1]}m{text}{_RESET}"
+    shades = _FOR if strength > 0 else _AGAINST
+    shade = shades[min(int(abs(strength) * len(shades)), len(shades) - 1)]
+    return f"\x1b[30;48;5;{shade}m{text}{_RESET}"
 
 
 if __name__ == "__main__":
