@@ -62,7 +62,7 @@ def explain(options: ExplainOptions) -> Path:
         steps=options.steps,
         batch_tokens=options.batch_tokens,
     )
-    in_colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    in_colour = sys.stdout.isatty()
     print("\n".join(report_lines(explanation, in_colour)))
     warn_of_unseen_types(trained, {example.subject.type, example.object.type})
     stem = f"{safe_name(model_file.stem)}_{safe_name(explanation.id)}"
