@@ -400,3 +400,23 @@ class EdaOptions(RowOptions):
     tokenizer: str = option(
         "", "checkpoint (.pth), or encoder by folder or hub name; '' = learned from DATA_FILE"
     )
+
+
+@dataclass
+class ExplainOptions(ModelOptions):
+    data_file: str = option(
+        "data/valid_data.csv", "file with the row (.csv, .json, .jsonl, also .gz; .parquet)"
+    )
+    row: str = option("", "id of the row; '' = the first one")
+    relation: str = option("", "relation to explain; '' = the predicted one")
+    layer: int | None = option(
+        None, "draw this layer's attention, 1 = the first; by default the mean", within="[1, 1000]"
+    )
+    steps: int = option(64, "points of the integral; more are more exact", within="[1, 1000]")
+    batch_tokens: int = option(
+        1024, "most tokens computed at once, with their gradients", within="[16, 10000000]"
+    )
+    output_dir: str = option("outputs", "folder for the pictures and the .json")
+    use_cuda: str = option(
+        AUTO, "run on a CUDA GPU; auto = where there is one", choices=("True", "False", AUTO)
+    )

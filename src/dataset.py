@@ -15,7 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -146,6 +146,31 @@ class InputEncoder:
                 progress.update(len(chunk))
         return rows
 
+    def locate(self, example: Example) -> tuple[str, list[Span]]:
+        """The text that the row of `example` is read from, and each token's characters in it.
+
+        The text is the marked one, with its leading segments before it; one span stands for each
+        of the row's `input_ids`, and those of [CLS] and [SEP] are empty.
+        """
+        marked = mark(example, self.scheme)
+        spans = [Span(0, 0)]  # [CLS]
+        start = 0
+        leads = self._tokenize(list(marked.lead), offsets=True).get("offset_mapping", [])
+        for part, lead_offsets in zip(marked.lead, self._cut_leads(leads), strict=True):
+            spans += [Span(start + first, start + end) for first, end in lead_offsets]
+            start += len(part)
+            spans.append(Span(start, start))  # [SEP]
+            start += 1  # a space
+        offsets = self._tokenize([marked.text], offsets=True)["offset_mapping"][0]
+        # Their numbers in place of ids tell which tokens the window keeps.
+        lead = [0] * (len(spans) - 1)
+        row = self._windowed(marked, lead, list(range(len(offsets))), offsets)
+        for number in row.input_ids[len(spans) : -1]:
+            first, end = offsets[number]
+            spans.append(Span(start + first, start + end))
+        text = " ".join((*marked.lead, marked.text))
+        return text, [*spans, Span(len(text), len(text))]
+
     def _encode_marked(self, marked: list[MarkedText]) -> list[EncodedRow]:
         texts = self._tokenize([row.text for row in marked], offsets=True)
         leads = iter(self._tokenize([part for row in marked for part in row.lead])["input_ids"])
@@ -177,11 +202,14 @@ class InputEncoder:
         return tokens
 
     def _lead_ids(self, segments: list[list[int]]) -> list[int]:
-        """The leading segments, each closed by [SEP]; together at most a third of the row."""
-        if not segments:
-            return []
-        room = max(1, (self.max_length - 2) // 3 // len(segments) - 1)
-        return [token for ids in segments for token in [*ids[:room], self.tokenizer.sep_token_id]]
+        """The leading segments, each closed by [SEP]."""
+        sep_id = self.tokenizer.sep_token_id
+        return [token for ids in self._cut_leads(segments) for token in [*ids, sep_id]]
+
+    def _cut_leads(self, segments: list[list[Any]]) -> list[list[Any]]:
+        """Together with a [SEP] each, the segments take at most a third of the row."""
+        room = max(1, (self.max_length - 2) // 3 // max(1, len(segments)) - 1)
+        return [segment[:room] for segment in segments]
 
     def _windowed(
         self,

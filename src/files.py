@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from errors import UserError
+
+_LONGEST_NAME = 50  # characters: file systems take 255 bytes, a Korean letter is three
 
 
 @contextmanager
@@ -84,6 +87,19 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             if (temporary / "old").exists() and not path.exists():
                 os.replace(temporary / "old", path)
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def safe_name(text: str) -> str:
+    """`text` as a part of a file name: letters of any script, digits, and "_-.".
+
+    Whatever else it holds becomes "_", and a long one is cut; a checksum then keeps names of
+    different texts apart.
+    """
+    safe = re.sub(r"[^\w.-]", "_", text).lstrip(".")[:_LONGEST_NAME]
+    if safe == text:
+        return text
+    digest = hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()
+    return f"{safe}-{digest[:8]}"
 
 
 def csv_writer(file: IO[str]) -> Any:

@@ -174,10 +174,9 @@ def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFau
         )
         return None, faults
     label = record.get("label")
-    row_id = record.get("id", record.get("guid"))
     return (
         Example(
-            id="" if row_id is None else str(row_id),
+            id=record_id(record),
             sentence=sentence,
             subject=subject,
             object=object_,
@@ -186,6 +185,12 @@ def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFau
         ),
         faults,
     )
+
+
+def record_id(record: Record) -> str:
+    """A row's id, or its guid where the file is KLUE's own; "" where it has none."""
+    row_id = record.get("id", record.get("guid"))
+    return "" if row_id is None else str(row_id)
 
 
 def parse_entity(cell: Any, sentence: str) -> Entity:

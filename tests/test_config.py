@@ -14,6 +14,7 @@ import pytest
 from config import (
     CheckOptions,
     EvaluationOptions,
+    ExplainOptions,
     InferenceOptions,
     Interval,
     PrepareOptions,
@@ -246,6 +247,7 @@ HEAVY = {
         ("tools/prepare_data.py", PrepareOptions),
         ("tools/predict_on_ray.py", RayOptions),
         ("tools/make_sample_data.py", SampleOptions),
+        ("tools/explain.py", ExplainOptions),
     ],
 )
 def test_help_shows_every_flag_and_imports_nothing_heavy(script: str, options_class: type) -> None:

@@ -517,6 +517,47 @@ def test_a_batch_moves_as_a_whole(labels: list[int] | None) -> None:
     assert same.object_span.tolist() == [[2, 3], [1, 3], [1, 2]]
 
 
+# Where tokens stand in the text
+
+
+def located(encoder: InputEncoder, example: Example) -> list[str]:
+    text, spans = encoder.locate(example)
+    assert len(spans) == len(encode_one(encoder, example).input_ids)
+    return [text[span.start : span.end] for span in spans]
+
+
+def test_every_token_is_located_in_the_marked_text() -> None:
+    expected = "@ * 단체 * 비틀즈 @ 의 # ^ 사람 ^ 조지 해리슨 # 이 노래했다 ."
+    assert located(make_encoder(TYPED), band()) == ["", *expected.split(), ""]
+
+
+def test_tokens_of_a_cut_row_are_located() -> None:
+    sentence = "노래. 비틀즈. " + "노래. " * 30 + "조지 해리슨. 노래."
+    pieces = located(make_encoder(UNTYPED, max_length=13), band(sentence))
+    assert pieces == ["", ".", "@", "비틀즈", "@", ".", ".", "#", "조지", "해리슨", "#", ".", ""]
+
+
+def test_leads_are_located_before_the_sentence() -> None:
+    text, spans = make_encoder(UNMARKED, max_length=17).locate(band())
+    assert text == "비틀즈 조지 해리슨 비틀즈의 조지 해리슨이 노래했다."
+    # Of 조지 해리슨, a lead of one token at this length, the second word is cut.
+    assert spans[:6] == [(0, 0), (0, 3), (3, 3), (4, 6), (10, 10), (11, 15)]
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_every_row_is_located_whatever_its_tokenizer_and_length(
+    kind: str, scheme: MarkerScheme
+) -> None:
+    sentence = "노래를 부른 비틀즈의 " + "노래, " * 20 + "조지 해리슨이 노래했다."
+    for max_length in (60, 80, 400):
+        encoder = make_encoder(scheme, max_length, kind)
+        pieces = located(encoder, band(sentence))
+        row = encode_one(encoder, band(sentence))
+        for span, word in ((row.subject_span, "비틀즈"), (row.object_span, "해리슨")):
+            assert word in "".join(pieces[span.start : span.end])
+
+
 # The vocabulary of klue/bert and klue/roberta
 
 

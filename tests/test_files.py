@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from errors import UserError
-from files import atomic_folder, atomic_write, checksum
+from files import atomic_folder, atomic_write, checksum, safe_name
 
 
 def write(path: Path, text: str) -> None:
@@ -160,3 +160,22 @@ def test_files_of_a_folder_may_be_read_by_others(tmp_path):
         os.umask(before)
     assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
     assert (tmp_path / "folder" / "a.txt").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("text", ["17", "klue-re-v1_train_00001", "행-3.b"])
+def test_a_safe_name_is_left_as_it_is(text: str) -> None:
+    assert safe_name(text) == text
+
+
+@pytest.mark.parametrize("text", ["../a", "/etc/a", "a\\b", "a\0b", "..", "", "a b\n", "가" * 300])
+def test_any_text_becomes_the_name_of_a_file_in_its_folder(tmp_path: Path, text: str) -> None:
+    name = safe_name(text)
+    (tmp_path / f"{name}_explanation.json").touch()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}_explanation.json"]
+    assert " " not in name
+
+
+def test_different_texts_keep_different_names() -> None:
+    assert (
+        len({safe_name(text) for text in ("a/b", "a_b", "a b", ".a_b", "가" * 99, "가" * 98)}) == 6
+    )
