@@ -68,7 +68,10 @@ def readme_run(clone: Path) -> subprocess.CompletedProcess[str]:
 def test_every_command_runs(clone: Path, readme_run: subprocess.CompletedProcess[str]) -> None:
     assert readme_run.returncode == 0, readme_run.stderr[-3000:]
     assert "Next: bash inference.sh" in readme_run.stdout
-    for path in ("mini-1_test_data.csv", "report/scores.json", "report/confusion_matrix.png"):
+    for path in (
+        *("mini-1_test_data.csv", "report/scores.json", "report/report.html"),
+        *("check.json", "eda/labels.png", "other.csv"),
+    ):
         assert (clone / "outputs" / path).exists()
 
 
