@@ -7,31 +7,24 @@ A faulty row is reported as
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 import sqlite3
 import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 from config import RowOptions
+from entity_cells import parse_entity, shortened
 from errors import UserError
 from files import atomic_write, csv_writer
 from records import SURPLUS, Record, iter_records
-from schema import BLIND_LABEL, Entity, Example, Span
+from schema import BLIND_LABEL, Entity, Example
 
 SHOWN_FAULTS = 20
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # of a surrogate pair: an emoji cut in two
-
-# As Python prints it, without quotes or escapes inside: no literal could mean anything else.
-_NUMBER, _TEXT = r"(0|[1-9][0-9]{0,8})", r"'([^'\\\0\r\n]*)'"
-_PLAIN_ENTITY = re.compile(
-    rf"\{{'word': {_TEXT}, 'start_idx': {_NUMBER}, 'end_idx': {_NUMBER}, 'type': {_TEXT}\}}"
-)
 
 
 class RowFault(NamedTuple):
@@ -152,7 +145,7 @@ def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFau
         return None, faults
     for column, cell in record.items():
         if isinstance(cell, str) and _HALF_CHARACTER.search(cell):
-            fault(column, f"{_short(cell)} holds half of a character, expected whole ones")
+            fault(column, f"{shortened(cell)} holds half of a character, expected whole ones")
             return None, faults
     sentence = record.get("sentence")
     if not isinstance(sentence, str) or sentence.strip().lower() in ("", "nan"):
@@ -191,40 +184,6 @@ def record_id(record: Record) -> str:
     """A row's id, or its guid where the file is KLUE's own; "" where it has none."""
     row_id = record.get("id", record.get("guid"))
     return "" if row_id is None else str(row_id)
-
-
-def parse_entity(cell: Any, sentence: str) -> Entity:
-    """An entity cell: {'word', 'start_idx', 'end_idx' (inclusive), 'type'} as text or as a dict.
-
-    The text is read as a Python or JSON literal; nothing in it is executed.
-
-    Raises:
-        ValueError: with what was found and what is expected.
-    """
-    fields = _fields(cell) if isinstance(cell, str) else cell
-    kinds = {"word": str, "start_idx": int, "end_idx": int, "type": str}
-    if not isinstance(fields, dict) or any(
-        type(fields.get(name)) is not kind for name, kind in kinds.items()
-    ):
-        raise ValueError(
-            f"found {_short(cell)}, expected "
-            "{'word': '…', 'start_idx': 0, 'end_idx': 1, 'type': '…'}"
-        )
-    word, start, end = fields["word"], fields["start_idx"], fields["end_idx"] + 1
-    if not 0 <= start < end <= len(sentence):
-        raise ValueError(
-            f"start_idx {start} and end_idx {end - 1} lie outside the sentence "
-            f"of {len(sentence)} characters"
-        )
-    if sentence[start:end] != word:
-        hint = ""
-        if sentence[start : end - 1] == word:
-            hint = "; end_idx is inclusive here: subtract 1"
-        raise ValueError(
-            f"word is {_short(word)}, but characters {start} to {end - 1} of the sentence are "
-            f"{_short(sentence[start:end])}{hint}"
-        )
-    return Entity(word, Span(start, end), fields["type"])
 
 
 class LinesOfIds:
@@ -267,8 +226,9 @@ def _label_faults(
         message = f"found {record.get('label')!r}, expected the name of a relation"
     elif known is not None and example.label not in known:
         message = (
-            f"{_short(example.label)} is not one of the {len(known)} relations; mend it, or name "
-            "a label map that has it (--label2id_path auto takes the labels of the training file)"
+            f"{shortened(example.label)} is not one of the {len(known)} relations; mend it, or "
+            "name a label map that has it (--label2id_path auto takes the labels of the training "
+            "file)"
         )
     else:
         return []
@@ -292,32 +252,8 @@ def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
     print(f"{name}: {rows} faulty rows set aside in {rejected}", file=sys.stderr)
 
 
-def _fields(text: str) -> Any:
-    """The dict an entity cell spells; the common spelling takes a twentieth of the time."""
-    plain = _PLAIN_ENTITY.fullmatch(text)
-    if plain is None:
-        return _literal(text)
-    word, start, end, entity_type = plain.groups()
-    return {"word": word, "start_idx": int(start), "end_idx": int(end), "type": entity_type}
-
-
 def faults_error(name: str, first: list[str], faults: int, rows: int) -> UserError:
     """What a run with `on_bad_row` stop ends in: the first of so many faults in so many rows."""
     more = [f"… and {faults - len(first)} more"] if faults > len(first) else []
     advice = f"{rows} faulty rows in {name}: mend them, or set them aside with --on_bad_row skip"
     return UserError("\n".join([*first, *more, advice]))
-
-
-def _literal(text: str) -> Any:
-    """The value of a Python or JSON literal, or None; neither reader runs anything."""
-    for read in (ast.literal_eval, json.loads):
-        try:
-            return read(text)
-        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-            continue
-    return None
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:79]}…"

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,17 +22,16 @@ from tqdm import tqdm
 
 import figures
 from batching import epoch_updates
-from calibration import at_temperature, fit_temperature
 from checkpoint import STATE_KIND, TrainedModel, model_payload, save_model, save_payload
 from config import TrainOptions
 from dataset import Batch, EncodedRow
 from errors import UserError
 from interrupts import deferred_interrupt
 from loss import Loss, make_loss
-from metrics import ReliabilityBin, Scores, expected_calibration_error, reliability, score
 from optimization import make_optimizer, make_schedule
 from prediction import predict_probs
 from run_files import RunFiles, write_log
+from validation import Validation, validate
 
 CHECK_UPDATES = 50  # updates between two looks at the loss, each of which waits for a GPU
 
@@ -57,16 +56,6 @@ class Position:
     update: int = 0
     loss_sum: float = 0.0  # over the rows of this epoch so far
     history: list[dict[str, Any]] = field(default_factory=list)
-
-
-class Validation(NamedTuple):
-    """What the validation rows have shown. `curves` are the reliability before and after."""
-
-    scores: Scores
-    loss: float
-    temperature: float
-    ece_uncalibrated: float
-    curves: dict[str, list[ReliabilityBin]]
 
 
 class Trainer:
@@ -228,10 +217,7 @@ class Trainer:
         self._save_state()
 
     def _validate(self) -> Validation:
-        """Scores the validation rows, and sets the model's temperature by them.
-
-        The scores are those of calibrated probabilities, which are what prediction gives.
-        """
+        """Scores the validation rows, and sets the model's temperature by them."""
         temperature = self.trained.classifier.temperature.fill_(1.0)
         probs = predict_probs(
             self.model,
@@ -241,17 +227,9 @@ class Trainer:
         )
         self._require_finite(float(probs.sum()))
         gold = np.asarray(self.valid_data.labels)
-        logits = torch.from_numpy(np.log(probs.clip(min=1e-30)))  # whose softmax is probs again
-        loss = float(self.loss(logits, torch.from_numpy(gold)).mean())
-        temperature.fill_(fit_temperature(gold, probs))
-        calibrated = at_temperature(probs, float(temperature))
-        return Validation(
-            scores=score(gold, calibrated, self.trained.labels),
-            loss=loss,
-            temperature=float(temperature),
-            ece_uncalibrated=expected_calibration_error(gold, probs),
-            curves={"before": reliability(gold, probs), "after": reliability(gold, calibrated)},
-        )
+        result = validate(gold, probs, self.trained.labels, self.loss)
+        temperature.fill_(result.temperature)
+        return result
 
     def _check_rows(self) -> None:
         """Refuses updates that leave a process or an accumulated step without a row."""

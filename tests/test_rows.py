@@ -14,10 +14,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import rows as rows_module
+import entity_cells
 from config import RowOptions
+from entity_cells import parse_entity
 from errors import UserError
-from rows import check_records, iter_checked, parse_entity, read_examples
+from rows import check_records, iter_checked, read_examples
 from schema import Entity, Example, Span
 
 SENTENCE = "비틀즈의 조지 해리슨이 노래했다."
@@ -412,7 +413,7 @@ def test_an_entity_cell_means_what_python_takes_it_for(
 ) -> None:
     cell = f"{{'word': '{word}', 'start_idx': {start}, 'end_idx': {end}, 'type': '{type_name}'}}"
     with warnings.catch_warnings(action="ignore"):
-        assert rows_module._fields(cell) == value_of(cell)
+        assert entity_cells._fields(cell) == value_of(cell)
 
 
 @given(word=_TEXTS, start=st.integers(), end=st.integers(), type_name=_TEXTS)
@@ -420,11 +421,11 @@ def test_an_entity_cell_that_python_has_printed_is_read_back(
     word: str, start: int, end: int, type_name: str
 ) -> None:
     fields = {"word": word, "start_idx": start, "end_idx": end, "type": type_name}
-    assert rows_module._fields(str(fields)) == fields
+    assert entity_cells._fields(str(fields)) == fields
 
 
 def test_the_common_spelling_needs_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rows_module, "_literal", lambda text: pytest.fail("parsed"))
+    monkeypatch.setattr(entity_cells, "_literal", lambda text: pytest.fail("parsed"))
     assert parse_entity(GOOD["object_entity"], SENTENCE) == EXAMPLE.object
 
 

@@ -1,0 +1,54 @@
+"""What the validation rows say of a model: its scores, and the temperature that calibrates it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from calibration import at_temperature, fit_temperature
+from loss import Loss
+from metrics import (
+    Floats,
+    Ints,
+    ReliabilityBin,
+    Scores,
+    expected_calibration_error,
+    reliability,
+    score,
+)
+from schema import LabelMap
+
+
+class Validation(NamedTuple):
+    """Scores of calibrated probabilities, which are what prediction gives.
+
+    loss: the mean over the rows, at temperature 1. curves: reliability "before" and "after".
+    """
+
+    scores: Scores
+    loss: float
+    temperature: float
+    ece_uncalibrated: float
+    curves: dict[str, list[ReliabilityBin]]
+
+
+def validate(gold: Ints, probs: Floats, labels: LabelMap, loss: Loss) -> Validation:
+    """Fits a temperature and scores what it gives.
+
+    Args:
+        gold: (N,), relation numbers.
+        probs: (N, C), at temperature 1.
+        loss: of logits (N, C) and labels (N,), a value for each row.
+    """
+    logits = torch.from_numpy(np.log(probs.clip(min=1e-30)))  # whose softmax is probs again
+    temperature = fit_temperature(gold, probs)
+    calibrated = at_temperature(probs, temperature)
+    return Validation(
+        scores=score(gold, calibrated, labels),
+        loss=float(loss(logits, torch.from_numpy(gold)).mean()),
+        temperature=temperature,
+        ece_uncalibrated=expected_calibration_error(gold, probs),
+        curves={"before": reliability(gold, probs), "after": reliability(gold, calibrated)},
+    )
