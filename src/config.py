@@ -212,6 +212,11 @@ class SchemaOptions(_Checked):
 class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
     train_file: str = option("data/train_data.csv", "rows to learn from (.csv, .json, .jsonl)")
     valid_file: str = option("data/valid_data.csv", "rows to measure every epoch on")
+    num_folds: int = option(
+        0,
+        "split TRAIN_FILE into so many folds and train a model for each; 0 = use VALID_FILE",
+        within="[0, 1000]",
+    )
     model_name_or_path: str = option(
         "klue/roberta-large", f"encoder: hub name, folder, or '{MINI}' (made from scratch)"
     )
@@ -261,6 +266,8 @@ class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.num_folds == 1:
+            raise UserError("--num_folds is 1, expected 0 (none) or at least 2")
         if self.learning_rate is None:
             self.learning_rate = 1e-3 if self.model_name_or_path == MINI else 3e-5
 
@@ -419,4 +426,31 @@ class ExplainOptions(ModelOptions):
     output_dir: str = option("outputs", "folder for the pictures and the .json")
     use_cuda: str = option(
         AUTO, "run on a CUDA GPU; auto = where there is one", choices=("True", "False", AUTO)
+    )
+
+
+@dataclass
+class EnsembleOptions(DeviceOptions, RowOptions, SchemaOptions):
+    members: Sequence[str] = option(
+        (), "checkpoints, or files of predictions of the same rows", positional="MEMBER"
+    )
+    method: str = option(
+        "soft", "mean of the probabilities, or most votes", choices=("soft", "hard")
+    )
+    weights: str = option(
+        "", "of a soft vote, one a MEMBER: 0.5,0.3,0.2; fit = by GOLD_FILE; '' = equal"
+    )
+    test_file: str = option("data/test_data.csv", "rows that checkpoints among MEMBER predict")
+    valid_predictions: str = option(
+        "", "for weights from predictions: each MEMBER's predictions of GOLD_FILE, by commas"
+    )
+    gold_file: str = option("", "labelled rows, not trained on, that weights are fitted on")
+    batch_tokens: int = option(
+        BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
+    )
+    output_name: str = option(
+        "ensemble.csv", "file in OUTPUT_DIR (.csv, .csv.gz, .parquet) to write"
+    )
+    label2id_path: str = option(
+        "", "order of the relations in probs; '' = as written beside the predictions"
     )

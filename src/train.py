@@ -11,9 +11,14 @@ from errors import run_command
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_options(TrainOptions, arguments, "Train a Korean relation classifier.")
     # torch and transformers take seconds to import, --help should not wait for them.
-    from training_run import train
+    if options.num_folds:
+        from cross_validation import train_folds
 
-    train(options)
+        train_folds(options)
+    else:
+        from training_run import train
+
+        train(options)
 
 
 if __name__ == "__main__":

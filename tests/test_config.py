@@ -158,6 +158,7 @@ def test_every_number_out_of_range_is_named_at_once() -> None:
         "batch_size": ("0", "0", "[1, 100000]"),
         "gradient_accumulation_steps": ("0", "0", "[1, 10000]"),
         "num_epochs": ("0", "0", "[1, 10000]"),
+        "num_folds": ("-1", "-1", "[0, 1000]"),
         "learning_rate": ("0", "0.0", "(0, 1]"),
         "warmup_ratio": ("1", "1.0", "[0, 1)"),
         "weight_decay": ("nan", "nan", "[0, 1]"),
