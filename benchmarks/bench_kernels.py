@@ -74,7 +74,7 @@ def pairs() -> dict[str, tuple[Work, Work]]:
             lambda: backward(kernel(0.0)),
             lambda: backward(written_out(0.0)),
         ),
-        "attention written out, forward alone (not used)": (
+        "attention written out, forward alone": (
             torch.no_grad()(lambda: kernel(0.0)),
             lambda: written_out(0.0).detach(),
         ),
