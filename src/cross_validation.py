@@ -26,15 +26,13 @@ from checkpoint import load_model
 from config import InferenceOptions, TrainOptions
 from errors import UserError
 from files import atomic_write
-from label_files import load_label_map
 from metrics import Floats, score
 from prediction_run import predict_file
 from records import write_examples
-from rows import read_examples
 from run_files import RunFiles, run_files
 from schema import Example, LabelMap
 from submission import read_submission, write_submission
-from training_run import train
+from training_run import read_labelled, train
 
 SCORES = ("micro_f1", "auprc", "accuracy")
 
@@ -45,7 +43,7 @@ def train_folds(options: TrainOptions) -> Path:
     Raises:
         UserError: anything the user can mend, a relation with fewer rows than folds among it.
     """
-    examples, labels = _read(options)
+    examples, labels = read_labelled(Path(options.train_file), options)
     fold_of_row = assign_folds(examples, options.num_folds, options.seed)
     files = run_files(options)
     labels_file = files.folder / "labels.json"
@@ -116,19 +114,6 @@ def summary(
         "scored on."
     )
     return "\n".join(lines)
-
-
-def _read(options: TrainOptions) -> tuple[list[Example], LabelMap]:
-    is_auto = options.label2id_path == "auto"
-    known = None if is_auto else load_label_map(options)
-    examples = read_examples(
-        Path(options.train_file),
-        options,
-        need_labels=True,
-        known_labels=None if known is None else known.names,
-    )
-    labels = known or load_label_map(options, [str(example.label) for example in examples])
-    return examples, labels
 
 
 def _fold_options(

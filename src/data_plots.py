@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from wordcloud import WordCloud
@@ -17,7 +16,7 @@ import data_summary
 from config import EdaOptions
 from data_lengths import MAX_LENGTHS, coverage, length_encoder, quantiles, token_counts
 from data_summary import Role
-from figures import korean_font, save_figure
+from figures import korean_font, save_figure, share_heatmap
 from files import atomic_write
 from rows import read_examples
 from schema import Example, entity_distance
@@ -116,19 +115,7 @@ def type_pairs(examples: Sequence[Example]) -> Figure:
     size = (4 + 0.75 * table.shape[1], 2 + 0.32 * table.shape[0])
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    seaborn.heatmap(
-        shares,
-        annot=np.where(counts, counts.astype(str), ""),
-        fmt="",
-        cmap="Blues",
-        vmin=0,
-        vmax=1,
-        xticklabels=list(table.columns),
-        yticklabels=list(table.index),
-        cbar_kws={"label": "share of the relation's rows"},
-        annot_kws={"size": 8},
-        ax=axes,
-    )
+    share_heatmap(axes, shares, counts, table.index, table.columns, "share of the relation's rows")
     axes.tick_params(axis="x", rotation=45)
     axes.set(title="Types of subject and object", xlabel="", ylabel="")
     return figure

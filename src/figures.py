@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import matplotlib as mpl
 import numpy as np
 import seaborn
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import auc, confusion_matrix, precision_recall_curve
 
@@ -77,27 +78,39 @@ def confusion(
     occurring = sorted({*gold.tolist(), *predicted.tolist()})
     counts = confusion_matrix(gold, predicted, labels=occurring)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    shown = np.round(100 * shares).astype(int) if is_normalised else counts
     labels = [names[number] for number in occurring]
     size = 2.5 + 0.42 * len(labels)
     figure = Figure(figsize=(size + 1.5, size))
     axes = figure.subplots()
+    shown = np.round(100 * shares).astype(int) if is_normalised else counts
+    share_heatmap(axes, shares, shown, labels, labels, "share of the gold relation's rows")
+    unit = "per cent of the gold relation" if is_normalised else "rows"
+    axes.set(title=f"Confusion matrix ({unit})", xlabel="predicted", ylabel="gold")
+    save_figure(figure, path)
+
+
+def share_heatmap(
+    axes: Axes,
+    shares: Floats,
+    numbers: Ints,
+    rows: Iterable[str],
+    columns: Iterable[str],
+    legend: str,
+) -> None:
+    """Colours for shares from 0 to 1, and numbers on them, of the same shape; none for a 0."""
     seaborn.heatmap(
         shares,
-        annot=np.where(shown, shown.astype(str), ""),
+        annot=np.where(numbers, numbers.astype(str), ""),
         fmt="",
         cmap="Blues",
         vmin=0,
         vmax=1,
-        xticklabels=labels,
-        yticklabels=labels,
-        cbar_kws={"label": "share of the gold relation's rows"},
+        xticklabels=list(columns),
+        yticklabels=list(rows),
+        cbar_kws={"label": legend},
         annot_kws={"size": 7},
         ax=axes,
     )
-    unit = "per cent of the gold relation" if is_normalised else "rows"
-    axes.set(title=f"Confusion matrix ({unit})", xlabel="predicted", ylabel="gold")
-    save_figure(figure, path)
 
 
 def precision_recall(gold: Ints, probs: Floats, names: Sequence[str], path: Path) -> None:

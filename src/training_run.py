@@ -15,7 +15,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import mini
 from checkpoint import STATE_KIND, TrainedModel, load_payload, model_from_payload
-from config import MINI, TrainOptions
+from config import AUTO, MINI, TrainOptions
 from dataset import InputEncoder
 from devices import make_accelerator, make_deterministic
 from errors import UserError
@@ -131,18 +131,22 @@ def _new_model(
     )
 
 
-def _read(options: TrainOptions) -> tuple[list[Example], list[Example], LabelMap]:
-    """Both files, every label checked against the schema."""
-    is_auto = options.label2id_path == "auto"
-    labels = None if is_auto else load_label_map(options)
-    train_examples = read_examples(
-        Path(options.train_file),
-        options,
-        need_labels=True,
-        known_labels=None if labels is None else labels.names,
+def read_labelled(path: Path, options: TrainOptions) -> tuple[list[Example], LabelMap]:
+    """Rows, every label checked against the schema; `--label2id_path auto` takes it from them.
+
+    Raises:
+        UserError: the file or the label map is faulty.
+    """
+    known = None if options.label2id_path == AUTO else load_label_map(options)
+    examples = read_examples(
+        path, options, need_labels=True, known_labels=None if known is None else known.names
     )
-    if labels is None:
-        labels = load_label_map(options, [str(example.label) for example in train_examples])
+    return examples, known or load_label_map(options, [str(row.label) for row in examples])
+
+
+def _read(options: TrainOptions) -> tuple[list[Example], list[Example], LabelMap]:
+    """Both files."""
+    train_examples, labels = read_labelled(Path(options.train_file), options)
     valid_examples = read_examples(
         Path(options.valid_file), options, need_labels=True, known_labels=labels.names
     )
