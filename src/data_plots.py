@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import data_summary
 from config import EdaOptions
 from data_lengths import MAX_LENGTHS, coverage, length_encoder, quantiles, token_counts
 from data_summary import Role
+from errors import UserError
 from figures import korean_font, save_figure, share_heatmap
 from files import atomic_write
 from rows import read_examples
@@ -23,6 +26,7 @@ from schema import Example, entity_distance
 
 _COLUMNS = 5  # of small multiples
 _CLOUD_WORDS = 60
+_MOST_SHOWN = 60  # relations, sources or pairs in a picture
 _FARTHEST = 99  # per cent of the rows that a histogram of a long tail shows
 
 
@@ -32,19 +36,27 @@ def draw_eda(options: EdaOptions) -> list[Path]:
     Raises:
         UserError: the file has faulty rows, or a picture cannot be written.
     """
+    folder = Path(options.output_dir)
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--output_dir {folder} is a file; name a folder")
     examples = read_examples(Path(options.data_file), options, need_labels=False)
     tokens = count_tokens(examples, options.tokenizer)
-    folder = Path(options.output_dir)
     drawings: dict[str, Callable[[], Figure]] = {
-        "labels": lambda: label_distribution(examples),
         "lengths": lambda: sentence_lengths(examples, tokens),
-        "type_pairs": lambda: type_pairs(examples),
         "sources": lambda: sources(examples),
+        "positions": lambda: positions(examples),
+    }
+    of_labels: dict[str, Callable[[], Figure]] = {
+        "labels": lambda: label_distribution(examples),
+        "type_pairs": lambda: type_pairs(examples),
         "subjects": lambda: word_clouds(examples, "subject"),
         "objects": lambda: word_clouds(examples, "object"),
-        "positions": lambda: positions(examples),
         "conflicts": lambda: conflicts(examples),
     }
+    if any(row.label is not None for row in examples):
+        drawings |= of_labels
+    else:
+        print(f"{options.data_file} has no labels: without {', '.join(of_labels)}", file=sys.stderr)
     written = []
     for name, draw in drawings.items():
         written.append(folder / f"{name}.png")
@@ -108,10 +120,14 @@ def sentence_lengths(examples: Sequence[Example], tokens: Sequence[int]) -> Figu
 
 
 def type_pairs(examples: Sequence[Example]) -> Figure:
-    """Rows of each relation with each pair of entity types; colours are shares of the relation."""
-    table = data_summary.type_pairs(examples)
+    """Rows of each relation with each pair of entity types; colours are shares of the relation.
+
+    Of many relations and pairs, the most frequent.
+    """
+    table = data_summary.type_pairs(examples).iloc[:_MOST_SHOWN]
+    table = table[table.sum().nlargest(_MOST_SHOWN).index.sort_values()]
     counts = table.to_numpy()
-    shares = counts / counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = (4 + 0.75 * table.shape[1], 2 + 0.32 * table.shape[0])
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots()
@@ -123,7 +139,7 @@ def type_pairs(examples: Sequence[Example]) -> Figure:
 
 def word_clouds(examples: Sequence[Example], role: Role) -> Figure:
     """The most frequent subjects, or objects, of each relation."""
-    words = data_summary.words_by_relation(examples, role)
+    words = dict(islice(data_summary.words_by_relation(examples, role).items(), _MOST_SHOWN))
     rows = -(-len(words) // _COLUMNS)
     figure = Figure(figsize=(2.9 * _COLUMNS, 2.1 * rows), layout="constrained")
     grid = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
@@ -170,7 +186,9 @@ def conflicts(examples: Sequence[Example]) -> Figure:
     pairs = data_summary.conflicting_labels(examples)
     if not pairs:
         figure = Figure(figsize=(6, 1.2))
-        figure.text(0.5, 0.5, "No two rows with the same question differ in label", ha="center")
+        axes = figure.subplots()
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "No two rows with the same question differ in label", ha="center")
         return figure
     counts = {f"{one} / {other}": count for (one, other), count in pairs.items()}
     return _bars(counts, None, "Conflicting labels of one sentence, subject and object")
@@ -178,9 +196,9 @@ def conflicts(examples: Sequence[Example]) -> Figure:
 
 def _bars(counts: dict[str, int], total: int | None, title: str) -> Figure:
     """Horizontal bars with their counts, and with shares of `total` in per cent."""
-    figure = Figure(figsize=(9, 1 + 0.28 * len(counts)), layout="constrained")
+    names = list(counts)[:_MOST_SHOWN][::-1]
+    figure = Figure(figsize=(9, 1 + 0.28 * len(names)), layout="constrained")
     axes = figure.subplots()
-    names = list(counts)[::-1]
     bars = axes.barh(names, [counts[name] for name in names])
     texts = [
         f"{counts[name]:,}" + (f"  ({100 * counts[name] / total:.1f} %)" if total else "")

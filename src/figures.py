@@ -33,7 +33,13 @@ def korean_font() -> Path:
 def use_korean_font() -> None:
     """Lets every picture show Hangul, whatever fonts the system has."""
     font_manager.fontManager.addfont(korean_font())
-    mpl.rcParams.update({"font.family": "NanumGothic", "axes.unicode_minus": False})
+    mpl.rcParams.update(
+        {
+            "font.family": "NanumGothic",
+            "axes.unicode_minus": False,
+            "text.parse_math": False,  # a "$" in a user's label is a letter
+        }
+    )
 
 
 use_korean_font()

@@ -12,6 +12,7 @@ from tests.runs import assert_one_sentence, command
 
 import plots
 from errors import UserError
+from figures import save_figure
 from make_sample_data import make_sample
 from records import write_examples
 from schema import Example
@@ -46,13 +47,32 @@ def test_every_picture_is_written_and_no_glyph_is_missing(
     assert summary["covered_by_max_length"]["256"] == 1.0
 
 
-def test_rows_without_labels_can_be_drawn(tmp_path: Path) -> None:
+def test_rows_without_labels_can_be_drawn(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     blind = [row._replace(label="100") for row in EXAMPLES]
     write_examples(tmp_path / "blind.csv", blind)
     flags = ["--data_file", str(tmp_path / "blind.csv"), "--output_dir", str(tmp_path / "eda")]
     plots.main(["eda", *flags])
     summary = json.loads((tmp_path / "eda" / "summary.json").read_text(encoding="utf-8"))
     assert summary["labels"] == {"(no label)": len(blind)}
+    written = {path.stem for path in (tmp_path / "eda").iterdir()}
+    assert written == {"lengths", "sources", "positions", "summary"}
+    assert "has no labels: without labels, type_pairs" in capsys.readouterr().err
+
+
+def test_labels_of_any_letters_and_number_can_be_drawn(rows: list[Example], tmp_path: Path) -> None:
+    """A dollar would begin a formula, and a picture of every pair would not fit into memory."""
+    many = [
+        row._replace(label=f"$\\frac${number}", subject=row.subject._replace(type=f"T{number}"))
+        for number, row in enumerate(rows[:150])
+    ]
+    figure = plots.type_pairs(many)
+    assert len(figure.axes[0].get_yticklabels()) == 60
+    assert len(figure.axes[0].get_xticklabels()) == 60
+    for drawn in (figure, plots.label_distribution(many)):
+        save_figure(drawn, tmp_path / "picture.png")
+        assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_label_distribution_shows_counts_and_shares(rows: list[Example]) -> None:
@@ -78,13 +98,13 @@ def test_token_lengths_say_what_a_max_length_covers(rows: list[Example]) -> None
 
 def test_rows_without_a_conflict_are_told(rows: list[Example]) -> None:
     figure = plots.conflicts(rows[:1])
-    assert "No two rows" in figure.texts[0].get_text()
+    assert "No two rows" in figure.axes[0].texts[0].get_text()
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "'' is no family of pictures; expected eda"),
+        ([], "name a family of pictures: eda"),
         (["roc"], "'roc' is no family of pictures; expected eda"),
         (["eda", "--data_file", "gone.csv"], "gone.csv: no such file"),
     ],
@@ -98,4 +118,4 @@ def test_an_output_dir_that_is_a_file(rows: list[Example], tmp_path: Path) -> No
     write_examples(tmp_path / "rows.csv", rows[:5])
     (tmp_path / "taken").touch()
     flags = ["--data_file", str(tmp_path / "rows.csv"), "--output_dir", str(tmp_path / "taken")]
-    assert_one_sentence(command("tools/plots.py", "eda", *flags), "taken", "cannot be written")
+    assert_one_sentence(command("tools/plots.py", "eda", *flags), "taken is a file; name a folder")

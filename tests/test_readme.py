@@ -76,7 +76,7 @@ def test_every_command_runs(clone: Path, readme_run: subprocess.CompletedProcess
 
 
 @pytest.mark.usefixtures("readme_run")
-@pytest.mark.parametrize(("name", "pictures"), [("explore", 0), ("eda", 7), ("error_analysis", 3)])
+@pytest.mark.parametrize(("name", "pictures"), [("explore", 0), ("eda", 8), ("error_analysis", 3)])
 def test_notebooks_run_on_what_the_readme_leaves(clone: Path, name: str, pictures: int) -> None:
     notebook = nbformat.read(clone / "notebooks" / f"{name}.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells)  # none are committed

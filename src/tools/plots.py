@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     family, *flags = (sys.argv[1:] if arguments is None else arguments) or [""]
     if family in ("-h", "--help"):
         flags = [family]
+    elif not family:
+        raise UserError(f"name a family of pictures: {EDA}")
     elif family != EDA:
         raise UserError(f"{family!r} is no family of pictures; expected {EDA}")
     options = parse_options(EdaOptions, flags, f"Draw a data set: plots.py {EDA} [flags].")
