@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import torch
@@ -57,6 +59,19 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)  # no block comes from the system by itself
         mallopt(_M_TRIM_THRESHOLD, -1)  # and none goes back
+
+
+@contextmanager
+def process_group_left() -> Iterator[None]:
+    """Leaves the group of several processes at the end, where there is one.
+
+    Its threads would still run while the interpreter ends, and now and then abort it.
+    """
+    try:
+        yield
+    finally:
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
 
 
 def make_deterministic() -> None:

@@ -11,14 +11,15 @@ from errors import run_command
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_options(TrainOptions, arguments, "Train a Korean relation classifier.")
     # torch and transformers take seconds to import, --help should not wait for them.
-    if options.num_folds:
-        from cross_validation import train_folds
+    from cross_validation import train_folds
+    from devices import process_group_left
+    from training_run import train
 
-        train_folds(options)
-    else:
-        from training_run import train
-
-        train(options)
+    with process_group_left():
+        if options.num_folds:
+            train_folds(options)
+        else:
+            train(options)
 
 
 if __name__ == "__main__":

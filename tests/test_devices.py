@@ -14,7 +14,7 @@ import torch
 
 import devices
 from config import DeviceOptions
-from devices import make_accelerator, make_deterministic
+from devices import make_accelerator, make_deterministic, process_group_left
 from errors import UserError
 
 
@@ -138,3 +138,13 @@ def test_freed_memory_is_kept() -> None:
         return int(done.stdout)
 
     assert faults(keep=True) < 0.1 * faults(keep=False)
+
+
+def test_process_group_is_left_whatever_happens(tmp_path: Path) -> None:
+    store = torch.distributed.FileStore(str(tmp_path / "store"), 1)
+    torch.distributed.init_process_group("gloo", store=store, rank=0, world_size=1)
+    with pytest.raises(UserError), process_group_left():
+        raise UserError("stop")
+    assert not torch.distributed.is_initialized()
+    with process_group_left():  # nothing to leave
+        pass
