@@ -34,7 +34,7 @@ from devices import make_accelerator
 from marking import MarkerScheme, mark
 from model import RelationClassifier
 from onnx_export import onnx_bytes
-from prediction import Predictor
+from prediction import Predictor, prepared
 from schema import Example, LabelMap, labels_in_order
 from trained_model import TrainedModel
 from workload import SHAPES, make_encoder, make_tokenizer, read_rows
@@ -130,9 +130,8 @@ def make_ways(trained: TrainedModel, folder: Path) -> tuple[dict[str, Way], dict
 
 def make_way(trained: TrainedModel, precision: str) -> Way:
     accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision=precision))
-    model = accelerator.prepare_model(trained.model, evaluation_mode=True)
+    model = prepared(trained, accelerator)
     pad_id = trained.input_encoder.pad_id
-    model.eval()
     return lambda rows, tokens: Predictor(model, pad_id, accelerator, tokens).probs(rows)
 
 

@@ -24,7 +24,7 @@ from checkpoint import TrainedModel
 from comparison import compare, print_report
 from config import TrainOptions
 from dataset import InputEncoder
-from devices import make_accelerator, make_deterministic
+from devices import keep_freed_memory, make_accelerator, make_deterministic
 from model import RelationClassifier
 from run_files import RunFiles
 from trainer import EncodedData, Trainer
@@ -64,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def train_with_kore(job: Job, turn: Turn) -> None:
     """KoRE's own Trainer; an epoch's updates are a turn."""
     make_deterministic()
+    keep_freed_memory()
     trainer = make_trainer(job)
     turn.watch(trainer.trained.model)
     trainer.model.train()

@@ -38,8 +38,6 @@ def make_accelerator(options: DeviceOptions) -> Accelerator:
         precision = "bf16" if _is_bf16_native(on_gpu) else "fp32"
     if precision == "fp16" and not on_gpu:
         raise UserError("--precision fp16 needs a GPU; pass bf16, fp32 or auto")
-    if not on_gpu:
-        keep_freed_memory()
     # accelerate keeps the first choice for the life of the process; a notebook may choose again.
     AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(

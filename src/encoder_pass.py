@@ -26,7 +26,6 @@ from transformers import BertModel, ElectraModel, PreTrainedModel, RobertaModel,
 
 from dropout import dropout
 
-_STEP = 8  # between two numbers of tokens that a last layer computes
 _KIN = (BertModel, ElectraModel, RobertaModel, XLMRobertaModel)
 
 
@@ -185,12 +184,8 @@ def _attend_packed(
 
 
 def read_positions(read: Tensor) -> Tensor:
-    """(B, T) -> (B, K): the positions that are True, in order, then others where they are fewer.
-
-    K is a multiple of 8 where T allows it: oneDNN keeps a program for every shape it has met, which
-    took most of the memory of a small encoder's prediction.
-    """
-    most = min(-(-int(read.sum(dim=1).max()) // _STEP) * _STEP, read.shape[1])
+    """(B, T) -> (B, K): the positions that are True, in order, then others where they are fewer."""
+    most = int(read.sum(dim=1).max())
     return read.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
 
 

@@ -19,12 +19,14 @@ from batching import token_batches
 from checkpoint import TrainedModel
 from config import BATCH_TOKENS
 from dataset import Batch, EncodedRow
+from devices import keep_freed_memory
 from errors import UserError
 from metrics import Floats
 from schema import Example
 
 Computed = tuple[NDArray[np.int64], Floats]  # row numbers (B,) and their probabilities (B, C)
 
+SMALL_MODEL = 20_000_000  # weights
 CHUNK_ROWS = 2048  # rows that are sorted by length together: little padding, little to lose
 
 
@@ -36,9 +38,17 @@ def predict_examples(
 ) -> Floats:
     """Probabilities (N, C) of examples in their order, in the label order of `trained`."""
     rows = trained.input_encoder.encode(examples)
-    model = accelerator.prepare_model(trained.model, evaluation_mode=True)
-    model.eval()
+    model = prepared(trained, accelerator)
     return Predictor(model, trained.input_encoder.pad_id, accelerator, batch_tokens).probs(rows)
+
+
+def prepared(trained: TrainedModel, accelerator: Accelerator) -> nn.Module:
+    """The model of `trained` on its device, in evaluation mode, for a `Predictor`."""
+    model = accelerator.prepare_model(trained.model, evaluation_mode=True)
+    # A small one's blocks are small enough for glibc to keep by itself, in less memory.
+    if sum(weight.numel() for weight in model.parameters()) > SMALL_MODEL:
+        keep_freed_memory()
+    return model.eval()
 
 
 def predict_probs(

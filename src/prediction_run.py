@@ -19,7 +19,7 @@ from devices import make_accelerator
 from errors import UserError
 from files import checksum
 from parts import Parts
-from prediction import CHUNK_ROWS, Predictor
+from prediction import CHUNK_ROWS, Predictor, prepared
 from records import GZIP
 from streaming import FileSurvey, killed_worker_told, stream_chunks, survey
 from submission_formats import Table, format_of
@@ -141,8 +141,7 @@ def _predict_missing(
     """Makes this process's share of the parts that are not there yet."""
     if options.compile:
         trained.classifier.run_encoder(compiled=True)
-    model = accelerator.prepare_model(trained.model, evaluation_mode=True)
-    model.eval()
+    model = prepared(trained, accelerator)
     encoder = trained.input_encoder
     predictor = Predictor(model, encoder.pad_id, accelerator, options.batch_tokens)
     missing = parts.missing()

@@ -17,7 +17,7 @@ import mini
 from checkpoint import STATE_KIND, TrainedModel, load_payload, model_from_payload
 from config import AUTO, MINI, TrainOptions
 from dataset import InputEncoder
-from devices import make_accelerator, make_deterministic
+from devices import keep_freed_memory, make_accelerator, make_deterministic
 from errors import UserError
 from files import checksum
 from label_files import load_label_map
@@ -48,6 +48,7 @@ def train(options: TrainOptions) -> Path:
     """
     make_deterministic()
     accelerator = make_accelerator(options)
+    keep_freed_memory()
     set_seed(options.seed)
     files = run_files(options)
     state = _resume_state(options, files, accelerator) if options.resume else None

@@ -69,9 +69,9 @@ def test_states_where_they_are_read(kind, training):
         states, positions = EncoderPass(encoder)(
             batch.input_ids, batch.attention_mask, some_read(batch), batch.num_tokens
         )
-    assert states.shape[:2] == (4, 8)  # no more than the next eight; a row reads three at most
+    assert states.shape[:2] == (4, 3)  # not more than the most that a row reads
     assert positions is not None
-    assert positions[0].tolist()[:3] == [0, 2, 3]
+    assert positions[0].tolist() == [0, 2, 3]
     assert positions[2].tolist()[:2] == [0, 3]
     is_token = batch.attention_mask.gather(1, positions)
     difference = (states - at_positions(expected, positions)).abs()
@@ -156,12 +156,7 @@ def test_padded_attention_by_hand():
 
 def test_read_positions_by_hand():
     read = torch.tensor([[1, 0, 1, 1], [1, 0, 0, 0], [1, 0, 0, 1]]).bool()
-    assert read_positions(read).tolist() == [[0, 2, 3, 1], [0, 1, 2, 3], [0, 3, 1, 2]]
-    longer = torch.zeros(2, 20, dtype=torch.bool)
-    longer[0, 4:13] = longer[1, 19] = True  # nine of twenty: sixteen are computed
-    positions = read_positions(longer)
-    assert positions[0].tolist() == [*range(4, 13), 0, 1, 2, 3, 13, 14, 15]
-    assert positions[1].tolist() == [19, *range(15)]
+    assert read_positions(read).tolist() == [[0, 2, 3], [0, 1, 2], [0, 3, 1]]
 
 
 def test_another_encoder_runs_as_it_is():
