@@ -106,7 +106,7 @@ def test_deterministic_kernels_are_asked_of_a_gpu(monkeypatch, cuda):
     assert environment == ({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if cuda else {})
 
 
-_FAULTS_OF_A_SECOND_BLOCK = """
+_FEWEST_FAULTS_OF_A_BLOCK = """
 import resource, sys
 sys.path.insert(0, {source!r})
 import torch
@@ -119,17 +119,19 @@ def faults_of_a_block() -> int:
 
 if {keep}:
     keep_freed_memory()
-faults_of_a_block()
-print(faults_of_a_block())
+print(min(faults_of_a_block() for _ in range(8)))
 """
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
 def test_freed_memory_is_kept() -> None:
-    """A second block of 64 MiB comes without a page from the system; by default all pages do."""
+    """Blocks of 64 MiB come without a page from the system; by default all pages do, every time.
+
+    The first ones may not: what lies between two blocks decides whether the next one fits.
+    """
 
     def faults(keep: bool) -> int:
-        code = _FAULTS_OF_A_SECOND_BLOCK.format(
+        code = _FEWEST_FAULTS_OF_A_BLOCK.format(
             source=str(Path(devices.__file__).parent), keep=keep
         )
         done = subprocess.run(
