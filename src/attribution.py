@@ -150,15 +150,15 @@ def words_of(text: str, spans: Sequence[Span]) -> list[Word]:
     """The words of `text` with their tokens.
 
     Args:
-        spans: each token's characters in `text`; an empty span belongs to no word. Some
-            tokenizers count the space before a word as its token's, hence the last character
-            decides.
+        spans: each token's characters in `text`; an empty span belongs to no word, any other
+            one to the word that ends after its start, since some tokenizers count the space
+            before a word as its token's.
     """
     places = [match.span() for match in re.finditer(r"\S+", text)]
     ends = [end for _, end in places]
     words = [Word(text[start:end], []) for start, end in places]
     for position, span in enumerate(spans):
         if span.start < span.end:
-            number = bisect_right(ends, span.end - 1)
+            number = bisect_right(ends, span.start)
             words[min(number, len(words) - 1)].tokens.append(position)
     return words

@@ -148,11 +148,11 @@ def test_no_attention_where_the_encoder_gives_none(monkeypatch, given):
     assert attribution.attention_weights(encoder, row) is None
 
 
-def test_pieces_belong_to_the_word_that_holds_their_last_character():
+def test_pieces_belong_to_the_word_that_ends_after_their_start():
     text = " 김도율은  해담 전자."
     spans = [
         *(Span(0, 0), Span(1, 3), Span(3, 5)),  # [CLS] 김도 ##율은
-        *(Span(6, 8), Span(8, 9)),  # "▁해" with the space before it, 담
+        *(Span(5, 8), Span(8, 10)),  # "▁해" with the space before it, "담 " with the one after it
         *(Span(9, 10), Span(13, 13)),  # "▁" alone, before a word that was cut but for it; [SEP]
     ]
     words = words_of(text, spans)
