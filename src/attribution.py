@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from dataset import Batch
@@ -51,7 +52,8 @@ def integrated_gradients(
     """
     nodes, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]
     total = torch.zeros_like(inputs)
-    for start in range(0, steps, points_at_once):
+    starts = range(0, steps, points_at_once)
+    for start in tqdm(starts, desc="integrating", disable=None):
         chosen = slice(start, start + points_at_once)
         along = _column((nodes[chosen] + 1) / 2, inputs)
         points = (baseline + along * (inputs - baseline)).requires_grad_()
