@@ -11,12 +11,13 @@ from errors import run_command
 def main(arguments: Sequence[str] | None = None) -> None:
     options = parse_options(TrainOptions, arguments, "Train a Korean relation classifier.")
     # torch and transformers take seconds to import, --help should not wait for them.
-    from cross_validation import train_folds
     from devices import process_group_left
     from training_run import train
 
     with process_group_left():
         if options.num_folds:
+            from cross_validation import train_folds  # a plain run needs nothing of it
+
             train_folds(options)
         else:
             train(options)
