@@ -24,7 +24,7 @@ def split_by_sentence(data_file: Path, work_dir: Path) -> None:
 def run_flags(work_dir: Path, run_name: str, **changes: str) -> list[str]:
     """Flags of src/train.py: the recipe of `mini`, changed; a stopped run is resumed."""
     flags = {
-        **MINI_RECIPE,
+        "recipe": MINI_RECIPE,
         "train_file": str(work_dir / "train_data.csv"),
         "valid_file": str(work_dir / "valid_data.csv"),
         "model_dir": str(work_dir / "models"),

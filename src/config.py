@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -16,9 +17,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from errors import UserError
+from recipes import recipe_flags
 
 MINI = "mini"  # the encoder made from scratch, see mini.py
 AUTO = "auto"
+RECIPE = "recipe"
 BATCH_TOKENS = 4096  # of prediction; benchmarks/LOG.md has others
 
 Options = TypeVar("Options")
@@ -80,6 +83,10 @@ def parse_options(
     fields = dataclasses.fields(options_class)  # type: ignore[arg-type]
     for field in sorted(fields, key=lambda field: field.name not in vars(options_class)):
         _add_flag(parser, field, hints[field.name])
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    names = {field.name for field in fields}
+    if RECIPE in names and (recipe := given_value(arguments, RECIPE)):
+        arguments = [*recipe_flags(recipe, names), *arguments]
     # Intermixed: what is positional may stand on both sides of a flag.
     return options_class(**vars(parser.parse_intermixed_args(arguments)))
 
@@ -89,6 +96,17 @@ def given_flags(arguments: Sequence[str]) -> set[str]:
     return {text[2:].split("=")[0] for text in arguments if text.startswith("--")}
 
 
+def given_value(arguments: Sequence[str], name: str) -> str | None:
+    """The last value that `--name VALUE` or `--name=VALUE` has in `arguments`; None = not there."""
+    found = None
+    for text, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        if text == f"--{name}":
+            found = following
+        elif text.startswith(f"--{name}="):
+            found = text.partition("=")[2]
+    return found
+
+
 def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], hint: Any) -> None:
     default = field.default
     help_text = field.metadata["help"].replace("%", "%%")
@@ -96,8 +114,13 @@ def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], hi
         name = field.metadata["positional"]
         parser.add_argument(field.name, nargs="+", metavar=name, help=help_text)
         return
-    if default not in (None, ""):
+    if default not in (None, "", ()):
         help_text += f" [{default}]"
+    if typing.get_origin(hint) is Sequence:
+        parser.add_argument(
+            f"--{field.name}", nargs="+", default=default, metavar="NAME", help=help_text
+        )
+        return
     kind = _value_type(hint)
     if kind is bool:  # both `--focal_loss` and `--focal_loss True`
         parser.add_argument(
@@ -209,21 +232,15 @@ class SchemaOptions(_Checked):
 
 
 @dataclass
-class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
-    train_file: str = option("data/train_data.csv", "rows to learn from (.csv, .json, .jsonl)")
-    valid_file: str = option("data/valid_data.csv", "rows to measure every epoch on")
-    num_folds: int = option(
-        0,
-        "split TRAIN_FILE into so many folds and train a model for each; 0 = use VALID_FILE",
-        within="[0, 1000]",
-    )
+class OptimizationOptions(DeviceOptions):
+    """What training and pretraining share."""
+
     model_name_or_path: str = option(
         "klue/roberta-large", f"encoder: hub name, folder, or '{MINI}' (made from scratch)"
     )
     model_dir: str = option("models", "folder for checkpoints")
     run_name: str = option("", "name of the checkpoint; '' = the encoder's name and a number")
     resume: bool = option(False, "go on with the run of that name, or the latest where none is")
-    max_length: int = option(160, "most tokens of a row", within="[8, 100000]")
     batch_size: int = option(16, "rows of a step on one device", within="[1, 100000]")
     gradient_accumulation_steps: int = option(1, "steps an update", within="[1, 10000]")
     num_epochs: int = option(10, "passes over the training rows", within="[1, 10000]")
@@ -234,6 +251,31 @@ class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
     warmup_ratio: float = option(0.1, "share of all updates that warms up", within="[0, 1)")
     weight_decay: float = option(0.01, "AdamW's decay of weight matrices", within="[0, 1]")
     max_grad_norm: float = option(1.0, "gradients are clipped to this norm", within="(0, inf)")
+    gradient_checkpointing: bool = option(
+        False, "compute inner values twice instead of keeping them: less memory, slower"
+    )
+    save_steps: int = option(
+        500, "updates between two states saved for --resume", within="[1, 1000000000]"
+    )
+    seed: int = option(42, "fixes everything that is drawn", within="[0, 4294967295]")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.learning_rate is None:
+            self.learning_rate = 1e-3 if self.model_name_or_path == MINI else 3e-5
+
+
+@dataclass
+class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
+    recipe: str = option("", "flags of recipes/NAME.json, or of a .json file; flags given win")
+    train_file: str = option("data/train_data.csv", "rows to learn from (.csv, .json, .jsonl)")
+    valid_file: str = option("data/valid_data.csv", "rows to measure every epoch on")
+    num_folds: int = option(
+        0,
+        "split TRAIN_FILE into so many folds and train a model for each; 0 = use VALID_FILE",
+        within="[0, 1000]",
+    )
+    max_length: int = option(160, "most tokens of a row", within="[8, 100000]")
     dropout: float = option(0.1, "dropout of encoder and head", within="[0, 1)")
     use_entity_markers: bool = option(True, "mark the entities in the text")
     use_entity_types: bool = option(True, "write the entity's type into the markers")
@@ -256,20 +298,39 @@ class TrainOptions(DeviceOptions, RowOptions, SchemaOptions):
     patience: int = option(
         0, "stop after so many epochs without a better one; 0 = never", within="[0, 10000]"
     )
-    gradient_checkpointing: bool = option(
-        False, "compute inner values twice instead of keeping them: less memory, slower"
-    )
-    save_steps: int = option(
-        500, "updates between two states saved for --resume", within="[1, 1000000000]"
-    )
-    seed: int = option(42, "fixes everything that is drawn", within="[0, 4294967295]")
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_folds == 1:
             raise UserError("--num_folds is 1, expected 0 (none) or at least 2")
-        if self.learning_rate is None:
-            self.learning_rate = 1e-3 if self.model_name_or_path == MINI else 3e-5
+
+
+@dataclass
+class PretrainOptions(OptimizationOptions):
+    files: Sequence[str] = option(
+        (),
+        "texts to learn from (.csv, .json, .jsonl, .tsv, .txt, also .gz; .parquet)",
+        positional="FILE",
+    )
+    model_name_or_path: str = option(
+        MINI, f"encoder to go on with: hub name, folder, or '{MINI}' (made from scratch)"
+    )
+    run_name: str = option("pretrained", "the encoder is written to the folder MODEL_DIR/RUN_NAME")
+    max_length: int = option(128, "tokens of a packed row", within="[8, 100000]")
+    batch_size: int = option(64, "rows of a step", within="[1, 100000]")
+    num_epochs: int = option(12, "passes over the texts", within="[1, 10000]")
+    warmup_ratio: float = option(0.06, "share of all updates that warms up", within="[0, 1)")
+    mask_ratio: float = option(0.2, "share of the tokens to be found", within="(0, 1)")
+    valid_ratio: float = option(0.02, "share of the texts held out to measure on", within="(0, 1)")
+    dropout: float = option(0.0, "dropout of the encoder", within="[0, 1)")
+    num_layers: int = option(6, f"layers of {MINI}", within="[1, 100]")
+    hidden_size: int = option(256, f"width of {MINI}, a multiple of 64", within="[64, 4096]")
+    vocab_size: int = option(8_000, f"tokens of the vocabulary of {MINI}", within="[300, 1000000]")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.hidden_size % 64:
+            raise UserError(f"--hidden_size is {self.hidden_size}, expected a multiple of 64")
 
 
 @dataclass
@@ -427,6 +488,21 @@ class ExplainOptions(ModelOptions):
     use_cuda: str = option(
         AUTO, "run on a CUDA GPU; auto = where there is one", choices=("True", "False", AUTO)
     )
+
+
+@dataclass
+class ExperimentOptions(SchemaOptions):
+    recipes: Sequence[str] = option((), "recipes to train, the first one is compared with")
+    variants: str = option(
+        "", 'JSON of {"name": {"flag": value}}: rows that change the first recipe; \'\' = none'
+    )
+    seeds: int = option(3, "runs of each row, with seeds 0, 1, 2 …", within="[1, 1000]")
+    train_file: str = option("data/train_data.csv", "rows to learn from (.csv, .json, .jsonl)")
+    valid_file: str = option("data/valid_data.csv", "rows to score on")
+    output_dir: str = option("outputs/experiments", "folder for runs, predictions and the table")
+    target_prior: str = option("", "JSON of class shares to score under as well; '' = none")
+    resamples: int = option(1000, "of the bootstrap behind p", within="[1, 1000000]")
+    jobs: int = option(1, "runs at the same time, which share the processor", within="[1, 1000]")
 
 
 @dataclass

@@ -73,6 +73,23 @@ def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
     save_figure(figure, path)
 
 
+def pretraining_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
+    """Losses, and the share of masked tokens found, against epochs; one dict an epoch."""
+    epochs = [row["epoch"] for row in history]
+    figure = Figure(figsize=(11, 4))
+    losses, found = figure.subplots(1, 2)
+    for name in ("train_loss", "valid_loss"):
+        losses.plot(epochs, [row[name] for row in history], marker="o", label=name)
+    found.plot(epochs, [row["accuracy"] for row in history], marker="o", label="held-out texts")
+    losses.set(title="loss of a masked token", xlabel="epoch")
+    found.set(title="masked tokens found (%)", xlabel="epoch")
+    for axes in (losses, found):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+        axes.grid(alpha=0.3)
+    save_figure(figure, path)
+
+
 def confusion(
     gold: Ints, predicted: Ints, names: Sequence[str], path: Path, *, is_normalised: bool = False
 ) -> None:

@@ -68,7 +68,7 @@ def save_folder(path: Path, trained: TrainedModel) -> None:
         except SafetensorError as error:  # what a full disk becomes
             raise OSError(str(error)) from error
         tokenizer.save_pretrained(folder)
-        _name_known_class(folder / "tokenizer_config.json")
+        name_known_class(folder / "tokenizer_config.json")
         _write_json(folder / _OWN_FILE, own)
         (folder / "README.md").write_text(model_card(path.name, trained), encoding="utf-8")
 
@@ -126,7 +126,7 @@ def _save_encoder(folder: Path, encoder: PreTrainedModel, labels: tuple[str, ...
     _write_json(folder / "config.json", config)
 
 
-def _name_known_class(config_file: Path) -> None:
+def name_known_class(config_file: Path) -> None:
     """Names the tokenizer's class as every version of transformers knows it; 5 has another name."""
     config = json.loads(config_file.read_text(encoding="utf-8"))
     _write_json(config_file, {**config, "tokenizer_class": "PreTrainedTokenizerFast"})

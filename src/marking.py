@@ -102,6 +102,14 @@ def marker_tokens(scheme: MarkerScheme) -> list[str]:
     return [token for role in roles for name in names for token in _special_markers(role, name)]
 
 
+def marker_text() -> str:
+    """All that punctuation markers may hold, so that a vocabulary can be made to know it."""
+    roles: tuple[Role, Role] = ("subject", "object")
+    return " ".join(
+        "".join(_punctuation_markers(role, name)) for role in roles for name in TYPE_WORDS
+    )
+
+
 def _type_name(entity: Entity, scheme: MarkerScheme) -> str | None:
     return entity.type if scheme.use_types and entity.type in scheme.types else None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers.trainers import WordPieceTrainer
-from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
+from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -78,7 +78,16 @@ def _inner_letters(texts: Iterable[str], tokenizer: Tokenizer) -> list[str]:
 
 def make_encoder(vocab_size: int, size: MiniSize) -> BertModel:
     """A BERT with random weights, drawn from torch's global generator."""
-    config = BertConfig(
+    return BertModel(_config(vocab_size, size), add_pooling_layer=False)
+
+
+def make_masked_lm(vocab_size: int, size: MiniSize) -> BertForMaskedLM:
+    """The same with a head that names masked tokens."""
+    return BertForMaskedLM(_config(vocab_size, size))
+
+
+def _config(vocab_size: int, size: MiniSize) -> BertConfig:
+    return BertConfig(
         vocab_size=vocab_size,
         hidden_size=size.hidden_size,
         num_hidden_layers=size.num_layers,
@@ -87,4 +96,3 @@ def make_encoder(vocab_size: int, size: MiniSize) -> BertModel:
         max_position_embeddings=size.max_positions,
         pad_token_id=SPECIAL_TOKENS.index("[PAD]"),
     )
-    return BertModel(config, add_pooling_layer=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from huggingface_hub.utils import logging as hub_logging
@@ -174,16 +175,19 @@ def span_mask(span: Tensor, length: int) -> Tensor:
 
 
 def load_pretrained(
-    name_or_path: str, dropout: float
+    name_or_path: str, dropout: float, kind: Any = AutoModel
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """An encoder in float32 and its tokenizer, from a folder, the hub's cache or the hub.
+
+    Args:
+        kind: one of transformers' AutoModel classes; all but AutoModel have a head of their own.
 
     Raises:
         EncoderUnavailableError: it can be had from none of them, or is no encoder AutoModel knows.
     """
     quieten_libraries()
     try:
-        encoder = AutoModel.from_pretrained(name_or_path, dtype=torch.float32)
+        encoder = kind.from_pretrained(name_or_path, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(name_or_path)
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -8,10 +8,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
 
-from config import TrainOptions
+from config import OptimizationOptions
 
 
-def make_optimizer(model: nn.Module, options: TrainOptions) -> Optimizer:
+def make_optimizer(model: nn.Module, options: OptimizationOptions) -> Optimizer:
     """AdamW (Loshchilov and Hutter 2019); biases and layer norms are not decayed."""
     parameters = [weight for weight in model.parameters() if weight.requires_grad]
     groups = [
@@ -22,7 +22,7 @@ def make_optimizer(model: nn.Module, options: TrainOptions) -> Optimizer:
 
 
 def make_schedule(
-    optimizer: Optimizer, options: TrainOptions, updates_per_epoch: int
+    optimizer: Optimizer, options: OptimizationOptions, updates_per_epoch: int
 ) -> LRScheduler:
     """Linear warm-up, then a linear or cosine fall to 0; stepped once an update."""
     total = updates_per_epoch * options.num_epochs

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 import zlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,26 +18,33 @@ from files import atomic_write, csv_writer
 from schema import Entity, Example
 
 REQUIRED = ("sentence", "subject_entity", "object_entity")
+ALL_REQUIRED = ("id", *REQUIRED)  # or KLUE's `guid`
 GZIP = ".gz"
 PARQUET_ROWS = 2048  # read at once
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 SURPLUS = "(surplus cells)"  # stands for the column of cells beyond the header's last
 
 Record = Mapping[str, Any]
 
 
-def iter_records(path: Path) -> Iterator[tuple[int, Record]]:
+def iter_records(
+    path: Path, needed: Collection[str] = ALL_REQUIRED
+) -> Iterator[tuple[int, Record]]:
     """(line, fields) of every row; lines count from 1, rows of a Parquet file as well.
 
     Memory does not grow with the number of rows, except for a JSON list, which is read whole.
 
+    Args:
+        needed: columns that a table must have.
+
     Raises:
         UserError: no such file, an unknown suffix, not UTF-8, a missing column, broken syntax.
     """
-    readers = {
-        ".csv": _csv_records,
+    readers: dict[str, Callable[[Path], Iterator[tuple[int, Record]]]] = {
+        ".csv": partial(_csv_records, needed=needed),
         ".json": _json_records,
         ".jsonl": _jsonl_records,
-        ".parquet": _parquet_records,
+        ".parquet": partial(_parquet_records, needed=needed),
     }
     kind = Path(path.stem).suffix if path.suffix == GZIP else path.suffix
     if kind not in readers or path.name.endswith(f".parquet{GZIP}"):
@@ -42,14 +52,39 @@ def iter_records(path: Path) -> Iterator[tuple[int, Record]]:
             f"{path}: expected a file that ends in {', '.join(readers)}, or in "
             f"{', '.join(f'{name}{GZIP}' for name in readers if name != '.parquet')}"
         )
+    with _text_faults_told(path):
+        yield from readers[kind](path)
+
+
+def iter_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of every line of a text file, without its line end.
+
+    Raises:
+        UserError: no such file, or it is not UTF-8 text.
+    """
+    with _text_faults_told(path), open_text(path) as file:
+        for line, text in enumerate(file, start=1):
+            if "\0" in text:
+                raise UserError(f"{path}:{line}: holds a zero byte, so it is not a text file")
+            yield line, text.rstrip("\n")
+
+
+@contextmanager
+def _text_faults_told(path: Path) -> Iterator[None]:
+    """Tells of a file that is not there or not text in a sentence."""
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        yield from readers[kind](path)
+        yield
     except UnicodeDecodeError:
         raise UserError(_encoding_message(path)) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UserError(f"{path}: not a whole gzip file ({error}); copy it once more") from error
+
+
+def has_half_character(text: str) -> bool:
+    """Whether `text` holds half of a surrogate pair, as an emoji that was cut in two."""
+    return _HALF_CHARACTER.search(text) is not None
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
@@ -81,7 +116,7 @@ def open_text(path: Path, newline: str | None = None) -> IO[str]:
     return open_file(path, "rt", encoding="utf-8-sig", newline=newline)
 
 
-def _csv_records(path: Path) -> Iterator[tuple[int, Record]]:
+def _csv_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Record]]:
     csv.field_size_limit(2**31 - 1)
     with open_text(path, newline="") as file:
         reader = csv.reader(file, strict=True)
@@ -90,7 +125,7 @@ def _csv_records(path: Path) -> Iterator[tuple[int, Record]]:
             columns = next(reader, None)
             if columns is None:
                 raise UserError(f"{path}: the file is empty")
-            check_columns(path, columns)
+            check_columns(path, columns, needed)
             line = reader.line_num + 1
             for cells in reader:
                 if cells:  # [] stands for an empty line
@@ -157,7 +192,7 @@ def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
         position = end
 
 
-def _parquet_records(path: Path) -> Iterator[tuple[int, Record]]:
+def _parquet_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Record]]:
     """Entities are structs or text; whole columns are never held."""
     # Here, since commands that only take flags apart should not wait for it.
     import pyarrow
@@ -165,7 +200,7 @@ def _parquet_records(path: Path) -> Iterator[tuple[int, Record]]:
 
     try:
         with parquet.ParquetFile(path) as file:
-            check_columns(path, file.schema_arrow.names)
+            check_columns(path, file.schema_arrow.names, needed)
             row = 0
             for batch in file.iter_batches(batch_size=PARQUET_ROWS):
                 for record in batch.to_pylist():
@@ -186,14 +221,15 @@ def _checked_object(path: Path, line: int, record: Any) -> Record:
     return record
 
 
-def check_columns(path: Path, columns: Collection[str]) -> None:
-    """Raises UserError, with what is missing, where a table cannot hold rows."""
-    missing = [name for name in REQUIRED if name not in columns]
-    if "id" not in columns and "guid" not in columns:
-        missing.insert(0, "id")
+def check_columns(
+    path: Path, columns: Collection[str], needed: Collection[str] = ALL_REQUIRED
+) -> None:
+    """Raises UserError, with what is missing, where a table lacks a needed column."""
+    found = {*columns, *(["id"] if "guid" in columns else [])}
+    missing = [name for name in needed if name not in found]
     if missing:
         raise UserError(
-            f"{path}:1: no column {', '.join(missing)}; expected id, {', '.join(REQUIRED)}, "
+            f"{path}:1: no column {', '.join(missing)}; expected {', '.join(needed)}, "
             f"found {', '.join(columns) or 'none'}"
         )
 

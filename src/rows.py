@@ -7,7 +7,6 @@ A faulty row is reported as
 
 from __future__ import annotations
 
-import re
 import sqlite3
 import sys
 from collections.abc import Collection, Iterable, Iterator
@@ -20,11 +19,10 @@ from config import RowOptions
 from entity_cells import parse_entity, shortened
 from errors import UserError
 from files import atomic_write, csv_writer
-from records import SURPLUS, Record, iter_records
+from records import SURPLUS, Record, has_half_character, iter_records
 from schema import BLIND_LABEL, Entity, Example
 
 SHOWN_FAULTS = 20
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")  # of a surrogate pair: an emoji cut in two
 
 
 class RowFault(NamedTuple):
@@ -144,7 +142,7 @@ def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFau
         )
         return None, faults
     for column, cell in record.items():
-        if isinstance(cell, str) and _HALF_CHARACTER.search(cell):
+        if isinstance(cell, str) and has_half_character(cell):
             fault(column, f"{shortened(cell)} holds half of a character, expected whole ones")
             return None, faults
     sentence = record.get("sentence")

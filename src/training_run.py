@@ -37,7 +37,15 @@ from schema import Example, LabelMap, entity_types
 from trainer import EncodedData, Trainer, hardware
 
 # Flags that may differ between a run and its resumption, because no weight depends on them.
-_FREE_FLAGS = {"resume", "run_name", "model_dir", "output_dir", "on_bad_row", "save_steps"}
+_FREE_FLAGS = {
+    "recipe",
+    "resume",
+    "run_name",
+    "model_dir",
+    "output_dir",
+    "on_bad_row",
+    "save_steps",
+}
 
 
 def train(options: TrainOptions) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 
 # Run as a script, Python puts only this folder on the path.
@@ -18,10 +17,12 @@ import inference
 import train
 from config import (
     MINI,
+    RECIPE,
     PrepareOptions,
     SampleOptions,
     TrainOptions,
     given_flags,
+    given_value,
     parse_options,
 )
 from errors import UserError, run_command
@@ -29,30 +30,7 @@ from errors import UserError, run_command
 DATA_DIR = Path("data")
 SAMPLE_DIR = Path(SampleOptions.data_dir)
 
-# The best single model of public KLUE-RE systems: typed punctuation markers, entity states.
-PRETRAINED_RECIPE = {
-    "model_name_or_path": "klue/roberta-large",
-    "max_length": "160",
-    "use_entity_markers": "True",
-    "use_entity_types": "True",
-    "marker_style": "punct",
-    "use_span_pooling": "True",
-    "span_pooling": "start",
-    "focal_loss": "True",
-    "label_smoothing": "0.09",
-    "scheduler": "cosine",
-    "num_epochs": "5",
-    "batch_size": "32",
-    "learning_rate": "3e-5",
-}
-# Chosen by measurement on KLUE-RE, see benchmarks/LOG.md.
-MINI_RECIPE = {
-    "model_name_or_path": MINI,
-    "batch_size": "32",
-    "num_epochs": "6",
-    "focal_loss": "True",
-    "label_smoothing": "0.09",
-}
+PRETRAINED_RECIPE, MINI_RECIPE = "best_single", "processor"
 SAMPLE_EPOCHS = "20"  # a thousand short rows need more passes than thirty thousand
 
 
@@ -68,25 +46,31 @@ def quick_train(flags: Sequence[str]) -> None:
         train.main(flags)
     given = given_flags(flags)
     data_flags = [] if "train_file" in given else _training_data(flags)
-    if "model_name_or_path" in given:
-        recipe = MINI_RECIPE if _names(flags, "model_name_or_path", MINI) else PRETRAINED_RECIPE
+    if RECIPE in given:
+        train.main([*data_flags, *flags])
+        print("Next: bash inference.sh")
+        return
+    model = given_value(flags, "model_name_or_path")
+    if model is not None:
+        recipe = MINI_RECIPE if model == MINI else PRETRAINED_RECIPE
     elif _may_use_gpu(flags):
         recipe = PRETRAINED_RECIPE
     else:
         recipe = MINI_RECIPE
         print(f"Training {MINI} on the processor, as no CUDA GPU is used.")
     try:
-        train.main([*_as_flags(recipe), *data_flags, *flags])
+        train.main([f"--{RECIPE}", recipe, *data_flags, *flags])
     except UserError as error:
         # Its class lives in a module that imports torch, which the choice above does without.
         is_unavailable = type(error).__name__ == "EncoderUnavailableError"
-        if not is_unavailable or "model_name_or_path" in given:
+        if not is_unavailable or model is not None:
             raise
+        named = parse_options(TrainOptions, [f"--{RECIPE}", recipe]).model_name_or_path
         print(
-            f"{recipe['model_name_or_path']} is neither in the cache nor to be fetched.\n"
+            f"{named} is neither in the cache nor to be fetched.\n"
             f"Training {MINI} from scratch instead; it needs no download."
         )
-        train.main([*_as_flags(MINI_RECIPE), *data_flags, *flags])
+        train.main([f"--{RECIPE}", MINI_RECIPE, *data_flags, *flags])
     print("Next: bash inference.sh")
 
 
@@ -142,20 +126,11 @@ def _training_data(flags: Sequence[str]) -> list[str]:
 
 
 def _may_use_gpu(flags: Sequence[str]) -> bool:
-    if _names(flags, "use_cuda", "False"):
+    if given_value(flags, "use_cuda") == "False":
         return False
     import torch  # seconds to import
 
     return torch.cuda.is_available()
-
-
-def _names(flags: Sequence[str], name: str, value: str) -> bool:
-    """Whether `--name value` or `--name=value` stands among the flags."""
-    return f"--{name}={value}" in flags or (f"--{name}", value) in pairwise(flags)
-
-
-def _as_flags(recipe: dict[str, str]) -> list[str]:
-    return [text for name, value in recipe.items() for text in (f"--{name}", value)]
 
 
 if __name__ == "__main__":
