@@ -131,8 +131,8 @@ def make_ways(trained: TrainedModel, folder: Path) -> tuple[dict[str, Way], dict
 def make_way(trained: TrainedModel, precision: str) -> Way:
     accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision=precision))
     model = prepared(trained, accelerator)
-    pad_id = trained.input_encoder.pad_id
-    return lambda rows, tokens: Predictor(model, pad_id, accelerator, tokens).probs(rows)
+    encoder = trained.input_encoder
+    return lambda rows, tokens: Predictor(model, encoder, accelerator, tokens).probs(rows)
 
 
 def measure(

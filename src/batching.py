@@ -38,17 +38,30 @@ def epoch_updates(
     return [updates[number] for number in generator.permutation(len(updates))]
 
 
+def padded_length(length: int) -> int:
+    """How many tokens a row of prediction is padded to: to a multiple of 4, over 96 tokens of 8.
+
+    oneDNN, a processor's library of matrix products, keeps a program for every shape it has met.
+    Few lengths make few shapes, and so memory that does not grow with the number of rows.
+    """
+    step = 4 if length <= 96 else 8
+    return -(-length // step) * step
+
+
 def token_batches(lengths: ArrayLike, budget: int) -> list[NDArray[np.int64]]:
     """Row numbers in batches of at most `budget` tokens, padding included, the longest row first.
 
     What does not fit the memory thus fails at once. A row longer than `budget` stands alone.
+    Rows are as many as fit, and where fewer are left, a multiple of 8 as long as there are 8.
     """
     sizes = np.asarray(lengths)
     order = np.argsort(-sizes, kind="stable")
     batches = []
     start = 0
     while start < len(order):
-        end = start + max(1, budget // sizes[order[start]])
-        batches.append(order[start:end])
-        start = end
+        most = max(1, budget // padded_length(int(sizes[order[start]])))
+        left = len(order) - start
+        count = most if left >= most else max(left // 8 * 8, left % 8)
+        batches.append(order[start : start + count])
+        start += count
     return batches

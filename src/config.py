@@ -99,9 +99,9 @@ def given_flags(arguments: Sequence[str]) -> set[str]:
 def given_value(arguments: Sequence[str], name: str) -> str | None:
     """The last value that `--name VALUE` or `--name=VALUE` has in `arguments`; None = not there."""
     found = None
-    for text, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for number, text in enumerate(arguments):
         if text == f"--{name}":
-            found = following
+            found = "".join(arguments[number + 1 : number + 2])
         elif text.startswith(f"--{name}="):
             found = text.partition("=")[2]
     return found

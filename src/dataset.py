@@ -41,9 +41,9 @@ class EncodedRow(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows padded to the longest of them.
+    """Rows padded to one length.
 
-    Shapes, with B rows and T tokens in the longest:
+    Shapes, with B rows and T tokens:
         input_ids: (B, T), int64.
         attention_mask: (B, T), bool, False on padding.
         subject_span, object_span: (B, 2), int64, half-open token positions.
@@ -71,9 +71,14 @@ class Batch:
 
     @classmethod
     def collate(
-        cls, rows: Sequence[EncodedRow], pad_id: int, labels: Sequence[int] | None = None
+        cls,
+        rows: Sequence[EncodedRow],
+        pad_id: int,
+        labels: Sequence[int] | None = None,
+        length: int | None = None,
     ) -> Batch:
-        length = max(len(row.input_ids) for row in rows)
+        """Rows padded to `length` tokens, by default to the longest of them."""
+        length = length or max(len(row.input_ids) for row in rows)
         padded = [row.input_ids + [pad_id] * (length - len(row.input_ids)) for row in rows]
         lengths = torch.tensor([len(row.input_ids) for row in rows])
         return cls(

@@ -74,8 +74,8 @@ class EncoderPass:
 
         Args:
             input_ids, attention_mask: (B, T).
-            read: (B, T), True where the head reads. K is the most of them in a row; a row with
-                fewer gets states of other tokens behind its own.
+            read: (B, T), True where the head reads. K is the most of them in a row, or a few
+                more; a row with fewer gets states of other tokens behind its own.
             num_tokens: the sum of `attention_mask`, without which rows are not packed (a GPU
                 would have to be waited for).
         """
@@ -184,8 +184,11 @@ def _attend_packed(
 
 
 def read_positions(read: Tensor) -> Tensor:
-    """(B, T) -> (B, K): the positions that are True, in order, then others where they are fewer."""
-    most = int(read.sum(dim=1).max())
+    """(B, T) -> (B, K): the positions that are True, in order, then others where they are fewer.
+
+    K is the most that are True in a row, in steps of 8: few shapes, see `batching.padded_length`.
+    """
+    most = -(-int(read.sum(dim=1).max()) // 8) * 8
     return read.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
 
 

@@ -109,7 +109,7 @@ def table(options: Options, rows: Sequence[Row]) -> list[dict[str, Any]]:
     if options.target_prior:
         weights = row_weights(gold, read_prior(Path(options.target_prior), labels))
     resamples: dict[str, dict[str, Floats]] = {}
-    results = []
+    results: list[dict[str, Any]] = []
     for row in rows:
         probs = [_probs(options, row, seed, labels) for seed in range(options.seeds)]
         resamples[row.name] = resampled_scores(gold, probs, labels, options.resamples, seed=0)

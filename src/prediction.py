@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from batching import token_batches
+from batching import padded_length, token_batches
 from checkpoint import TrainedModel
 from config import BATCH_TOKENS
-from dataset import Batch, EncodedRow
+from dataset import Batch, EncodedRow, InputEncoder
 from devices import keep_freed_memory
 from errors import UserError
 from metrics import Floats
@@ -39,7 +39,7 @@ def predict_examples(
     """Probabilities (N, C) of examples in their order, in the label order of `trained`."""
     rows = trained.input_encoder.encode(examples)
     model = prepared(trained, accelerator)
-    return Predictor(model, trained.input_encoder.pad_id, accelerator, batch_tokens).probs(rows)
+    return Predictor(model, trained.input_encoder, accelerator, batch_tokens).probs(rows)
 
 
 def prepared(trained: TrainedModel, accelerator: Accelerator) -> nn.Module:
@@ -52,7 +52,10 @@ def prepared(trained: TrainedModel, accelerator: Accelerator) -> nn.Module:
 
 
 def predict_probs(
-    model: nn.Module, rows: Sequence[EncodedRow], pad_id: int, accelerator: Accelerator
+    model: nn.Module,
+    rows: Sequence[EncodedRow],
+    encoder: InputEncoder,
+    accelerator: Accelerator,
 ) -> Floats:
     """Softmax probabilities (N, C) in the order of `rows`, the work shared among the processes.
 
@@ -69,7 +72,7 @@ def predict_probs(
         unit=" rows",
         disable=None if accelerator.is_main_process else True,
     ) as progress:
-        computed = Predictor(model, pad_id, accelerator).computed(rows, share, progress.update)
+        computed = Predictor(model, encoder, accelerator).computed(rows, share, progress.update)
     model.train(was_training)
     return in_order(gather_object(computed) if accelerator.num_processes > 1 else computed)
 
@@ -81,18 +84,20 @@ class Predictor:
 
     Args:
         model: has been through `accelerator.prepare`.
+        encoder: that the rows come from; they are padded to no more than its max_length.
         batch_tokens: most tokens of a batch, padding included.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        pad_id: int,
+        encoder: InputEncoder,
         accelerator: Accelerator,
         batch_tokens: int = BATCH_TOKENS,
     ) -> None:
         self.model = model
-        self.pad_id = pad_id
+        self.pad_id = encoder.pad_id
+        self.max_length = encoder.max_length
         self.device = accelerator.device
         self.batch_tokens = batch_tokens
         self._is_halved = False
@@ -143,7 +148,10 @@ class Predictor:
 
     @torch.inference_mode()
     def _forward(self, rows: Sequence[EncodedRow]) -> torch.Tensor:
-        return self.model(*Batch.collate(rows, self.pad_id).to(self.device).inputs).float()
+        longest = max(len(row.input_ids) for row in rows)
+        length = max(longest, min(padded_length(longest), self.max_length))
+        batch = Batch.collate(rows, self.pad_id, length=length)
+        return self.model(*batch.to(self.device).inputs).float()
 
     def _halve(self, error: Exception) -> None:
         if not isinstance(error, MemoryError) and not should_reduce_batch_size(error):

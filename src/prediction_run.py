@@ -143,7 +143,7 @@ def _predict_missing(
         trained.classifier.run_encoder(compiled=True)
     model = prepared(trained, accelerator)
     encoder = trained.input_encoder
-    predictor = Predictor(model, encoder.pad_id, accelerator, options.batch_tokens)
+    predictor = Predictor(model, encoder, accelerator, options.batch_tokens)
     missing = parts.missing()
     wanted = missing[accelerator.process_index :: accelerator.num_processes]
     num_workers = options.num_workers

@@ -222,7 +222,7 @@ class Trainer:
         probs = predict_probs(
             self.model,
             self.valid_data.rows,
-            self.trained.input_encoder.pad_id,
+            self.trained.input_encoder,
             self.accelerator,
         )
         self._require_finite(float(probs.sum()))

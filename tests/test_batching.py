@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from batching import epoch_updates, token_batches
+from batching import epoch_updates, padded_length, token_batches
 
 
 def klue_like_lengths(rows: int, seed: int = 0) -> list[int]:
@@ -72,14 +72,24 @@ def test_little_padding():
 
 
 def test_token_batches_by_hand():
-    batches = token_batches([3, 9, 5, 9, 1, 4], budget=18)
-    # 2 x 9 tokens, then 5, 4 and 3 padded to 5, then what is left.
-    assert as_lists(batches) == [[1, 3], [2, 5, 0], [4]]  # ties keep their order
+    batches = token_batches([3, 11, 5, 11, 1, 8], budget=25)
+    # 2 x 12 tokens, then 8 and 5 padded to 8 with the 3, then what is left.
+    assert as_lists(batches) == [[1, 3], [5, 2, 0], [4]]  # ties keep their order
     assert as_lists(token_batches([4], budget=64)) == [[0]]
 
 
+def test_what_is_left_is_a_multiple_of_eight_as_long_as_it_can_be():
+    sizes = [len(batch) for batch in token_batches([10] * 50, budget=240)]
+    assert sizes == [20, 20, 8, 2]
+
+
+def test_padded_length():
+    lengths = [1, 4, 5, 95, 96, 97, 104, 160, 510]
+    assert [padded_length(n) for n in lengths] == [4, 4, 8, 96, 96, 104, 104, 160, 512]
+
+
 def test_a_row_longer_than_the_budget_stands_alone():
-    assert as_lists(token_batches([7, 2, 7, 2], budget=5)) == [[0], [2], [1, 3]]
+    assert as_lists(token_batches([9, 2, 9, 2], budget=8)) == [[0], [2], [1, 3]]
 
 
 @pytest.mark.parametrize("budget", [160, 1000, 8192])
@@ -88,4 +98,4 @@ def test_every_row_in_one_batch_within_the_budget(budget):
     batches = token_batches(lengths, budget)
     assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
     for batch in batches:
-        assert len(batch) * max(lengths[i] for i in batch) <= budget
+        assert len(batch) * padded_length(max(lengths[i] for i in batch)) <= budget

@@ -69,9 +69,10 @@ def test_states_where_they_are_read(kind, training):
         states, positions = EncoderPass(encoder)(
             batch.input_ids, batch.attention_mask, some_read(batch), batch.num_tokens
         )
-    assert states.shape[:2] == (4, 3)  # not more than the most that a row reads
+    assert batch.input_ids.shape[1] > 8
+    assert states.shape[:2] == (4, 8)  # the most that a row reads, 3, rounded up
     assert positions is not None
-    assert positions[0].tolist() == [0, 2, 3]
+    assert positions[0].tolist()[:3] == [0, 2, 3]
     assert positions[2].tolist()[:2] == [0, 3]
     is_token = batch.attention_mask.gather(1, positions)
     difference = (states - at_positions(expected, positions)).abs()
@@ -156,7 +157,12 @@ def test_padded_attention_by_hand():
 
 def test_read_positions_by_hand():
     read = torch.tensor([[1, 0, 1, 1], [1, 0, 0, 0], [1, 0, 0, 1]]).bool()
-    assert read_positions(read).tolist() == [[0, 2, 3], [0, 1, 2], [0, 3, 1]]
+    assert read_positions(read).tolist() == [[0, 2, 3, 1], [0, 1, 2, 3], [0, 3, 1, 2]]
+    wide = torch.zeros(2, 20).bool()
+    wide[0, 2:12:5] = True  # 2 and 7
+    assert read_positions(wide).tolist() == [[2, 7, 0, 1, 3, 4, 5, 6], list(range(8))]
+    wide[0, 10:] = True  # 12 of them
+    assert read_positions(wide)[0].tolist() == [2, 7, *range(10, 20), 0, 1, 3, 4]
 
 
 def test_another_encoder_runs_as_it_is():

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
@@ -11,14 +14,16 @@ from tests.test_batching import klue_like_lengths
 from torch import Tensor, nn
 
 import prediction
-from batching import token_batches
+from batching import padded_length, token_batches
 from config import BATCH_TOKENS, DeviceOptions
-from dataset import EncodedRow
+from dataset import EncodedRow, InputEncoder
 from devices import make_accelerator
 from errors import UserError
 from metrics import Floats
 from prediction import CHUNK_ROWS, Predictor, in_order, predict_probs
 from schema import Span
+
+ENCODER = cast(InputEncoder, SimpleNamespace(pad_id=0, max_length=160))  # of made-up rows
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +46,7 @@ def make_row(first: int, length: int) -> EncodedRow:
 
 def probs_of(model: nn.Module, rows: list[EncodedRow], accelerator, tokens: int = 100) -> Floats:
     model.eval()
-    return Predictor(model, 0, accelerator, tokens).probs(rows)
+    return Predictor(model, ENCODER, accelerator, tokens).probs(rows)
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 9, 20, 1000])
@@ -58,7 +63,7 @@ def test_training_mode_is_restored(accelerator):
     model = ReadsFirstToken()
     for mode in (True, False):
         model.train(mode)
-        predict_probs(model, [make_row(1, 4)], 0, accelerator)
+        predict_probs(model, [make_row(1, 4)], ENCODER, accelerator)
         assert model.training is mode
 
 
@@ -102,17 +107,17 @@ OUT_OF_MEMORY = [
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY)
 def test_the_budget_is_halved_once(accelerator, error, capsys):
-    model = FullMemory(10, error)
-    rows = [make_row(first, 5) for first in (1, 3, 4, 9)]
-    probs = probs_of(model, rows, accelerator, tokens=20)
-    assert model.shapes == [(4, 5), (2, 5), (2, 5)]  # no row twice, none left out
+    model = FullMemory(16, error)
+    rows = [make_row(first, 8) for first in (1, 3, 4, 9)]
+    probs = probs_of(model, rows, accelerator, tokens=32)
+    assert model.shapes == [(4, 8), (2, 8), (2, 8)]  # no row twice, none left out
     assert probs[:, 1] == pytest.approx([0.5, 0.75, 0.8, 0.9])
-    assert capsys.readouterr().err == "memory is full: going on with --batch_tokens 10\n"
+    assert capsys.readouterr().err == "memory is full: going on with --batch_tokens 16\n"
 
 
 def test_memory_full_once_more(accelerator):
-    with pytest.raises(UserError, match=r"memory is full even with 10 tokens .* --batch_tokens"):
-        probs_of(FullMemory(9, OUT_OF_MEMORY[0]), [make_row(1, 5)] * 4, accelerator, tokens=20)
+    with pytest.raises(UserError, match=r"memory is full even with 16 tokens .* --batch_tokens"):
+        probs_of(FullMemory(9, OUT_OF_MEMORY[0]), [make_row(1, 8)] * 4, accelerator, tokens=32)
 
 
 def test_other_errors_are_not_swallowed(accelerator):
@@ -127,7 +132,9 @@ def test_shares_of_several_processes_make_up_the_whole(accelerator):
     whole = probs_of(model, rows, accelerator, tokens=12)
     reported: list[int] = []
     parts = [
-        Predictor(model, 0, accelerator, 12).computed(rows, slice(rank, None, 3), reported.append)
+        Predictor(model, ENCODER, accelerator, 12).computed(
+            rows, slice(rank, None, 3), reported.append
+        )
         for rank in range(3)
     ]
     assert all(parts)
@@ -141,7 +148,34 @@ def test_padding_on_real_lengths():
     padded = tokens = 0
     for chunk in np.split(lengths, 8):
         for numbers in token_batches(chunk, BATCH_TOKENS):
-            padded += len(numbers) * chunk[numbers].max()
+            padded += len(numbers) * padded_length(chunk[numbers].max())
             tokens += chunk[numbers].sum()
     assert padded >= tokens
     assert 1 - tokens / padded < 0.05
+
+
+class NotesShapes(ReadsFirstToken):
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: set[tuple[int, ...]] = set()
+
+    def forward(self, input_ids: Tensor, *others: Tensor) -> Tensor:
+        self.shapes.add(tuple(input_ids.shape))
+        return super().forward(input_ids)
+
+
+def test_few_shapes_however_many_rows(accelerator):
+    """Each costs memory for good; with every length padded for itself there were 200 and more."""
+    model = NotesShapes().eval()
+    predictor = Predictor(model, ENCODER, accelerator)
+    rows = [make_row(1, length) for length in klue_like_lengths(10 * CHUNK_ROWS)]
+    predictor.probs(rows)
+    assert len(model.shapes) < 60
+    assert {length % 4 for _, length in model.shapes} == {0}
+
+
+def test_rows_are_not_padded_beyond_what_the_encoder_has_positions_for(accelerator):
+    model = NotesShapes().eval()
+    encoder = cast(InputEncoder, SimpleNamespace(pad_id=0, max_length=98))
+    Predictor(model, encoder, accelerator).probs([make_row(1, 97), make_row(1, 98)])
+    assert model.shapes == {(2, 98)}
