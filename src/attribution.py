@@ -101,8 +101,9 @@ def log_probs_at(
     """
     count = len(embeddings)
     inputs = (row.input_ids, row.attention_mask, row.subject_span, row.object_span)
+    types = None if row.entity_types is None else row.entity_types.expand(count, -1)
     with _embeddings_replaced(classifier.encoder, embeddings):
-        logits = classifier(*(part.expand(count, -1) for part in inputs))
+        logits = classifier(*(part.expand(count, -1) for part in inputs), entity_types=types)
     return logits.log_softmax(dim=-1)[:, relation]
 
 

@@ -39,13 +39,12 @@ def epoch_updates(
 
 
 def padded_length(length: int) -> int:
-    """How many tokens a row of prediction is padded to: to a multiple of 4, over 96 tokens of 8.
+    """How many tokens a row of prediction is padded to: a multiple of 4.
 
     oneDNN, a processor's library of matrix products, keeps a program for every shape it has met.
     Few lengths make few shapes, and so memory that does not grow with the number of rows.
     """
-    step = 4 if length <= 96 else 8
-    return -(-length // step) * step
+    return -(-length // 4) * 4
 
 
 def token_batches(lengths: ArrayLike, budget: int) -> list[NDArray[np.int64]]:

@@ -19,9 +19,16 @@ from files import atomic_write
 from hf_folder import load_folder
 from model import RelationClassifier, set_dropout
 from onnx_file import load_onnx
-from trained_model import DESCRIPTION_KEYS, TrainedModel, describe, from_description
+from trained_model import (
+    DESCRIPTION_KEYS,
+    TrainedModel,
+    describe,
+    design_of,
+    from_description,
+    is_readable,
+)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2 may have a design and a cue sentence
 MODEL_KIND = "kore-model"
 STATE_KIND = "kore-training-state"
 _MODEL_KEYS = ("weights", "encoder_config", *DESCRIPTION_KEYS)
@@ -72,7 +79,9 @@ def model_from_payload(path: Path, payload: dict[str, Any]) -> TrainedModel:
     encoder = AutoModel.from_config(AutoConfig.for_model(**config), dtype=torch.float32)
     dropout = payload["options"].get("dropout", 0.0)
     set_dropout(encoder, dropout)
-    model = RelationClassifier(encoder, len(payload["labels"]), payload["pooling"], dropout)
+    model = RelationClassifier(
+        encoder, len(payload["labels"]), payload["pooling"], dropout, design_of(payload)
+    )
     try:
         model.load_weights(payload["weights"])
     except RuntimeError as error:
@@ -116,7 +125,7 @@ def load_payload(path: Path, kind: str) -> dict[str, Any]:
             ) from error
     if not isinstance(payload, dict) or payload.get("kind") != kind:
         raise UserError(f"{path}: not a {kind} file; name a models/RUN_NAME.pth")
-    if payload.get("format_version") != FORMAT_VERSION:
+    if not is_readable(payload.get("format_version"), FORMAT_VERSION):
         raise UserError(
             f"{path}: format {payload.get('format_version')}, but this version of KoRE reads "
             f"{FORMAT_VERSION}; update KoRE"

@@ -284,13 +284,74 @@ class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
     )
     use_span_pooling: bool = option(True, "join [CLS] with both entity spans; off = [CLS] alone")
     span_pooling: str = option(
-        "attention", "how a span becomes one vector", choices=("mean", "max", "attention", "start")
+        "attention",
+        "how a span becomes one vector; start_end = its first and last token, the markers, joined",
+        choices=("mean", "max", "attention", "start", "start_end"),
+    )
+    cue_sentence: bool = option(
+        False, "put 'SUBJECT 와 OBJECT 의 관계' with its markers before the text"
+    )
+    entity_type_embedding: bool = option(
+        False, "add a learned vector of its type to the words of an entity"
+    )
+    last_layers: int = option(1, "join so many of the encoder's last layers", within="[1, 100]")
+    bilstm: bool = option(False, "read the encoder's states with an LSTM before pooling")
+    type_restriction: str = option(
+        "none",
+        "rule out relations that no training row has between entities of such types",
+        choices=("none", "inference", "both"),
     )
     focal_loss: bool = option(False, "focal loss with --alpha and --gamma; off = cross-entropy")
     alpha: float = option(1.0, "weight of the focal loss", within="(0, inf)")
     gamma: float = option(2.0, "how much easy rows count less in the focal loss", within="[0, inf)")
+    asymmetric_loss: bool = option(
+        False, "asymmetric loss with --gamma_positive and --gamma_negative instead"
+    )
+    gamma_positive: float = option(
+        0.0, "how much less a sure row's own relation counts", within="[0, inf)"
+    )
+    gamma_negative: float = option(
+        2.0, "how much less improbable other relations count", within="[0, inf)"
+    )
+    class_balanced_beta: float = option(
+        0.0,
+        "weigh relations by their effective number of rows, e.g. 0.999; 0 = all alike",
+        within="[0, 1)",
+    )
     label_smoothing: float = option(
         0.0, "share of the target spread over all relations", within="[0, 1)"
+    )
+    r_drop: float = option(
+        0.0, "weight of the divergence between two passes with other dropout", within="[0, inf)"
+    )
+    fgm: float = option(
+        0.0, "size of an adversarial step on the word embeddings, e.g. 0.5", within="[0, inf)"
+    )
+    layer_lr_decay: float = option(
+        1.0, "each layer learns by this factor slower than the one above", within="(0, 1]"
+    )
+    weight_average: str = option(
+        "none",
+        "keep averaged weights: of all updates, older ones fading, or of the last quarter",
+        choices=("none", "ema", "swa"),
+    )
+    ema_decay: float = option(0.999, "how slowly the older ones fade", within="(0, 1)")
+    drop_conflicts: bool = option(False, "leave out training rows that repeat or contradict others")
+    swap_entities: str = option(
+        "",
+        "JSON of inverse relations: learn rows with subject and object swapped as well; "
+        "src/tools/klue_inverses.json has KLUE's",
+    )
+    replace_entities: float = option(
+        0.0,
+        "so many rows more, as a share, with an entity replaced by another of its type",
+        within="[0, 10]",
+    )
+    oversample_to: int = option(
+        0, "repeat rows of a relation until there are so many", within="[0, 1000000]"
+    )
+    mask_tokens: float = option(
+        0.0, "share of the words outside the entities that are masked in training", within="[0, 1)"
     )
     selection_metric: str = option(
         "micro_f1", "the best epoch is the highest in this", choices=("micro_f1", "auprc")
@@ -303,6 +364,21 @@ class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
         super().__post_init__()
         if self.num_folds == 1:
             raise UserError("--num_folds is 1, expected 0 (none) or at least 2")
+        if self.focal_loss and self.asymmetric_loss:
+            raise UserError("--focal_loss and --asymmetric_loss: choose one of them")
+        if self.cue_sentence and not self.use_entity_markers:
+            raise UserError("--cue_sentence needs --use_entity_markers True: it names them")
+
+
+@dataclass
+class SearchOptions(TrainOptions):
+    space: str = option("recipes/search/focal_grid.json", "JSON of flags and the values to try")
+    sampler: str = option(
+        "grid", "all combinations, or by what has done well so far", choices=("grid", "tpe")
+    )
+    num_trials: int = option(20, "trials of tpe, of all processes", within="[1, 1000000]")
+    study: str = option("search", "name of the search; given again, it goes on")
+    pruning: bool = option(True, "end trials early that are worse than the median")
 
 
 @dataclass

@@ -51,7 +51,7 @@ def mend(
             changes.append(_left_out(row, "its sentence stands in the file of --against"))
         else:
             kept.append(clean)
-    doubles = _doubles(kept, changes)
+    doubles = find_doubles(kept, changes)
     kept = [row for row in kept if row not in doubles]
     return kept, sorted(changes, key=lambda change: change.line)
 
@@ -90,7 +90,7 @@ def _clean(row: Row, changes: list[Change]) -> Row:
     return Row(row.line, example)
 
 
-def _doubles(rows: Sequence[Row], changes: list[Change]) -> set[Row]:
+def find_doubles(rows: Sequence[Row], changes: list[Change]) -> set[Row]:
     """The rows of every repeated question that go: all but the first with the commonest label,
     and all of them where no label is commonest.
     """

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -37,6 +37,7 @@ class EncodedRow(NamedTuple):
     subject_span: Span
     object_span: Span
     was_cut: bool
+    entity_types: tuple[int, int] = (0, 0)  # of subject and object, from 1; 0 = not known
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Batch:
         subject_span, object_span: (B, 2), int64, half-open token positions.
         labels: (B,), int64, or None where they are not known.
         num_tokens: sum of attention_mask, known without asking a GPU; 0 = not counted.
+        entity_types: (B, 2), int64, of subject and object from 1, 0 = not known; None = none are.
     """
 
     input_ids: Tensor
@@ -57,9 +59,10 @@ class Batch:
     object_span: Tensor
     labels: Tensor | None = None
     num_tokens: int = 0
+    entity_types: Tensor | None = None
 
     @property
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int, Tensor | None]:
         """What the model takes, in its order."""
         return (
             self.input_ids,
@@ -67,6 +70,7 @@ class Batch:
             self.subject_span,
             self.object_span,
             self.num_tokens,
+            self.entity_types,
         )
 
     @classmethod
@@ -88,6 +92,7 @@ class Batch:
             object_span=torch.tensor([row.object_span for row in rows]),
             labels=None if labels is None else torch.tensor(labels),
             num_tokens=sum(len(row.input_ids) for row in rows),
+            entity_types=torch.tensor([row.entity_types for row in rows]),
         )
 
     def to(self, device: torch.device) -> Batch:
@@ -105,7 +110,17 @@ class Batch:
             object_span=moved_tensor(self.object_span),
             labels=None if self.labels is None else moved_tensor(self.labels),
             num_tokens=self.num_tokens,
+            entity_types=None if self.entity_types is None else moved_tensor(self.entity_types),
         )
+
+    def twice(self) -> Batch:
+        """Every row two times, the second ones behind all of the first."""
+        doubled: dict[str, Any] = {
+            name: torch.cat([value, value])
+            for name, value in vars(self).items()
+            if isinstance(value, Tensor)
+        }
+        return replace(self, num_tokens=2 * self.num_tokens, **doubled)
 
 
 class InputEncoder:
@@ -135,6 +150,7 @@ class InputEncoder:
         self.max_length = max_length
         self.pad_id: int = tokenizer.pad_token_id
         self._special_ids = set(tokenizer.all_special_ids)
+        self._type_numbers = {name: number for number, name in enumerate(scheme.types, start=1)}
         self._check_max_length()
 
     def encode(self, examples: Sequence[Example], quiet: bool = False) -> list[EncodedRow]:
@@ -146,8 +162,14 @@ class InputEncoder:
         disable = True if quiet else None  # None: shown on a terminal
         with tqdm(total=len(examples), desc="encoding", unit=" rows", disable=disable) as progress:
             for start in range(0, len(examples), ENCODING_CHUNK):
-                chunk = [mark(e, self.scheme) for e in examples[start : start + ENCODING_CHUNK]]
-                rows += self._encode_marked(chunk)
+                chunk = examples[start : start + ENCODING_CHUNK]
+                encoded = self._encode_marked([mark(example, self.scheme) for example in chunk])
+                if self._type_numbers:
+                    encoded = [
+                        row._replace(entity_types=self._types_of(example))
+                        for row, example in zip(encoded, chunk, strict=True)
+                    ]
+                rows += encoded
                 progress.update(len(chunk))
         return rows
 
@@ -175,6 +197,10 @@ class InputEncoder:
             spans.append(Span(start + first, start + end))
         text = " ".join((*marked.lead, marked.text))
         return text, [*spans, Span(len(text), len(text))]
+
+    def _types_of(self, example: Example) -> tuple[int, int]:
+        numbers = self._type_numbers
+        return numbers.get(example.subject.type, 0), numbers.get(example.object.type, 0)
 
     def _encode_marked(self, marked: list[MarkedText]) -> list[EncodedRow]:
         texts = self._tokenize([row.text for row in marked], offsets=True)

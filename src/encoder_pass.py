@@ -52,15 +52,22 @@ class EncoderPass:
         checkpointing: inner values of a layer are computed anew in the backward pass instead of
             kept (Chen et al. 2016): less memory, a third more arithmetic.
         compiled: torch.compile fuses a layer, once for all layers and lengths.
+        last_layers: the states of so many layers are joined, those of the last layer at the end.
     """
 
     def __init__(
-        self, encoder: PreTrainedModel, *, checkpointing: bool = False, compiled: bool = False
+        self,
+        encoder: PreTrainedModel,
+        *,
+        checkpointing: bool = False,
+        compiled: bool = False,
+        last_layers: int = 1,
     ) -> None:
         self._encoder: Any = encoder
         self._is_kin = type(encoder) in _KIN and not encoder.config.is_decoder
         self._checkpointing = checkpointing
         self._compiled = compiled
+        self._last_layers = last_layers
         self._layer: Callable[[Any, Tensor, Tensor, Layout], Tensor] = (
             torch.compile(layer_states, dynamic=True) if compiled else layer_states
         )
@@ -68,9 +75,14 @@ class EncoderPass:
             encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
     def __call__(
-        self, input_ids: Tensor, attention_mask: Tensor, read: Tensor, num_tokens: int | None
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        read: Tensor,
+        num_tokens: int | None,
+        added: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        """States (B, K, H), and the positions (B, K) they belong to; None where K is T.
+        """States (B, K, H * last_layers) and their positions (B, K), None where K is T.
 
         Args:
             input_ids, attention_mask: (B, T).
@@ -78,26 +90,42 @@ class EncoderPass:
                 more; a row with fewer gets states of other tokens behind its own.
             num_tokens: the sum of `attention_mask`, without which rows are not packed (a GPU
                 would have to be waited for).
+            added: (B, T, E), is added to the embeddings of the words.
         """
         if not self._is_kin or torch.compiler.is_exporting():
-            states = self._encoder(input_ids=input_ids, attention_mask=attention_mask.long())
-            return states.last_hidden_state, None
+            return self._own_pass(input_ids, attention_mask, added), None
         if input_ids.is_cuda:
             if num_tokens and not self._compiled and packing_works(input_ids.device):
-                return self._packed(input_ids, attention_mask, num_tokens), None
-            hidden = self._embeddings(input_ids)
+                return self._packed(input_ids, attention_mask, num_tokens, added), None
+            hidden = self._embeddings(input_ids, added)
             return self._layers(hidden, Padded(attention_mask)), None
         positions = read_positions(read)
         layout = Padded(None if attention_mask.all() else attention_mask)
-        return self._layers(self._embeddings(input_ids), layout, positions), positions
+        return self._layers(self._embeddings(input_ids, added), layout, positions), positions
 
-    def _packed(self, input_ids: Tensor, attention_mask: Tensor, num_tokens: int) -> Tensor:
+    def _own_pass(self, input_ids: Tensor, attention_mask: Tensor, added: Tensor | None) -> Tensor:
+        """The states (B, T, H) of an encoder that is called as it is."""
+        inputs = {"input_ids": input_ids}
+        if added is not None:
+            inputs = {"inputs_embeds": self._encoder.get_input_embeddings()(input_ids) + added}
+        is_joined = self._last_layers > 1
+        output = self._encoder(
+            **inputs, attention_mask=attention_mask.long(), output_hidden_states=is_joined
+        )
+        if not is_joined:
+            return output.last_hidden_state
+        return torch.cat(output.hidden_states[-self._last_layers :], dim=-1)
+
+    def _packed(
+        self, input_ids: Tensor, attention_mask: Tensor, num_tokens: int, added: Tensor | None
+    ) -> Tensor:
         """The states (B, T, H) of all tokens, zeros for padding, from one row of `num_tokens`."""
         batch, length = input_ids.shape
         places = torch.nonzero_static(attention_mask.flatten(), size=num_tokens).squeeze(1)
         starts = functional.pad(attention_mask.sum(dim=1).cumsum(dim=0), (1, 0))
         hidden = self._embeddings(
             input_ids.flatten()[places][None],
+            None if added is None else added.flatten(0, 1)[places][None],
             (places % length + self._first_position())[None],
         )
         hidden = self._layers(hidden, Packed(starts, length))[0]
@@ -109,9 +137,15 @@ class EncoderPass:
         padding = self._encoder.embeddings.position_embeddings.padding_idx
         return 0 if padding is None else padding + 1
 
-    def _embeddings(self, input_ids: Tensor, position_ids: Tensor | None = None) -> Tensor:
+    def _embeddings(
+        self, input_ids: Tensor, added: Tensor | None, position_ids: Tensor | None = None
+    ) -> Tensor:
+        words = None
+        if added is not None:
+            words = self._encoder.get_input_embeddings()(input_ids) + added
         hidden = self._encoder.embeddings(
-            input_ids=input_ids,
+            input_ids=input_ids if words is None else None,
+            inputs_embeds=words,
             token_type_ids=torch.zeros_like(input_ids),
             position_ids=position_ids,
         )
@@ -120,11 +154,17 @@ class EncoderPass:
         return hidden
 
     def _layers(self, hidden: Tensor, layout: Layout, positions: Tensor | None = None) -> Tensor:
+        def read(states: Tensor) -> Tensor:
+            return states if positions is None else at_positions(states, positions)
+
         *layers, last = self._encoder.encoder.layer
-        for layer in layers:
+        joined = []
+        for number, layer in enumerate(layers, start=1):
             hidden = self._run(layer, hidden, hidden, layout)
-        queries = hidden if positions is None else at_positions(hidden, positions)
-        return self._run(last, queries, hidden, layout)
+            if number > len(layers) + 1 - self._last_layers:
+                joined.append(read(hidden))
+        states = self._run(last, read(hidden), hidden, layout)
+        return torch.cat([*joined, states], dim=-1) if joined else states
 
     def _run(self, layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
         if self._checkpointing and layer.training:

@@ -35,6 +35,7 @@ from priors import read_prior, row_weights
 from recipes import as_arguments, nearest
 from resampling import difference, resampled_scores
 from rows import read_examples
+from run_files import read_log
 from schema import LabelMap
 from submission import read_submission
 
@@ -213,8 +214,7 @@ def _probs(options: Options, row: Row, seed: int, labels: LabelMap) -> Floats:
 def _minutes(options: Options, row: Row, seed: int) -> float:
     """Of all epochs, without start and validation."""
     checkpoint, _ = _files(options, row, seed)
-    with (checkpoint.with_suffix("") / "log.csv").open(encoding="utf-8") as file:
-        return sum(float(epoch["seconds"]) for epoch in csv.DictReader(file)) / 60
+    return sum(float(epoch["seconds"]) for epoch in read_log(checkpoint.with_suffix(""))) / 60
 
 
 def _scores(

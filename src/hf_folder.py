@@ -30,11 +30,12 @@ from trained_model import (
     TrainedModel,
     check_format,
     describe,
+    design_of,
     from_description,
     make_tokenizer,
 )
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KIND = "kore-folder"
 _OWN_FILE = "kore.json"
 _FILES = (_OWN_FILE, "config.json", "model.safetensors", "head.safetensors", "tokenizer.json")
@@ -96,7 +97,9 @@ def load_folder(path: Path) -> TrainedModel:
     try:
         dropout = own["options"].get("dropout", 0.0)
         set_dropout(encoder, dropout)
-        model = RelationClassifier(encoder, len(own["labels"]), own["pooling"], dropout)
+        model = RelationClassifier(
+            encoder, len(own["labels"]), own["pooling"], dropout, design_of(own)
+        )
         _load_head(model, load_file(path / "head.safetensors"))
         serialized = (path / "tokenizer.json").read_text(encoding="utf-8")
         return from_description(model, {**own, "tokenizer": serialized})

@@ -32,13 +32,15 @@ class MarkerScheme:
     """How entities are marked. A checkpoint carries it, so inference marks as training did.
 
     `types` are the entity types seen in training, sorted; an entity of any other type is marked
-    without a type, which no encoder or embedding has to know.
+    without a type, which no encoder or embedding has to know. `cue`: a sentence that names both
+    entities stands before the text.
     """
 
     use_markers: bool
     use_types: bool
     style: str
     types: tuple[str, ...]
+    cue: bool = False
 
 
 class MarkedEntity(NamedTuple):
@@ -90,7 +92,18 @@ def mark(example: Example, scheme: MarkerScheme) -> MarkedText:
         length = spans[role].outer.end
         position = entity.span.end
     text = "".join([*parts, example.sentence[position:]])
-    return MarkedText((), text, spans["subject"], spans["object"])
+    lead = (_cue(example, scheme),) if scheme.cue else ()
+    return MarkedText(lead, text, spans["subject"], spans["object"])
+
+
+def _cue(example: Example, scheme: MarkerScheme) -> str:
+    """`@ * 단체 * 비틀즈 @ 와 # ^ 사람 ^ 조지 해리슨 # 의 관계`: what is asked, in words."""
+    roles: list[tuple[Role, Entity]] = [("subject", example.subject), ("object", example.object)]
+    marked = []
+    for role, entity in roles:
+        opening, closing = _STYLES[scheme.style](role, _type_name(entity, scheme))
+        marked.append(f"{opening}{entity.word}{closing}")
+    return f"{marked[0]} 와 {marked[1]} 의 관계"
 
 
 def marker_tokens(scheme: MarkerScheme) -> list[str]:

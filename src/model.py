@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 from huggingface_hub.utils import logging as hub_logging
@@ -76,13 +77,57 @@ class AttentionPooling(nn.Module):
         return (hidden * weights[:, :, None]).sum(dim=1)
 
 
+class StartEndPooling(nn.Module):
+    """The states of a span's first and last token, joined: both markers, where there are any."""
+
+    vectors: ClassVar[int] = 2
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+
+    def forward(self, hidden: Tensor, mask: Tensor) -> Tensor:
+        """hidden (B, T, H), mask (B, T) True in the span -> (B, 2 H)."""
+        rows = torch.arange(len(hidden), device=hidden.device)
+        first = mask.long().argmax(dim=1)
+        last = mask.shape[1] - 1 - mask.long().flip(1).argmax(dim=1)
+        return torch.cat([hidden[rows, first], hidden[rows, last]], dim=-1)
+
+
 POOLINGS: dict[str, type[nn.Module]] = {
     "mean": MeanPooling,
     "max": MaxPooling,
     "attention": AttentionPooling,
     "start": StartPooling,
+    "start_end": StartEndPooling,
 }
 CLS_ONLY = "cls"  # the name of "no span pooling" in a checkpoint
+
+
+NONE, INFERENCE, BOTH = "none", "inference", "both"  # where the types restrict the relations
+
+
+@dataclass(frozen=True)
+class ModelDesign:
+    """What a classifier may have beside encoder, pooling and head. A checkpoint carries it.
+
+    last_layers: so many of the encoder's layers are joined.
+    bilstm: an LSTM in both directions reads the states before they are pooled.
+    num_types: entity types known in training; only needed by what follows.
+    type_embedding: each type, as subject and as object, has a vector of its own, which is added
+        to the embeddings of the entity's words.
+    type_restriction: where relations that no training row has between entities of such types are
+        ruled out: "none", "inference" or "both", which is in training as well.
+    """
+
+    last_layers: int = 1
+    bilstm: bool = False
+    num_types: int = 0
+    type_embedding: bool = False
+    type_restriction: str = NONE
+
+
+PLAIN = ModelDesign()
+RULED_OUT = -20.0  # from the highest that is allowed: as good as never, yet the loss is finite
 
 
 class RelationClassifier(nn.Module):
@@ -93,10 +138,16 @@ class RelationClassifier(nn.Module):
         num_labels: C, the number of relations.
         pooling: a name in `POOLINGS`, or "cls" for `[CLS]` alone.
         dropout: of the head.
+        design: what else it has.
     """
 
     def __init__(
-        self, encoder: PreTrainedModel, num_labels: int, pooling: str, dropout: float
+        self,
+        encoder: PreTrainedModel,
+        num_labels: int,
+        pooling: str,
+        dropout: float,
+        design: ModelDesign = PLAIN,
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -104,9 +155,17 @@ class RelationClassifier(nn.Module):
             # Unused, and weights without a gradient stop several processes.
             encoder.register_module("pooler", None)
         hidden_size = encoder.config.hidden_size
+        state_size = hidden_size * design.last_layers
+        self.design = design
+        self.lstm = None
+        if design.bilstm:
+            self.lstm = nn.LSTM(state_size, hidden_size // 2, batch_first=True, bidirectional=True)
+            state_size = hidden_size // 2 * 2
         self.pooling_name = pooling
-        self.pooling = None if pooling == CLS_ONLY else POOLINGS[pooling](hidden_size)
-        joined_size = hidden_size if self.pooling is None else 3 * hidden_size
+        self.pooling = None if pooling == CLS_ONLY else POOLINGS[pooling](state_size)
+        joined_size = state_size * (1 + 2 * getattr(self.pooling, "vectors", 1))
+        if self.pooling is None:
+            joined_size = state_size
         self.head = nn.Sequential(
             Dropout(dropout),
             nn.Linear(joined_size, hidden_size),
@@ -118,13 +177,27 @@ class RelationClassifier(nn.Module):
         # 2017, "On Calibration of Modern Neural Networks"). The largest one stays the largest.
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(()))
+        self.type_embedding = None
+        if design.type_embedding:
+            words: Any = encoder.get_input_embeddings()
+            embedding_size: int = words.embedding_dim
+            self.type_embedding = nn.Embedding(2 * (design.num_types + 1), embedding_size)
+            nn.init.zeros_(self.type_embedding.weight)  # at first the encoder reads as it did
+        # (types, types, C): may a relation hold between a subject and an object of these types?
+        self.allowed: Tensor | None
+        types = design.num_types + 1
+        everything = torch.ones(types, types, num_labels).bool()
+        self.register_buffer("allowed", None if design.type_restriction == NONE else everything)
         replace_dropouts(encoder)
         self.run_encoder()
 
     def run_encoder(self, *, checkpointing: bool = False, compiled: bool = False) -> None:
         """Chooses how the encoder is run, see `EncoderPass`; the logits stay the same."""
         self._encoder_pass = EncoderPass(
-            self.encoder, checkpointing=checkpointing, compiled=compiled
+            self.encoder,
+            checkpointing=checkpointing,
+            compiled=compiled,
+            last_layers=self.design.last_layers,
         )
 
     def forward(
@@ -134,23 +207,45 @@ class RelationClassifier(nn.Module):
         subject_span: Tensor,
         object_span: Tensor,
         num_tokens: int | None = None,
+        entity_types: Tensor | None = None,
     ) -> Tensor:
         """input_ids, attention_mask (B, T); spans (B, 2), half-open -> logits (B, C).
 
-        `num_tokens`, the sum of `attention_mask`, lets a GPU run the rows without their padding.
+        Args:
+            num_tokens: the sum of `attention_mask`; lets a GPU run the rows without their padding.
+            entity_types: (B, 2), of subject and object, counted from 1; 0 and None = not known.
         """
-        masks = []
+        masks = [span_mask(span, input_ids.shape[1]) for span in (subject_span, object_span)]
+        read = _first_token(attention_mask)
         if self.pooling is not None:
-            masks = [span_mask(span, input_ids.shape[1]) for span in (subject_span, object_span)]
-        read = functools.reduce(torch.logical_or, masks, _first_token(attention_mask))
-        states, positions = self._encoder_pass(input_ids, attention_mask, read, num_tokens)
+            read = functools.reduce(torch.logical_or, masks, read)
+        if self.lstm is not None:
+            read = attention_mask
+        if entity_types is None:
+            entity_types = torch.zeros_like(subject_span)
+        added = self._type_states(entity_types, masks)
+        states, positions = self._encoder_pass(input_ids, attention_mask, read, num_tokens, added)
         if positions is not None:
             masks = [mask.gather(1, positions) for mask in masks]
+        if self.lstm is not None:
+            states = run_lstm(self.lstm, states, attention_mask.sum(dim=1))
         pooled = [states[:, 0]]  # [CLS]
         if self.pooling is not None:
             pooled += [self.pooling(states, mask) for mask in masks]
         logits = self.head(torch.cat(pooled, dim=-1))
-        return logits if self.training else logits.float() / self.temperature
+        if not self.training:
+            logits = logits.float() / self.temperature
+        if self.allowed is None or (self.training and self.design.type_restriction != BOTH):
+            return logits
+        return restricted(logits, self.allowed[entity_types[:, 0], entity_types[:, 1]])
+
+    def _type_states(self, entity_types: Tensor, masks: list[Tensor]) -> Tensor | None:
+        """entity_types (B, 2), masks (B, T) of subject and object -> (B, T, E)."""
+        if self.type_embedding is None:
+            return None
+        offset = torch.arange(2, device=entity_types.device) * (self.design.num_types + 1)
+        vectors = self.type_embedding(entity_types + offset)  # (B, 2, E)
+        return (torch.stack(masks, dim=-1)[..., None] * vectors[:, None]).sum(dim=2)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Takes the weights of a checkpoint; one made before 0.3 has no temperature.
@@ -159,6 +254,25 @@ class RelationClassifier(nn.Module):
             RuntimeError: they do not fit.
         """
         self.load_state_dict({"temperature": torch.ones(()), **weights})
+
+
+def run_lstm(lstm: nn.LSTM, states: Tensor, lengths: Tensor) -> Tensor:
+    """states (B, T, H), rows of `lengths` (B,) tokens with padding behind -> (B, T, 2 H')."""
+    packed = nn.utils.rnn.pack_padded_sequence(
+        states.float(), lengths.cpu(), batch_first=True, enforce_sorted=False
+    )
+    with torch.autocast(states.device.type, enabled=False):
+        output, _ = lstm(packed)
+    unpacked, _ = nn.utils.rnn.pad_packed_sequence(
+        output, batch_first=True, total_length=states.shape[1]
+    )
+    return unpacked
+
+
+def restricted(logits: Tensor, allowed: Tensor) -> Tensor:
+    """logits (B, C) where relations that are not allowed (B, C) lie far below the others."""
+    best = logits.detach().masked_fill(~allowed, -torch.inf).amax(dim=1, keepdim=True)
+    return torch.where(allowed, logits, best + RULED_OUT)
 
 
 def _first_token(attention_mask: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from transformers import PreTrainedModel
 from dataset import Batch
 from errors import UserError
 from model import RelationClassifier
-from onnx_file import FORMAT_VERSION, INPUTS, KIND, METADATA_KEY, OUTPUT
+from onnx_file import FORMAT_VERSION, INPUTS, KIND, METADATA_KEY, OUTPUT, TYPES_INPUT
 from schema import Entity, Example, Span
 from trained_model import TrainedModel, describe
 
@@ -35,10 +35,16 @@ class ProbabilityModel(nn.Module):
         self.model = model
 
     def forward(
-        self, input_ids: Tensor, attention_mask: Tensor, subject_span: Tensor, object_span: Tensor
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        subject_span: Tensor,
+        object_span: Tensor,
+        entity_types: Tensor | None = None,
     ) -> Tensor:
-        """input_ids, attention_mask (B, T) int64; spans (B, 2) -> (B, C), rows that sum to 1."""
-        logits = self.model(input_ids, attention_mask.bool(), subject_span, object_span)
+        """input_ids, attention_mask (B, T) int64; others (B, 2) -> (B, C), rows that sum to 1."""
+        mask = attention_mask.bool()
+        logits = self.model(input_ids, mask, subject_span, object_span, None, entity_types)
         return logits.float().softmax(dim=-1)
 
 
@@ -55,6 +61,11 @@ def onnx_bytes(trained: TrainedModel, int8: bool = False) -> bytes:
         raise UserError(
             f"the weights take {size / 2**30:.1f} GiB, but an ONNX file holds 2 GiB at most; pass "
             "--format hf"
+        )
+    if model.design.bilstm:
+        raise UserError(
+            "a model with a BiLSTM cannot be written as ONNX; pass --format hf, or train without "
+            "--bilstm"
         )
     try:
         import onnx  # noqa: F401 - the exporter needs both, and would fail without a word of help
@@ -90,20 +101,24 @@ def example_batch(trained: TrainedModel) -> Batch:
 
 def _trace(model: RelationClassifier, batch: Batch) -> Any:
     """The model as an `onnx.ModelProto` with dynamic numbers of rows and tokens."""
-    arguments = (
+    arguments: tuple[Tensor | None, ...] = (
         batch.input_ids,
         batch.attention_mask.long(),
         batch.subject_span,
         batch.object_span,
     )
-    axes = ({0: "batch", 1: "length"}, {0: "batch", 1: "length"}, {0: "batch"}, {0: "batch"})
+    names: tuple[str, ...] = INPUTS
+    if model.design.num_types:
+        arguments = (*arguments, batch.entity_types)
+        names = (*INPUTS, TYPES_INPUT)
+    axes = ({0: "batch", 1: "length"},) * 2 + ({0: "batch"},) * (len(names) - 2)
     was_training = model.training
     with _attention(model.encoder), torch.no_grad():
         try:
             program = torch.onnx.export(
                 ProbabilityModel(model).eval(),
                 arguments,
-                input_names=INPUTS,
+                input_names=names,
                 output_names=[OUTPUT],
                 opset_version=OPSET,
                 dynamic_shapes=axes,

@@ -1,6 +1,7 @@
 """A trained model as one ONNX file, from token ids and entity spans to probabilities.
 
-    inputs    input_ids, attention_mask (B, T); subject_span, object_span (B, 2); all int64
+    inputs    input_ids, attention_mask (B, T); subject_span, object_span (B, 2); all int64;
+              entity_types (B, 2) where the model reads them
     output    probs (B, C)
 
 The file is self-contained: the tokenizer, the relations and all else that prediction needs stand
@@ -18,12 +19,20 @@ import torch
 from torch import Tensor, nn
 
 from errors import UserError
-from trained_model import DESCRIPTION_KEYS, TrainedModel, check_format, from_description
+from model import PLAIN, ModelDesign
+from trained_model import (
+    DESCRIPTION_KEYS,
+    TrainedModel,
+    check_format,
+    design_of,
+    from_description,
+)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 KIND = "kore-onnx"
 METADATA_KEY = "kore"
 INPUTS = ("input_ids", "attention_mask", "subject_span", "object_span")
+TYPES_INPUT = "entity_types"  # only of models that read them
 OUTPUT = "probs"
 _REMEDY = "export it again with src/tools/export.py"
 _SILENT = 4  # onnxruntime's severity "fatal": what goes wrong is raised to us as well
@@ -34,13 +43,15 @@ class OnnxClassifier(nn.Module):
 
     Args:
         session: an `onnxruntime.InferenceSession` with `INPUTS` and `OUTPUT`.
-        pooling: as the model it was made from.
+        pooling, design: as the model it was made from.
     """
 
-    def __init__(self, session: Any, pooling: str) -> None:
+    def __init__(self, session: Any, pooling: str, design: ModelDesign = PLAIN) -> None:
         super().__init__()
         self.session = session
         self.pooling_name = pooling
+        self.design = design
+        self._input_names = [entry.name for entry in session.get_inputs()]
 
     def forward(
         self,
@@ -49,15 +60,20 @@ class OnnxClassifier(nn.Module):
         subject_span: Tensor,
         object_span: Tensor,
         num_tokens: int | None = None,
+        entity_types: Tensor | None = None,
     ) -> Tensor:
         """input_ids, attention_mask (B, T); spans (B, 2), half-open -> (B, C).
 
         The result is the logarithm of the probabilities: as good as logits, since its softmax
         gives the probabilities again.
         """
-        tensors = (input_ids, attention_mask, subject_span, object_span)
+        if entity_types is None:
+            entity_types = torch.zeros_like(subject_span)
+        tensors = (input_ids, attention_mask, subject_span, object_span, entity_types)
         feed = {
-            name: tensor.long().cpu().numpy() for name, tensor in zip(INPUTS, tensors, strict=True)
+            name: tensor.long().cpu().numpy()
+            for name, tensor in zip((*INPUTS, TYPES_INPUT), tensors, strict=True)
+            if name in self._input_names
         }
         probs = torch.from_numpy(self.session.run([OUTPUT], feed)[0]).to(input_ids.device)
         return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
@@ -89,7 +105,8 @@ def load_onnx(path: Path) -> TrainedModel:
         raise UserError(f"{path}: an ONNX file, but none that KoRE wrote; {_REMEDY}")
     check_format(path, content, FORMAT_VERSION, DESCRIPTION_KEYS, _REMEDY)
     try:
-        return from_description(OnnxClassifier(session, content["pooling"]), content)
+        model = OnnxClassifier(session, content["pooling"], design_of(content))
+        return from_description(model, content)
     except UserError:
         raise
     except Exception as error:  # an edited description makes its readers raise almost anything

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import torch
 from torch import nn
 from torch.optim import Optimizer
@@ -11,14 +13,44 @@ from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_wi
 from config import OptimizationOptions
 
 
-def make_optimizer(model: nn.Module, options: OptimizationOptions) -> Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); biases and layer norms are not decayed."""
-    parameters = [weight for weight in model.parameters() if weight.requires_grad]
-    groups = [
-        {"params": [w for w in parameters if w.ndim > 1], "weight_decay": options.weight_decay},
-        {"params": [w for w in parameters if w.ndim <= 1], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=options.learning_rate or 0.0, fused=True)
+def make_optimizer(
+    model: nn.Module, options: OptimizationOptions, layer_lr_decay: float = 1.0
+) -> Optimizer:
+    """AdamW (Loshchilov and Hutter 2019); biases and layer norms are not decayed.
+
+    Args:
+        layer_lr_decay: a layer learns at its learning rate times that of the layer above; the head
+            at `--learning_rate` (Howard and Ruder 2018, "ULMFiT").
+    """
+    parameters = [(name, w) for name, w in model.named_parameters() if w.requires_grad]
+    heights = {name: _height(name) for name, _ in parameters}
+    top = 1 + max((height for height in heights.values() if height is not None), default=0)
+    learning_rate = options.learning_rate or 0.0
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for is_matrix in (True, False):
+        for name, weight in parameters:
+            if (weight.ndim > 1) is is_matrix:
+                height = heights[name]
+                below = 0 if height is None or layer_lr_decay == 1 else top - height
+                rate = learning_rate * layer_lr_decay**below
+                decay = options.weight_decay if is_matrix else 0.0
+                groups.setdefault((rate, decay), []).append(weight)
+    return torch.optim.AdamW(
+        [
+            {"params": weights, "lr": rate, "weight_decay": decay}
+            for (rate, decay), weights in groups.items()
+        ],
+        lr=learning_rate,
+        fused=True,
+    )
+
+
+def _height(name: str) -> int | None:
+    """0 for the embeddings, 1 for the first layer …, None for what is above the encoder."""
+    if not name.startswith("encoder."):
+        return None
+    layer = re.search(r"\.layer\.(\d+)\.", name)
+    return int(layer[1]) + 1 if layer else 0
 
 
 def make_schedule(

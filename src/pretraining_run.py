@@ -35,7 +35,7 @@ from interrupts import deferred_interrupt
 from marking import marker_text
 from masked_lm import MaskedLanguageModel
 from masking import TokenRow, mask, pack, tokenize
-from model import load_pretrained, max_positions, set_dropout
+from model import load_pretrained, max_positions, quieten_libraries, set_dropout
 from optimization import make_optimizer, make_schedule
 from texts import Passage, read_passages
 
@@ -81,6 +81,7 @@ def pretrain(options: PretrainOptions) -> Path:
     files = _files(options)
     make_deterministic()
     keep_freed_memory()
+    quieten_libraries()
     set_seed(options.seed)
     checksums = {name: checksum(Path(name)) for name in options.files if Path(name).is_file()}
     state = _resume_state(options, files, checksums) if options.resume else None

@@ -76,6 +76,12 @@ def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
     figures.learning_curve(history, folder / "learning_curve.png")
 
 
+def read_log(folder: Path) -> list[dict[str, str]]:
+    """The rows of `log.csv`, as texts."""
+    with (folder / "log.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def write_options(folder: Path, options: TrainOptions) -> None:
     """`options.json`: every flag of the run."""
     with atomic_write(folder / "options.json") as file:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from tokenizers import Tokenizer
 from torch import nn
@@ -18,7 +18,7 @@ from transformers import PreTrainedTokenizerFast
 from dataset import InputEncoder
 from errors import UserError
 from marking import MarkerScheme
-from model import RelationClassifier
+from model import ModelDesign, RelationClassifier
 from schema import LabelMap
 
 DESCRIPTION_KEYS = (
@@ -77,10 +77,16 @@ def describe(trained: TrainedModel) -> dict[str, Any]:
             "types": list(trained.input_encoder.scheme.types),
         },
         "pooling": trained.model.pooling_name,
+        "design": asdict(cast(ModelDesign, trained.model.design)),
         "max_length": trained.input_encoder.max_length,
         "options": trained.options,
         "scores": trained.scores,
     }
+
+
+def design_of(description: Mapping[str, Any]) -> ModelDesign:
+    """The model's design; models made before 0.4 have the plain one and do not say so."""
+    return ModelDesign(**description.get("design", {}))
 
 
 def from_description(model: nn.Module, description: Mapping[str, Any]) -> TrainedModel:
@@ -96,6 +102,11 @@ def from_description(model: nn.Module, description: Mapping[str, Any]) -> Traine
     )
 
 
+def is_readable(found: Any, newest: int) -> bool:
+    """Whether a format version is one of those up to the newest."""
+    return type(found) is int and 1 <= found <= newest
+
+
 def check_format(
     path: Path, content: Mapping[str, Any], version: int, keys: Collection[str], remedy: str
 ) -> None:
@@ -103,7 +114,7 @@ def check_format(
 
     `remedy` says how to come by a complete file.
     """
-    if content.get("format_version") != version:
+    if not is_readable(content.get("format_version"), version):
         raise UserError(
             f"{path}: format {content.get('format_version')}, but this version of KoRE reads "
             f"{version}; update KoRE"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 import figures
@@ -30,8 +30,12 @@ from interrupts import deferred_interrupt
 from loss import Loss, make_loss
 from optimization import make_optimizer, make_schedule
 from prediction import predict_probs
+from regularization import adversarial, masked, row_losses
 from run_files import RunFiles, write_log
 from validation import Validation, validate
+from weight_average import WeightAverage
+
+EpochReport = Callable[[dict[str, Any]], None]
 
 CHECK_UPDATES = 50  # updates between two looks at the loss, each of which waits for a GPU
 
@@ -58,6 +62,10 @@ class Position:
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
+class DivergedError(UserError):
+    """The loss is no longer finite."""
+
+
 class Trainer:
     """One run: model, optimizer, schedule, data and files.
 
@@ -65,6 +73,7 @@ class Trainer:
         trained: the model to train, with its encoding path and labels.
         resume_state: what `last.pth` held, or None for a new run.
         data_checksums: names and SHA-256 of the data files, kept in the state.
+        report: is given every epoch's row of the log; what it raises ends the run.
 
     Raises:
         UserError: there are fewer rows than steps in an update.
@@ -80,6 +89,7 @@ class Trainer:
         files: RunFiles,
         data_checksums: dict[str, str],
         resume_state: dict[str, Any] | None = None,
+        report: EpochReport = lambda row: None,
     ) -> None:
         self.options = options
         self.accelerator = accelerator
@@ -88,13 +98,22 @@ class Trainer:
         self.valid_data = valid_data
         self.files = files
         self.data_checksums = data_checksums
+        self.report = report
         self.parts = accelerator.num_processes * options.gradient_accumulation_steps
         self.rows_per_update = options.batch_size * self.parts
         self._check_rows()
-        self.loss: Loss = make_loss(options)
-        optimizer = make_optimizer(trained.model, options)
+        counts = np.bincount(train_data.labels, minlength=len(trained.labels))
+        self.loss: Loss = make_loss(options, counts.tolist())
+        optimizer = make_optimizer(trained.model, options, options.layer_lr_decay)
         # Bound to the bare optimizer: accelerate's schedule would be stepped once a process.
-        self.schedule = make_schedule(optimizer, options, len(self._updates(epoch=0)))
+        updates = len(self._updates(epoch=0))
+        self.schedule = make_schedule(optimizer, options, updates)
+        self.average = None
+        if options.weight_average != "none":
+            total = updates * options.num_epochs
+            self.average = WeightAverage(
+                trained.model, options.weight_average, options.ema_decay, total
+            )
         self.model, self.optimizer = accelerator.prepare(trained.model, optimizer)
         self.position = Position()
         if resume_state is not None:
@@ -164,24 +183,50 @@ class Trainer:
             is_last = number == len(own) - 1
             with nullcontext() if is_last else accelerator.no_sync(self.model):
                 batch = self._batch(share)
-                assert batch.labels is not None
-                losses = self.loss(self.model(*batch.inputs), batch.labels)
+                losses = self._losses(batch)
                 # Processes average their gradients; the mean over the update's rows is wanted.
-                accelerator.backward(losses.sum() * accelerator.num_processes / len(rows))
+                scale = accelerator.num_processes / len(rows)
+                accelerator.backward(losses.sum() * scale)
+                if self.options.fgm:
+                    with adversarial(self._word_embeddings, self.options.fgm):
+                        accelerator.backward(self._losses(batch).sum() * scale)
             loss_sum += losses.detach().sum()
         accelerator.clip_grad_norm_(self.model.parameters(), self.options.max_grad_norm)
         self.optimizer.step()
         self.schedule.step()
         self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update(step + 1)
         return accelerator.reduce(loss_sum) if accelerator.num_processes > 1 else loss_sum
+
+    def _losses(self, batch: Batch) -> Tensor:
+        return row_losses(self.model, batch, self.loss, self.options.r_drop)
+
+    @property
+    def _word_embeddings(self) -> nn.Parameter:
+        words: Any = self.trained.classifier.encoder.get_input_embeddings()
+        return words.weight
 
     def _batch(self, numbers: np.ndarray) -> Batch:
         rows = [self.train_data.rows[i] for i in numbers]
         labels = [self.train_data.labels[i] for i in numbers]
-        return Batch.collate(rows, self.trained.input_encoder.pad_id, labels).to(self._device)
+        encoder = self.trained.input_encoder
+        batch = Batch.collate(rows, encoder.pad_id, labels).to(self._device)
+        if not self.options.mask_tokens:
+            return batch
+        tokenizer = encoder.tokenizer
+        return masked(
+            batch, self.options.mask_tokens, tokenizer.mask_token_id, tokenizer.all_special_ids
+        )
 
     def _finish_epoch(self, seconds: float) -> None:
         """Scores the validation rows, keeps the best checkpoint, logs, and saves the state."""
+        with nullcontext() if self.average is None else self.average.applied():
+            self._score_epoch(seconds)
+        self._save_state()
+        self.report(self.position.history[-1])
+
+    def _score_epoch(self, seconds: float) -> None:
         position = self.position
         result = self._validate()
         scores = result.scores
@@ -214,7 +259,6 @@ class Trainer:
                 f"{'  (best)' if is_best else ''}",
                 file=sys.stderr,
             )
-        self._save_state()
 
     def _validate(self) -> Validation:
         """Scores the validation rows, and sets the model's temperature by them."""
@@ -259,7 +303,7 @@ class Trainer:
     def _require_finite(self, value: float) -> None:
         if not np.isfinite(value):
             kept = self.files.best
-            raise UserError(
+            raise DivergedError(
                 f"the loss is {value} in epoch {self.position.epoch + 1}; "
                 + (f"{kept} keeps the best epoch so far. " if kept.exists() else "")
                 + "Lower --learning_rate, or pass --precision fp32"
@@ -291,6 +335,7 @@ class Trainer:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
             "position": dict(vars(self.position)),
             "hardware": hardware(self.accelerator),
             "data_checksums": self.data_checksums,
@@ -302,6 +347,8 @@ class Trainer:
         self.schedule.load_state_dict(state["schedule"])
         if self.accelerator.scaler is not None and state["scaler"] is not None:
             self.accelerator.scaler.load_state_dict(state["scaler"])
+        if self.average is not None:
+            self.average.load_state_dict(state["average"])
         self.position = Position(**state["position"])
 
     @property

@@ -14,6 +14,7 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 import mini
+from augmentation import augmented
 from checkpoint import STATE_KIND, TrainedModel, load_payload, model_from_payload
 from config import AUTO, MINI, TrainOptions
 from dataset import InputEncoder
@@ -24,6 +25,8 @@ from label_files import load_label_map
 from marking import MarkerScheme, mark, marker_tokens
 from model import (
     CLS_ONLY,
+    NONE,
+    ModelDesign,
     RelationClassifier,
     add_marker_tokens,
     load_pretrained,
@@ -34,7 +37,8 @@ from priors import SAME_BALANCE, class_shares, distance
 from rows import read_examples
 from run_files import RunFiles, run_files, write_options
 from schema import Example, LabelMap, entity_types
-from trainer import EncodedData, Trainer, hardware
+from trainer import EncodedData, EpochReport, Trainer, hardware
+from type_restriction import allowed_relations
 
 # Flags that may differ between a run and its resumption, because no weight depends on them.
 _FREE_FLAGS = {
@@ -48,8 +52,11 @@ _FREE_FLAGS = {
 }
 
 
-def train(options: TrainOptions) -> Path:
+def train(options: TrainOptions, report: EpochReport = lambda row: None) -> Path:
     """Trains, writes the run's files and returns the path of its best checkpoint.
+
+    Args:
+        report: is given every epoch's row of the log; what it raises ends the run.
 
     Raises:
         UserError: anything the user can mend, before a file is written where possible.
@@ -72,7 +79,7 @@ def train(options: TrainOptions) -> Path:
     )
     _announce(options, trained, train_data, valid_data, files, accelerator)
     trainer = Trainer(
-        options, accelerator, trained, train_data, valid_data, files, checksums, state
+        options, accelerator, trained, train_data, valid_data, files, checksums, state, report
     )
     try:
         best = trainer.run()
@@ -98,12 +105,16 @@ def _prepare(
     if state is None and options.model_name_or_path != MINI:  # first, as it fails most often
         pretrained = load_pretrained(options.model_name_or_path, options.dropout)
     train_examples, valid_examples, labels = _read(options)
+    train_examples = augmented(train_examples, options, labels)
     if state is not None:
         trained = model_from_payload(files.last, state["model"])
     else:
         scheme = _scheme(options, train_examples)
         encoder, tokenizer = pretrained or _make_mini(options, scheme, train_examples)
         trained = _new_model(options, scheme, labels, encoder, tokenizer)
+        if options.type_restriction != NONE:
+            allowed = allowed_relations(train_examples, scheme.types, labels)
+            trained.classifier.get_buffer("allowed").copy_(torch.from_numpy(allowed))
     return (
         trained,
         _encode(trained, train_examples),
@@ -130,9 +141,12 @@ def _new_model(
 ) -> TrainedModel:
     add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
     _check_positions(options, max_positions(encoder))
+    _check_encoder(options, encoder, tokenizer)
     pooling = options.span_pooling if options.use_span_pooling else CLS_ONLY
     return TrainedModel(
-        model=RelationClassifier(encoder, len(labels), pooling, options.dropout),
+        model=RelationClassifier(
+            encoder, len(labels), pooling, options.dropout, _design(options, scheme)
+        ),
         input_encoder=InputEncoder(tokenizer, scheme, options.max_length),
         labels=labels,
         options=asdict(options),
@@ -163,12 +177,29 @@ def _read(options: TrainOptions) -> tuple[list[Example], list[Example], LabelMap
 
 
 def _scheme(options: TrainOptions, examples: list[Example]) -> MarkerScheme:
+    reads_types = _reads_types(options)
     return MarkerScheme(
         use_markers=options.use_entity_markers,
         use_types=options.use_entity_types,
         style=options.marker_style,
-        types=entity_types(examples) if options.use_entity_types else (),
+        types=entity_types(examples) if options.use_entity_types or reads_types else (),
+        cue=options.cue_sentence,
     )
+
+
+def _design(options: TrainOptions, scheme: MarkerScheme) -> ModelDesign:
+    return ModelDesign(
+        last_layers=options.last_layers,
+        bilstm=options.bilstm,
+        num_types=len(scheme.types) if _reads_types(options) else 0,
+        type_embedding=options.entity_type_embedding,
+        type_restriction=options.type_restriction,
+    )
+
+
+def _reads_types(options: TrainOptions) -> bool:
+    """Whether the model itself is given the entities' types."""
+    return options.entity_type_embedding or options.type_restriction != NONE
 
 
 def _encode(trained: TrainedModel, examples: list[Example]) -> EncodedData:
@@ -184,6 +215,18 @@ def _check_positions(options: TrainOptions, most: int | None) -> None:
             f"--max_length {options.max_length}, but {options.model_name_or_path} has positions "
             f"for {most} tokens; pass --max_length {most} or less"
         )
+
+
+def _check_encoder(
+    options: TrainOptions, encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> None:
+    layers = getattr(encoder.config, "num_hidden_layers", options.last_layers)
+    if options.last_layers > layers:
+        raise UserError(
+            f"--last_layers {options.last_layers}, but {options.model_name_or_path} has {layers}"
+        )
+    if options.mask_tokens and tokenizer.mask_token_id is None:
+        raise UserError(f"--mask_tokens: {options.model_name_or_path} has no [MASK] token")
 
 
 def _resume_state(

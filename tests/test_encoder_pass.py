@@ -123,7 +123,9 @@ def test_packed_rows_equal_padded_ones(kind, training):
     """The layout a GPU takes, here with the processor's kernels."""
     encoder, batch = make_batch(kind)
     encoder.train(training)
-    packed = EncoderPass(encoder)._packed(batch.input_ids, batch.attention_mask, batch.num_tokens)
+    packed = EncoderPass(encoder)._packed(
+        batch.input_ids, batch.attention_mask, batch.num_tokens, None
+    )
     expected = plain_states(encoder, batch)
     difference = (packed - expected).abs()
     assert difference[batch.attention_mask].max() < 1e-5

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from config import TrainOptions
-from loss import focal_loss, make_loss
+from loss import asymmetric_loss, class_balanced_weights, focal_loss, make_loss
 
 LOGITS = torch.tensor([[0.7, 0.2, 0.1]]).log()  # their softmax is the probabilities themselves
 
@@ -95,7 +95,7 @@ def test_gradient_by_hand():
 
 def loss_under(**flags: object) -> float:
     options = TrainOptions(alpha=0.25, gamma=2.0, **flags)  # type: ignore[arg-type]
-    return make_loss(options)(LOGITS, torch.tensor([0])).item()
+    return make_loss(options, [5, 3, 2])(LOGITS, torch.tensor([0])).item()
 
 
 def test_flags():
@@ -104,3 +104,73 @@ def test_flags():
     assert loss_under(focal_loss=True) == pytest.approx(0.0080252, abs=1e-6)
     both = loss_under(focal_loss=True, label_smoothing=0.3)
     assert both == pytest.approx(0.25 * 0.0608888, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("label", "positive", "negative", "smoothing", "expected"),
+    [
+        # -ln 0.7 - ln 0.8 - ln 0.9: each relation as a question of its own
+        (0, 0.0, 0.0, 0.0, 0.3566749 + 0.2231436 + 0.1053605),
+        # others weighed by their probability, 0.2 and 0.1
+        (0, 0.0, 1.0, 0.0, 0.3566749 + 0.2 * 0.2231436 + 0.1 * 0.1053605),
+        # and the own one by 1 - 0.7
+        (0, 1.0, 1.0, 0.0, 0.3 * 0.3566749 + 0.2 * 0.2231436 + 0.1 * 0.1053605),
+        (2, 0.0, 2.0, 0.0, 2.3025851 + 0.49 * 1.2039728 + 0.04 * 0.2231436),
+        # targets 0.8, 0.1, 0.1
+        (
+            0,
+            0.0,
+            0.0,
+            0.3,
+            0.8 * 0.3566749 + 0.1 * 1.6094379 + 0.1 * 2.3025851
+            + 0.2 * 1.2039728 + 0.9 * 0.2231436 + 0.9 * 0.1053605,
+        ),
+    ],
+)  # fmt: skip
+def test_asymmetric_loss_by_hand(label, positive, negative, smoothing, expected):
+    losses = asymmetric_loss(
+        LOGITS.double(),
+        torch.tensor([label]),
+        gamma_positive=positive,
+        gamma_negative=negative,
+        label_smoothing=smoothing,
+    )
+    assert losses.dtype == torch.float32
+    assert losses.item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 4.0])
+def test_asymmetric_gradients_are_finite_where_the_model_is_certain(gamma):
+    logits = torch.tensor([[200.0, -200.0, -200.0], [20.0, 0.0, 0.0]], requires_grad=True)
+    for label in (0, 1):
+        loss = asymmetric_loss(
+            logits,
+            torch.tensor([label, label]),
+            gamma_positive=gamma,
+            gamma_negative=gamma,
+            label_smoothing=0.1,
+        )
+        (gradient,) = torch.autograd.grad(loss.sum(), logits)
+        assert loss.isfinite().all()
+        assert gradient.isfinite().all()
+
+
+def test_class_balanced_weights_by_hand():
+    # Effective numbers with beta 0.5: of 1 row 1, of 2 rows 1.5, of very many 2.
+    weights = class_balanced_weights([1, 2, 1000], 0.5)
+    ratios = weights / weights[2]
+    assert ratios.tolist() == pytest.approx([2.0, 4 / 3, 1.0])
+    assert (weights * torch.tensor([1, 2, 1000])).sum().item() == pytest.approx(1003, rel=1e-5)
+
+
+def test_a_relation_without_a_row_has_a_finite_weight():
+    assert class_balanced_weights([0, 4], 0.9).isfinite().all()
+
+
+def test_more_flags():
+    asymmetric = loss_under(asymmetric_loss=True, gamma_negative=1.0)
+    assert asymmetric == pytest.approx(0.3566749 + 0.2 * 0.2231436 + 0.1 * 0.1053605, abs=1e-6)
+    balanced = loss_under(class_balanced_beta=0.9)  # 5, 3 and 2 rows
+    weight = class_balanced_weights([5, 3, 2], 0.9)[0].item()
+    assert weight < 0.9
+    assert balanced == pytest.approx(weight * 0.3566749, abs=1e-6)

@@ -186,8 +186,8 @@ def test_non_finite_loss_stops_and_keeps_the_best(
 ) -> None:
     calls = 0
 
-    def poisoned(options: Any) -> losses.Loss:
-        good = losses.make_loss(options)
+    def poisoned(options: Any, counts: list[int]) -> losses.Loss:
+        good = losses.make_loss(options, counts)
 
         def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
             nonlocal calls

@@ -1,0 +1,166 @@
+"""What a classifier may have beside encoder and pooling: run alike everywhere, saved whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.builders import ENCODERS, EXAMPLES, LABELS, make_bert_tokenizer, make_scheme
+
+from checkpoint import load_model, save_model
+from config import DeviceOptions
+from dataset import Batch, InputEncoder
+from devices import make_accelerator
+from encoder_pass import EncoderPass
+from errors import UserError
+from hf_folder import save_folder
+from marking import MarkerScheme
+from model import POOLINGS, ModelDesign, RelationClassifier, run_lstm
+from onnx_export import onnx_bytes
+from prediction import predict_examples
+from trained_model import TrainedModel
+
+DESIGNS = {
+    "last layers": ModelDesign(last_layers=2),
+    "bilstm": ModelDesign(bilstm=True),
+    "types": ModelDesign(num_types=3, type_embedding=True),
+    "restriction": ModelDesign(num_types=3, type_restriction="inference"),
+    "all": ModelDesign(2, True, 3, True, "both"),
+}
+KINDS = ["bert", "roberta", "electra", "deberta"]
+
+
+def make_trained(design: ModelDesign, kind: str = "bert", cue: bool = False) -> TrainedModel:
+    """A model with random weights everywhere, and a table that forbids one relation."""
+    torch.manual_seed(0)
+    tokenizer = make_bert_tokenizer()
+    plain = make_scheme()
+    scheme = MarkerScheme(True, True, "punct", plain.types, cue)
+    model = RelationClassifier(ENCODERS[kind](len(tokenizer)), len(LABELS), "mean", 0.1, design)
+    if model.type_embedding is not None:
+        torch.nn.init.normal_(model.type_embedding.weight)
+    if design.type_restriction != "none":
+        model.get_buffer("allowed")[3, 2, 2] = False  # PER, ORG: org:founded
+    encoder = InputEncoder(tokenizer, scheme, 64)
+    return TrainedModel(model.eval(), encoder, LABELS, {"dropout": 0.1}, {})
+
+
+def probs_of(trained: TrainedModel) -> np.ndarray:
+    accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
+    return predict_examples(trained, EXAMPLES, accelerator)
+
+
+def one_by_one(trained: TrainedModel) -> np.ndarray:
+    rows = trained.input_encoder.encode(EXAMPLES)
+    with torch.inference_mode():
+        logits = [
+            trained.model(*Batch.collate([row], trained.input_encoder.pad_id).inputs)
+            for row in rows
+        ]
+    return torch.cat(logits).double().softmax(dim=-1).numpy()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", DESIGNS)
+def test_padding_does_not_change_probabilities(name, kind):
+    trained = make_trained(DESIGNS[name], kind)
+    together = probs_of(trained)
+    assert np.abs(together - one_by_one(trained)).max() < 1e-5
+    assert np.ptp(together[:, 0]) > 1e-3  # rows differ
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_a_checkpoint_and_a_folder_bring_it_back(name, tmp_path):
+    trained = make_trained(DESIGNS[name], cue=True)
+    expected = probs_of(trained)
+    save_model(tmp_path / "a.pth", trained)
+    save_folder(tmp_path / "folder", trained)
+    for path in (tmp_path / "a.pth", tmp_path / "folder"):
+        loaded = load_model(path)
+        assert loaded.model.design == DESIGNS[name]
+        assert loaded.input_encoder.scheme == trained.input_encoder.scheme
+        assert np.abs(probs_of(loaded) - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["last layers", "types", "restriction"])
+def test_an_onnx_file_gives_the_same(name, tmp_path):
+    trained = make_trained(DESIGNS[name])
+    (tmp_path / "a.onnx").write_bytes(onnx_bytes(trained))
+    loaded = load_model(tmp_path / "a.onnx")
+    assert np.abs(probs_of(loaded) - probs_of(trained)).max() < 1e-4
+
+
+def test_a_bilstm_is_not_exported():
+    with pytest.raises(UserError, match="a model with a BiLSTM cannot be written as ONNX"):
+        onnx_bytes(make_trained(DESIGNS["bilstm"]))
+
+
+def test_checkpoints_of_earlier_versions_have_the_plain_design(tmp_path):
+    trained = make_trained(ModelDesign())
+    expected = probs_of(trained)
+    save_model(tmp_path / "a.pth", trained)
+    payload = torch.load(tmp_path / "a.pth", weights_only=True)
+    del payload["design"], payload["markers"]["cue"]
+    payload["format_version"] = 1
+    torch.save(payload, tmp_path / "old.pth")
+    assert np.abs(probs_of(load_model(tmp_path / "old.pth")) - expected).max() < 1e-6
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_last_layers_are_the_encoders_own(kind):
+    trained = make_trained(DESIGNS["last layers"], kind)
+    encoder = trained.classifier.encoder
+    rows = trained.input_encoder.encode(EXAMPLES[:1])
+    batch = Batch.collate(rows, trained.input_encoder.pad_id)
+    read = torch.ones_like(batch.attention_mask)
+    with torch.inference_mode():
+        states, _ = EncoderPass(encoder, last_layers=2)(
+            batch.input_ids, batch.attention_mask, read, None
+        )
+        own = encoder(
+            batch.input_ids, batch.attention_mask.long(), output_hidden_states=True
+        ).hidden_states
+    expected = torch.cat(own[-2:], dim=-1)
+    torch.testing.assert_close(states, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_types_that_are_not_known_leave_the_words_as_they_are():
+    """Nothing is learned for them, so that they stay at 0."""
+    trained = make_trained(DESIGNS["types"])
+    model = trained.classifier
+    assert model.type_embedding is not None
+    model.type_embedding.weight.data[[0, 4]] = 0.0  # "not known", as subject and as object
+    rows = trained.input_encoder.encode(EXAMPLES[:1])
+    batch = Batch.collate(rows, trained.input_encoder.pad_id)
+    with torch.inference_mode():
+        known = model(*batch.inputs)
+        unknown = model(*batch.inputs[:4])
+        model.type_embedding.weight.data[:] = 0.0
+        plain = model(*batch.inputs)
+    assert (known - unknown).abs().max() > 1e-3
+    torch.testing.assert_close(unknown, plain)
+
+
+def test_the_lstm_reads_no_padding():
+    torch.manual_seed(0)
+    lstm = torch.nn.LSTM(4, 3, batch_first=True, bidirectional=True)
+    states = torch.randn(2, 6, 4)
+    both = run_lstm(lstm, states, torch.tensor([6, 2]))
+    alone = run_lstm(lstm, states[1:, :2], torch.tensor([2]))
+    torch.testing.assert_close(both[1, :2], alone[0])
+    assert both.shape == (2, 6, 6)
+
+
+def test_start_end_pooling_by_hand():
+    hidden = torch.arange(8.0).view(1, 4, 2)
+    mask = torch.tensor([[False, True, True, True]])
+    assert POOLINGS["start_end"](2)(hidden, mask).tolist() == [[2.0, 3.0, 6.0, 7.0]]
+    single = torch.tensor([[False, False, True, False]])
+    assert POOLINGS["start_end"](2)(hidden, single).tolist() == [[4.0, 5.0, 4.0, 5.0]]
+
+
+def test_a_folder_says_what_it_is(tmp_path: Path):
+    save_folder(tmp_path / "folder", make_trained(DESIGNS["types"]))
+    assert '"type_embedding": true' in (tmp_path / "folder" / "kore.json").read_text()

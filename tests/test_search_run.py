@@ -1,0 +1,171 @@
+"""Searches with small trainings: every cell once, resumed after a kill, shared by processes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas
+import pytest
+from tests.runs import REPOSITORY, command, save_tiny_bert, train_flags, write_sample
+
+pytest.importorskip("optuna")
+
+import search
+import search_run
+from errors import UserError
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("search")
+    write_sample(folder)
+    save_tiny_bert(folder / "tiny")
+    return folder
+
+
+@pytest.fixture
+def folder(shared: Path, tmp_path: Path) -> Path:
+    for name in ("train_data.csv", "valid_data.csv", "tiny"):
+        (tmp_path / name).symlink_to(shared / name)
+    return tmp_path
+
+
+def flags_in(folder: Path, space: dict[str, Any], **flags: Any) -> list[str]:
+    (folder / "space.json").write_text(json.dumps(space), encoding="utf-8")
+    chosen = {"num_epochs": 1, "focal_loss": True, "space": folder / "space.json", **flags}
+    all_flags = train_flags(folder, **chosen)
+    place = all_flags.index("--run_name")
+    return all_flags[:place] + all_flags[place + 2 :]
+
+
+def trials_in(folder: Path, study: str = "search") -> pandas.DataFrame:
+    return pandas.read_csv(folder / "outputs" / "search" / study / "trials.csv")
+
+
+def test_a_grid_is_tried_cell_by_cell(folder, capsys):
+    flags = flags_in(folder, {"gamma": [0.0, 2.0], "alpha": [0.5, 1.0]})
+    search.main(flags)
+    trials = trials_in(folder)
+    assert set(trials["state"]) == {"COMPLETE"}
+    cells = sorted(zip(trials["params_gamma"], trials["params_alpha"], strict=True))
+    assert cells == [(0.0, 0.5), (0.0, 1.0), (2.0, 0.5), (2.0, 1.0)]
+    printed = capsys.readouterr().out
+    best = trials.iloc[int(trials["value"].argmax())]
+    assert f"Best: --gamma {best['params_gamma']} --alpha {best['params_alpha']}" in printed
+    for name in ("history.png", "slices.png"):
+        assert (folder / "outputs/search/search" / name).stat().st_size > 10_000
+    # Only the weights of the best so far are kept, and all logs.
+    kept = {path.stem for path in (folder / "models/search").glob("*.pth")}
+    assert f"trial{int(best['number'])}" in kept
+    assert len(list((folder / "models/search").glob("*/log.csv"))) == 4
+    assert not list((folder / "models/search").glob("*/last.pth"))
+    search.main(flags)  # finished: nothing is trained again
+    assert len(trials_in(folder)) == 4
+
+
+def test_tpe_ends_poor_trials_early(folder, monkeypatch):
+    started: list[int] = []
+
+    def scripted(run, report):
+        """Trials that come out worse and worse."""
+        started.append(1)
+        log = Path(run.model_dir) / run.run_name
+        log.mkdir(parents=True)
+        (log / "last.pth").touch()
+        rows = ["epoch,micro_f1"]
+        for epoch in range(1, run.num_epochs + 1):
+            rows.append(f"{epoch},{50 - len(started)}")
+            (log / "log.csv").write_text("\n".join(rows) + "\n")
+            report({"epoch": epoch, "micro_f1": 50 - len(started)})
+        return log.with_suffix(".pth")
+
+    monkeypatch.setattr(search_run, "train", scripted)
+    space = {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}}
+    search.main(flags_in(folder, space, sampler="tpe", num_trials=8, num_epochs=4))
+    states = trials_in(folder)["state"].tolist()
+    assert states[:4] == ["COMPLETE"] * 4
+    assert states[4:] == ["PRUNED"] * 4
+    values = trials_in(folder)["params_learning_rate"]
+    assert values.between(1e-5, 1e-3).all()
+    assert values.nunique() == 8
+
+
+def test_a_diverging_trial_does_not_end_the_search(folder, monkeypatch, capsys):
+    real = search_run.train
+
+    def diverging(run, report):
+        if run.gamma == 0.0:
+            raise search_run.DivergedError("the loss is nan")
+        return real(run, report)
+
+    monkeypatch.setattr(search_run, "train", diverging)
+    search.main(flags_in(folder, {"gamma": [0.0, 2.0]}))
+    assert sorted(trials_in(folder)["state"]) == ["COMPLETE", "PRUNED"]
+    assert "is given up: the loss is nan" in capsys.readouterr().err
+
+
+def test_a_killed_search_goes_on_in_the_trial_it_was_in(folder):
+    flags = flags_in(folder, {"gamma": [0.0, 2.0]}, num_epochs=4, save_steps=1)
+    script = str(REPOSITORY / "src" / "search.py")
+    process = subprocess.Popen([sys.executable, script, *flags], stderr=subprocess.DEVNULL)
+    state = folder / "models/search/trial0/last.pth"
+    log = folder / "models/search/trial0/log.csv"
+    while not log.exists():
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert state.exists()
+    first_epoch = log.read_text().splitlines()[1].rpartition(",")[0]  # all but its seconds
+    result = command("search.py", *flags)
+    assert result.returncode == 0, result.stderr
+    assert log.read_text().splitlines()[1].startswith(first_epoch)
+    assert len(log.read_text().splitlines()) == 5
+    trials = trials_in(folder)
+    assert sorted(trials["state"]) == ["COMPLETE", "COMPLETE", "FAIL"]
+    complete = trials[trials["state"] == "COMPLETE"]
+    assert sorted(complete["params_gamma"]) == [0.0, 2.0]
+    assert len(list((folder / "models/search").glob("*/log.csv"))) == 2
+
+
+def test_two_processes_share_a_search(folder):
+    flags = flags_in(folder, {"gamma": [0.0, 0.5, 1.0, 2.0]})
+    script = str(REPOSITORY / "src" / "search.py")
+    processes = [
+        subprocess.Popen([sys.executable, script, *flags], stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors
+    complete = trials_in(folder).query("state == 'COMPLETE'")
+    assert set(complete["params_gamma"]) == {0.0, 0.5, 1.0, 2.0}
+
+
+def refusal(flags: list[str]) -> str:
+    with pytest.raises(UserError) as caught:
+        search.main(flags)
+    return str(caught.value)
+
+
+def test_what_is_refused(folder, monkeypatch):
+    monkeypatch.setattr(search_run, "train", lambda run, report: pytest.fail("trained"))
+    assert "no flag 'gama'" in refusal(flags_in(folder, {"gama": [1]}))
+    message = refusal(flags_in(folder, {"learning_rate": {"low": 1e-5, "high": 1e-4}}))
+    assert "learning_rate is a range, but a grid needs a list" in message
+
+
+def test_another_space_is_another_study(folder, monkeypatch):
+    def interrupted(run, report):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search_run, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="give the same command once more"):
+        search.main(flags_in(folder, {"gamma": [0.0]}))
+    assert "searches another space" in refusal(flags_in(folder, {"gamma": [1.0]}))
