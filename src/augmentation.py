@@ -6,7 +6,6 @@ replaced, rare relations repeated.
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections import Counter, defaultdict
@@ -19,6 +18,7 @@ from config import TrainOptions
 from data_checks import Row
 from data_fix import find_doubles
 from errors import UserError
+from files import read_json
 from particles import choose_particle
 from recipes import nearest
 from schema import Entity, Example, LabelMap, Span, type_pair
@@ -77,12 +77,7 @@ def read_inverses(path: Path, labels: LabelMap) -> dict[str, str]:
     Raises:
         UserError: it is missing or damaged, names an unknown relation or contradicts itself.
     """
-    try:
-        table = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from error
+    table = read_json(path)
     if not isinstance(table, dict):
         raise UserError(f'{path}: expected an object such as {{"per:parents": "per:children"}}')
     inverses: dict[str, str] = {}

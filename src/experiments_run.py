@@ -11,7 +11,6 @@ that of the first row's seeds (Berg-Kirkpatrick et al. 2012).
 from __future__ import annotations
 
 import csv
-import json
 import os
 import statistics
 import subprocess
@@ -29,7 +28,7 @@ from checkpoint import load_model
 from config import RECIPE, RowOptions, SchemaOptions, TrainOptions, parse_options
 from config import ExperimentOptions as Options
 from errors import UserError
-from files import atomic_write, safe_name
+from files import atomic_write, read_json, safe_name
 from metrics import Floats, Ints, score
 from priors import read_prior, row_weights
 from recipes import as_arguments, nearest
@@ -151,12 +150,7 @@ def as_markdown(results: Sequence[dict[str, Any]], options: Options) -> str:
 
 
 def _read_variants(path: Path) -> dict[str, dict[str, Any]]:
-    try:
-        variants = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from error
+    variants = read_json(path)
     if not isinstance(variants, dict) or not all(isinstance(v, dict) for v in variants.values()):
         raise UserError(f'{path}: expected {{"name": {{"flag": value}}, …}}')
     known = {field.name for field in fields(TrainOptions)} - _MANAGED

@@ -13,6 +13,7 @@ import seaborn
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from sklearn.metrics import auc, confusion_matrix, precision_recall_curve
 
 from files import atomic_write
@@ -66,11 +67,7 @@ def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
         scores.plot(epochs, [row[name] for row in history], marker="o", label=name)
     losses.set(title="loss", xlabel="epoch")
     scores.set(title="validation scores (x 100)", xlabel="epoch")
-    for axes in (losses, scores):
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
-        axes.grid(alpha=0.3)
-    save_figure(figure, path)
+    _finish_curves(figure, path)
 
 
 def pretraining_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
@@ -83,8 +80,13 @@ def pretraining_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
     found.plot(epochs, [row["accuracy"] for row in history], marker="o", label="held-out texts")
     losses.set(title="loss of a masked token", xlabel="epoch")
     found.set(title="masked tokens found (%)", xlabel="epoch")
-    for axes in (losses, found):
-        axes.xaxis.get_major_locator().set_params(integer=True)
+    _finish_curves(figure, path)
+
+
+def _finish_curves(figure: Figure, path: Path) -> None:
+    """Whole epochs, a legend and a grid for every plot of the figure."""
+    for axes in figure.axes:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.legend()
         axes.grid(alpha=0.3)
     save_figure(figure, path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -87,6 +88,20 @@ def atomic_folder(path: Path) -> Iterator[Path]:
             if (temporary / "old").exists() and not path.exists():
                 os.replace(temporary / "old", path)
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file of the user's holds.
+
+    Raises:
+        UserError: it is missing, or not valid JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from error
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: not valid JSON ({error})") from error
 
 
 def safe_name(text: str) -> str:

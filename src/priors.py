@@ -7,12 +7,12 @@ expected makes up for that, as long as the rows of one relation are alike in bot
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from errors import UserError
+from files import read_json
 from metrics import Floats, Ints
 from schema import LabelMap
 
@@ -38,10 +38,7 @@ def read_prior(path: Path, labels: LabelMap) -> Floats:
     """
     if not path.is_file():
         raise UserError(f"--target_prior {path}: no such file; 'estimate' needs none")
-    try:
-        given = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from error
+    given = read_json(path)
     if not isinstance(given, dict):
         raise UserError(f'{path}: expected an object such as {{"no_relation": 0.6}}')
     for name, share in given.items():

@@ -7,13 +7,13 @@ A recipe's flags stand before those of the command line, which therefore win.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from errors import UserError
+from files import read_json
 
 FOLDER = Path(__file__).resolve().parents[1] / "recipes"
 ABOUT, BASE = "about", "recipe"
@@ -59,10 +59,7 @@ def nearest(name: str, known: Collection[str]) -> str:
 
 def _read(name: str, known: Collection[str]) -> dict[str, Any]:
     path = _path(name)
-    try:
-        flags = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from error
+    flags = read_json(path)
     if not isinstance(flags, dict):
         raise UserError(f'{path}: expected flags such as {{"num_epochs": 5}}')
     for key, value in flags.items():
@@ -76,8 +73,6 @@ def _read(name: str, known: Collection[str]) -> dict[str, Any]:
 
 def _path(name: str) -> Path:
     if name.endswith(".json"):
-        if not Path(name).is_file():
-            raise UserError(f"{name}: no such file")
         return Path(name)
     path = FOLDER / f"{name}.json"
     if not path.is_file():

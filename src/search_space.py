@@ -7,13 +7,13 @@ A list names the values; low and high bound a number, with "log" by its order of
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from config import TrainOptions, parse_options
 from errors import UserError
+from files import read_json
 from recipes import as_arguments, nearest
 
 _FIXED = {"recipe", "resume", "run_name", "model_dir", "output_dir", "num_folds"}
@@ -44,12 +44,7 @@ def read_space(path: Path) -> Space:
     Raises:
         UserError: the file is missing or damaged, or names what is no flag or no value of it.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise UserError(f"{path}: not valid JSON ({error})") from error
+    content = read_json(path)
     if not isinstance(content, dict) or not content:
         raise UserError(f'{path}: expected flags and their values, as {{"gamma": [1, 2]}}')
     known = {field.name for field in fields(TrainOptions)} - _FIXED

@@ -13,15 +13,20 @@ import pytest
 
 from config import (
     CheckOptions,
+    EnsembleOptions,
     EvaluationOptions,
+    ExperimentOptions,
     ExplainOptions,
     InferenceOptions,
     Interval,
     PrepareOptions,
+    PretrainOptions,
     RayOptions,
     SampleOptions,
+    SearchOptions,
     TrainOptions,
     given_flags,
+    given_value,
     parse_options,
 )
 from errors import UserError
@@ -235,6 +240,7 @@ HEAVY = {
     "pandas",
     "sklearn",
     "matplotlib",
+    "optuna",
 }
 
 
@@ -249,6 +255,10 @@ HEAVY = {
         ("tools/predict_on_ray.py", RayOptions),
         ("tools/make_sample_data.py", SampleOptions),
         ("tools/explain.py", ExplainOptions),
+        ("tools/experiments.py", ExperimentOptions),
+        ("ensemble.py", EnsembleOptions),
+        ("search.py", SearchOptions),
+        ("pretrain.py", PretrainOptions),
     ],
 )
 def test_help_shows_every_flag_and_imports_nothing_heavy(script: str, options_class: type) -> None:
@@ -278,3 +288,22 @@ def test_help_shows_defaults_and_choices(
     assert "--marker_style punct|special" in text
     assert "--focal_loss [True|False]" in text
     assert "--learning_rate FLOAT peak learning rate; by default 3e-5, and 1e-3 for mini" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("--a 1 --b 2", None),
+        ("--recipe x --a 1", "x"),
+        ("--a 1 --recipe=x", "x"),
+        ("--recipe x --recipe=y", "y"),  # the last one counts
+        ("--a 1 --recipe", ""),
+    ],
+)
+def test_given_value(text: str, value: str | None) -> None:
+    assert given_value(shlex.split(text), "recipe") == value
+
+
+def test_a_flag_of_several_values() -> None:
+    options = parse_options(ExperimentOptions, ["--recipes", "a", "b", "--seeds", "2"])
+    assert (list(options.recipes), options.seeds) == (["a", "b"], 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +65,16 @@ def test_spans_of_special_markers_counted_by_hand() -> None:
     # "[E1]비틀즈[/E1]의 [E2]조지 해리슨[/E2]이 노래했다."
     assert marked.subject == MarkedEntity(outer=Span(0, 12), inner=Span(4, 7))
     assert marked.object == MarkedEntity(outer=Span(14, 29), inner=Span(18, 24))
+
+
+def test_a_cue_asks_for_the_relation_in_words() -> None:
+    plain = MarkerScheme(True, True, "punct", ("ORG", "PER"))
+    row = make_example("a", "김도율은 해담전자의 사원이다.", "김도율", "해담전자")
+    asked = mark(row, replace(plain, cue=True))
+    assert asked.lead == ("@ * 사람 * 김도율 @ 와 # ^ 단체 ^ 해담전자 # 의 관계",)
+    assert asked._replace(lead=()) == mark(row, plain)
+    special = mark(row, MarkerScheme(True, False, "special", (), cue=True))
+    assert special.lead == ("[E1]김도율[/E1] 와 [E2]해담전자[/E2] 의 관계",)
 
 
 def test_without_markers_both_words_lead_the_sentence() -> None:

@@ -56,5 +56,5 @@ def test_faulty_spaces(tmp_path, content, expected):
 
 
 def test_a_missing_file(tmp_path):
-    with pytest.raises(UserError, match=r"none\.json: No such file"):
+    with pytest.raises(UserError, match=r"none\.json: no such file"):
         read_space(tmp_path / "none.json")

@@ -124,6 +124,70 @@ def test_killed_run_resumes_to_the_same_weights(
     assert_same_weights(train_in(folder, save_steps=3, resume=True), unbroken)
 
 
+TECHNIQUES: dict[str, dict[str, Any]] = {
+    "ema": {"weight_average": "ema", "ema_decay": 0.9},
+    "swa": {"weight_average": "swa"},
+    "r_drop": {"r_drop": 1.0},
+    "fgm": {"fgm": 0.5},
+    "masked": {"mask_tokens": 0.2},
+    "bilstm": {"bilstm": True, "last_layers": 2},
+    "types": {"entity_type_embedding": True, "type_restriction": "both", "cue_sentence": True},
+    "rates": {"layer_lr_decay": 0.8, "class_balanced_beta": 0.9, "asymmetric_loss": True},
+    "rows": {"replace_entities": 0.2, "oversample_to": 9, "drop_conflicts": True},
+}
+
+
+@pytest.mark.parametrize("name", TECHNIQUES)
+def test_every_technique_changes_the_run_and_resumes_to_the_same_weights(
+    folder: Path, unbroken: dict[str, Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill() -> None:
+        raise Killed
+
+    flags = TECHNIQUES[name]
+    whole = train_in(folder, run_name="whole", **flags)
+    losses = [epoch["train_loss"] for epoch in whole["history"]]
+    scores = [epoch["auprc"] for epoch in whole["history"]]
+    plain = unbroken["history"]
+    assert losses != [epoch["train_loss"] for epoch in plain] or scores != [
+        epoch["auprc"] for epoch in plain
+    ]
+    with monkeypatch.context() as patched:
+        interrupt_at(11, kill, patched)
+        with pytest.raises(Killed):
+            train_in(folder, save_steps=3, **flags)
+    resumed = train_in(folder, save_steps=3, resume=True, **flags)
+    assert_same_weights(resumed, whole)
+    assert [epoch["auprc"] for epoch in resumed["history"]] == scores
+    first, second = (load_model(folder / "models" / f"{run}.pth") for run in ("whole", "run"))
+    for key, weight in first.model.state_dict().items():
+        assert torch.equal(weight, second.model.state_dict()[key])  # averaged, where they are
+
+
+def test_an_average_is_what_is_kept_and_the_run_goes_on_without_it(folder: Path) -> None:
+    run = train_in(folder, num_epochs=1, weight_average="ema", ema_decay=0.9)
+    kept = load_model(folder / "models" / "run.pth").model.state_dict()["head.1.weight"]
+    own = run["weights"]["head.1.weight"]
+    plain = train_in(folder, num_epochs=1, run_name="plain")["weights"]["head.1.weight"]
+    assert torch.equal(own, plain)
+    assert not torch.equal(kept, own)
+
+
+def test_flags_that_do_not_go_together(folder: Path) -> None:
+    flags = train_flags(folder, last_layers=3)
+    expect_user_error(flags, "--last_layers 3, but", "has 2")
+    expect_user_error([*train_flags(folder), "--focal_loss", "--asymmetric_loss"], "choose one")
+    flags = train_flags(folder, cue_sentence=True, use_entity_markers=False)
+    expect_user_error(flags, "--cue_sentence needs --use_entity_markers")
+    (folder / "table.json").write_text('{"per:parents": "per:parent"}', encoding="utf-8")
+    flags = train_flags(folder, swap_entities=folder / "table.json")
+    expect_user_error(flags, "'per:parent' is not one of the 30 relations")
+    assert not (folder / "models").exists()
+
+
 def test_ctrl_c_saves_and_says_how_to_go_on(
     folder: Path, unbroken: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
