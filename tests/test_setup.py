@@ -227,7 +227,7 @@ def test_the_dev_group_is_added_to_a_finished_venv(fake_machine):
     kept.touch()
     done = run_bash(copy, "test.sh", path=path)
     assert done.returncode == 0
-    assert done.stderr == "Adding to .venv: now main torch dev export notebooks ray ...\n"
+    assert done.stderr == "Adding to .venv: now main torch dev export notebooks ray search ...\n"
     assert kept.exists()
     assert run_bash(copy, "train.sh", path=path).stderr == ""
 
