@@ -96,10 +96,10 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: it is missing, or not valid JSON.
     """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
     try:
         return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise UserError(f"{path}: {(error.strerror or str(error)).lower()}") from error
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error})") from error
 

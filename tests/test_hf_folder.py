@@ -164,7 +164,7 @@ def edit(path: Path, **changes: Any) -> None:
     ("changes", "part"),
     [
         ({"kind": "other"}, "not written by src/tools/export.py"),
-        ({"format_version": 2}, "format 2, but this version of KoRE reads 1; update KoRE"),
+        ({"format_version": 3}, "format 3, but this version of KoRE reads 2; update KoRE"),
         ({"markers": None, "labels": None}, "lacks labels, markers;"),
         ({"labels": ["no_relation", "org:founded"]}, "do not fit"),  # there were 3
         ({"labels": ["a", "a", "a"], "no_relation": "a"}, "not unique"),

@@ -7,6 +7,7 @@ import random
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from config import DeviceOptions
 from devices import make_accelerator
 from errors import UserError
 from onnx_export import onnx_bytes
-from onnx_file import METADATA_KEY, OnnxClassifier
+from onnx_file import INPUTS, METADATA_KEY, OnnxClassifier
 from prediction import predict_examples
 
 
@@ -53,6 +54,9 @@ def test_prediction_takes_it_as_any_model(saved, precision):
 
 class FixedSession:
     """Gives the same probabilities whatever it is asked."""
+
+    def get_inputs(self) -> list[Any]:
+        return [SimpleNamespace(name=name) for name in INPUTS]
 
     def run(self, outputs: list[str], feed: dict[str, Any]) -> list[Any]:
         self.feed = feed
@@ -123,7 +127,7 @@ def test_an_onnx_file_of_something_else(tmp_path):
     ("changes", "part"),
     [
         ({"kind": "other"}, "none that KoRE wrote"),
-        ({"format_version": 2}, "format 2, but this version of KoRE reads 1; update KoRE"),
+        ({"format_version": 3}, "format 3, but this version of KoRE reads 2; update KoRE"),
         ({"tokenizer": None, "max_length": None}, "lacks tokenizer, max_length;"),
         ({"tokenizer": "{}"}, "its description is damaged"),
         ({"markers": {"style": 1}}, "its description is damaged"),
