@@ -126,17 +126,25 @@ def _embeddings_replaced(encoder: PreTrainedModel, embeddings: Tensor) -> Iterat
         handle.remove()
 
 
-def attention_weights(encoder: PreTrainedModel, row: Batch) -> Tensor | None:
+def attention_weights(
+    encoder: PreTrainedModel, row: Batch, added: Tensor | None = None
+) -> Tensor | None:
     """Attention (layers, T, T) of a batch of one row, mean over heads; queries in rows.
 
     None where the encoder gives none, or not from every token to every token.
+
+    Args:
+        added: (1, T, E), comes to the embeddings of the words as in the classifier.
     """
+    words: dict[str, Tensor] = {"input_ids": row.input_ids}
+    if added is not None:
+        words = {"inputs_embeds": word_embeddings(encoder, row.input_ids[0])[None] + added}
     implementation = encoder.config._attn_implementation
     encoder.set_attn_implementation("eager")  # the fused kernels keep no weights
     try:
         with torch.no_grad():
             output = encoder(
-                input_ids=row.input_ids,
+                **words,
                 attention_mask=row.attention_mask.long(),
                 output_attentions=True,
             )

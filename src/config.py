@@ -85,10 +85,16 @@ def parse_options(
         _add_flag(parser, field, hints[field.name])
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     names = {field.name for field in fields}
-    if RECIPE in names and (recipe := given_value(arguments, RECIPE)):
+    recipe = given_value(arguments, RECIPE) if RECIPE in names else None
+    if recipe:
         arguments = [*recipe_flags(recipe, names), *arguments]
-    # Intermixed: what is positional may stand on both sides of a flag.
-    return options_class(**vars(parser.parse_intermixed_args(arguments)))
+    try:
+        # Intermixed: what is positional may stand on both sides of a flag.
+        return options_class(**vars(parser.parse_intermixed_args(arguments)))
+    except UserError as error:
+        if not recipe:
+            raise
+        raise UserError(f"{error} (flags of --recipe {recipe} among them)") from error
 
 
 def given_flags(arguments: Sequence[str]) -> set[str]:
@@ -351,7 +357,7 @@ class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
         0, "repeat rows of a relation until there are so many", within="[0, 1000000]"
     )
     mask_tokens: float = option(
-        0.0, "share of the words outside the entities that are masked in training", within="[0, 1)"
+        0.0, "share of the text's tokens outside the entities to mask in training", within="[0, 1)"
     )
     selection_metric: str = option(
         "micro_f1", "the best epoch is the highest in this", choices=("micro_f1", "auprc")
@@ -368,6 +374,11 @@ class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
             raise UserError("--focal_loss and --asymmetric_loss: choose one of them")
         if self.cue_sentence and not self.use_entity_markers:
             raise UserError("--cue_sentence needs --use_entity_markers True: it names them")
+        if self.fgm and self.gradient_accumulation_steps > 1:
+            raise UserError(
+                "--fgm needs --gradient_accumulation_steps 1: its step goes along the gradient of "
+                "the whole update"
+            )
 
 
 @dataclass

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -57,6 +58,24 @@ def keep_freed_memory() -> None:
     if mallopt is not None:
         mallopt(_M_MMAP_MAX, 0)  # no block comes from the system by itself
         mallopt(_M_TRIM_THRESHOLD, -1)  # and none goes back
+
+
+def hardware(accelerator: Accelerator) -> dict[str, Any]:
+    """What beside the flags decides a run's numbers: it must be the same when a run is resumed."""
+    return {
+        "processes": accelerator.num_processes,
+        "device": accelerator.device.type,
+        "precision": accelerator.mixed_precision,
+    }
+
+
+def changed_hardware(before: Mapping[str, Any], accelerator: Accelerator) -> list[str]:
+    """What differs from the `hardware` of a saved run, each told in a few words."""
+    return [
+        f"{name} was {before[name]}, is {value}"
+        for name, value in hardware(accelerator).items()
+        if before[name] != value
+    ]
 
 
 @contextmanager

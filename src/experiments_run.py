@@ -11,6 +11,8 @@ that of the first row's seeds (Berg-Kirkpatrick et al. 2012).
 from __future__ import annotations
 
 import csv
+import dataclasses
+import json
 import os
 import statistics
 import subprocess
@@ -28,7 +30,7 @@ from checkpoint import load_model
 from config import RECIPE, RowOptions, SchemaOptions, TrainOptions, parse_options
 from config import ExperimentOptions as Options
 from errors import UserError
-from files import atomic_write, read_json, safe_name
+from files import atomic_write, checksum, read_json, safe_name
 from metrics import Floats, Ints, score
 from priors import read_prior, row_weights
 from recipes import as_arguments, nearest
@@ -41,6 +43,9 @@ from submission import read_submission
 SOURCE = Path(__file__).resolve().parent
 SCORES = {"micro_f1": "micro-F1", "auprc": "AUPRC"}
 _MANAGED = {"train_file", "valid_file", "model_dir", "run_name", "resume", "seed", "num_folds"}
+
+
+_SCHEMA = [field.name for field in fields(SchemaOptions)]
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,8 @@ def run_experiments(options: Options) -> Path:
         UserError: an unknown recipe or flag, or a run that failed; what is finished is kept.
     """
     rows = planned_rows(options)
+    if options.target_prior and not Path(options.target_prior).is_file():
+        raise UserError(f"--target_prior {options.target_prior}: no such file")
     folder = Path(options.output_dir)
     runs = [(row, seed) for seed in range(options.seeds) for row in rows]
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
@@ -173,22 +180,48 @@ def _files(options: Options, row: Row, seed: int) -> tuple[Path, Path]:
 def _finished(options: Options, row: Row, seed: int, threads: int) -> None:
     """Trains and predicts, as far as that is not done."""
     checkpoint, predictions = _files(options, row, seed)
+    made_of = predictions.with_suffix(".made_of.json")
+    origin = _origin(options, row)
+    if made_of.exists() and read_json(made_of) != origin:
+        raise UserError(
+            f"{predictions}: was made with other flags or rows; pass another --output_dir, or "
+            "remove this one"
+        )
     if predictions.exists():
         return
+    with atomic_write(made_of) as file:
+        json.dump(origin, file, indent=2, ensure_ascii=False)
     log = checkpoint.with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
-    schema = {field.name: getattr(options, field.name) for field in fields(SchemaOptions)}
+    schema = {name: getattr(options, name) for name in _SCHEMA}
     train = [*row.arguments, *as_arguments(schema), "--seed", str(seed), "--resume"]
     train += ["--train_file", options.train_file, "--valid_file", options.valid_file]
     train += ["--model_dir", str(checkpoint.parent), "--run_name", checkpoint.stem]
     _run("train.py", train, log, threads)
     predict = ["--model_file", str(checkpoint), "--test_file", options.valid_file]
     predict += ["--output_dir", str(predictions.parent), "--output_name", predictions.name]
+    run = parse_options(TrainOptions, row.arguments)
+    predict += ["--use_cuda", run.use_cuda, "--precision", run.precision]
     _run("inference.py", predict, log, threads)
 
 
+def _origin(options: Options, row: Row) -> dict[str, Any]:
+    """What a run's predictions depend on beside its seed, as JSON holds it."""
+    flags = dataclasses.asdict(parse_options(TrainOptions, row.arguments))
+    managed = {*_MANAGED, RECIPE, "output_dir", "save_steps", *_SCHEMA}
+    return {
+        "flags": {name: value for name, value in flags.items() if name not in managed},
+        "schema": {name: getattr(options, name) for name in _SCHEMA},
+        "files": {
+            name: checksum(Path(name))
+            for name in (options.train_file, options.valid_file)
+            if Path(name).is_file()
+        },
+    }
+
+
 def _run(script: str, arguments: Sequence[str], log: Path, threads: int) -> None:
-    environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}
     with log.open("a", encoding="utf-8") as file:
         done = subprocess.run(
             [sys.executable, str(SOURCE / script), *arguments],
@@ -202,6 +235,7 @@ def _run(script: str, arguments: Sequence[str], log: Path, threads: int) -> None
 
 
 def _probs(options: Options, row: Row, seed: int, labels: LabelMap) -> Floats:
+    """(N, C), in the order of the validation file, which is that of inference."""
     return read_submission(_files(options, row, seed)[1], labels).probs
 
 

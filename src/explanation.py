@@ -130,8 +130,10 @@ def explain_row(
     check_relation(relation, names)
     (encoded,) = encoder.encode([example], quiet=True)
     row = Batch.collate([encoded], encoder.pad_id).to(device)
-    attention = _attention(attention_weights(classifier.encoder, row), layer)
+    length = len(encoded.input_ids)
     with torch.no_grad():
+        added = classifier.type_states(row.entity_types, row.subject_span, row.object_span, length)
+        attention = _attention(attention_weights(classifier.encoder, row, added), layer)
         probs = classifier(*row.inputs).double().softmax(dim=-1)[0].tolist()
     ranked = dict(sorted(zip(names, probs, strict=True), key=lambda pair: -pair[1]))
     relation = relation or next(iter(ranked))

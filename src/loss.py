@@ -110,5 +110,5 @@ def make_loss(options: TrainOptions, counts: Sequence[int]) -> Loss:
         loss = functools.partial(focal_loss, alpha=alpha, gamma=gamma, label_smoothing=smoothing)
     if not options.class_balanced_beta:
         return loss
-    weights = class_balanced_weights(counts, options.class_balanced_beta)
-    return lambda logits, labels: loss(logits, labels) * weights.to(labels.device)[labels]
+    weights_on = functools.cache(class_balanced_weights(counts, options.class_balanced_beta).to)
+    return lambda logits, labels: loss(logits, labels) * weights_on(labels.device)[labels]

@@ -223,7 +223,7 @@ class RelationClassifier(nn.Module):
             read = attention_mask
         if entity_types is None:
             entity_types = torch.zeros_like(subject_span)
-        added = self._type_states(entity_types, masks)
+        added = self.type_states(entity_types, subject_span, object_span, input_ids.shape[1])
         states, positions = self._encoder_pass(input_ids, attention_mask, read, num_tokens, added)
         if positions is not None:
             masks = [mask.gather(1, positions) for mask in masks]
@@ -239,10 +239,16 @@ class RelationClassifier(nn.Module):
             return logits
         return restricted(logits, self.allowed[entity_types[:, 0], entity_types[:, 1]])
 
-    def _type_states(self, entity_types: Tensor, masks: list[Tensor]) -> Tensor | None:
-        """entity_types (B, 2), masks (B, T) of subject and object -> (B, T, E)."""
-        if self.type_embedding is None:
+    def type_states(
+        self, entity_types: Tensor | None, subject_span: Tensor, object_span: Tensor, length: int
+    ) -> Tensor | None:
+        """What is added to the words of rows of T = `length` tokens: (B, T, E), or None.
+
+        Args: as of `forward`.
+        """
+        if self.type_embedding is None or entity_types is None:
             return None
+        masks = [span_mask(span, length) for span in (subject_span, object_span)]
         offset = torch.arange(2, device=entity_types.device) * (self.design.num_types + 1)
         vectors = self.type_embedding(entity_types + offset)  # (B, 2, E)
         return (torch.stack(masks, dim=-1)[..., None] * vectors[:, None]).sum(dim=2)
@@ -257,11 +263,19 @@ class RelationClassifier(nn.Module):
 
 
 def run_lstm(lstm: nn.LSTM, states: Tensor, lengths: Tensor) -> Tensor:
-    """states (B, T, H), rows of `lengths` (B,) tokens with padding behind -> (B, T, 2 H')."""
+    """states (B, T, H), rows of `lengths` (B,) tokens with padding behind -> (B, T, 2 H').
+
+    A GPU is waited for, since the lengths are needed on the processor.
+    """
     packed = nn.utils.rnn.pack_padded_sequence(
         states.float(), lengths.cpu(), batch_first=True, enforce_sorted=False
     )
-    with torch.autocast(states.device.type, enabled=False):
+    # cuDNN gives no gradients of an LSTM in evaluation mode, which explanations ask for.
+    is_cudnn = lstm.training or not torch.is_grad_enabled()
+    with (
+        torch.autocast(states.device.type, enabled=False),
+        torch.backends.cudnn.flags(enabled=is_cudnn),
+    ):
         output, _ = lstm(packed)
     unpacked, _ = nn.utils.rnn.pad_packed_sequence(
         output, batch_first=True, total_length=states.shape[1]
@@ -341,6 +355,16 @@ def add_marker_tokens(
     """
     if tokenizer.add_tokens([AddedToken(token, normalized=False) for token in tokens]):
         encoder.resize_token_embeddings(len(tokenizer))
+
+
+def check_positions(encoder: PreTrainedModel, max_length: int, name: str) -> None:
+    """Raises UserError where the encoder, called `name`, has too few positions for a row."""
+    most = max_positions(encoder)
+    if most is not None and max_length > most:
+        raise UserError(
+            f"--max_length {max_length}, but {name} has positions for {most} tokens; pass "
+            f"--max_length {most} or less"
+        )
 
 
 def max_positions(encoder: PreTrainedModel) -> int | None:

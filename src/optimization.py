@@ -49,7 +49,7 @@ def _height(name: str) -> int | None:
     """0 for the embeddings, 1 for the first layer …, None for what is above the encoder."""
     if not name.startswith("encoder."):
         return None
-    layer = re.search(r"\.layer\.(\d+)\.", name)
+    layer = re.search(r"\.layers?\.(\d+)\.", name)
     return int(layer[1]) + 1 if layer else 0
 
 

@@ -18,7 +18,9 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from accelerate.utils import set_seed
+from safetensors import SafetensorError
 from torch.nn import functional
 from tqdm import tqdm
 from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
@@ -27,7 +29,13 @@ import figures
 import mini
 from checkpoint import load_payload, save_payload
 from config import MINI, PretrainOptions
-from devices import keep_freed_memory, make_accelerator, make_deterministic
+from devices import (
+    changed_hardware,
+    hardware,
+    keep_freed_memory,
+    make_accelerator,
+    make_deterministic,
+)
 from errors import UserError
 from files import atomic_folder, atomic_write, checksum
 from hf_folder import name_known_class
@@ -35,14 +43,15 @@ from interrupts import deferred_interrupt
 from marking import marker_text
 from masked_lm import MaskedLanguageModel
 from masking import TokenRow, mask, pack, tokenize
-from model import load_pretrained, max_positions, quieten_libraries, set_dropout
+from model import check_positions, load_pretrained, quieten_libraries, set_dropout
 from optimization import make_optimizer, make_schedule
+from run_files import changed_flags, check_run_name
 from texts import Passage, read_passages
 
 STATE_KIND = "kore-pretraining-state"
 CHECK_UPDATES = 50  # updates between two looks at the loss
 _HEAD_WIDTH = 64
-_FREE_FLAGS = {"resume", "save_steps"}  # no weight depends on them
+_FREE_FLAGS = {"resume", "run_name", "model_dir", "save_steps"}  # no weight depends on them
 
 
 @dataclass
@@ -68,7 +77,6 @@ class Position:
     update: int = 0
     loss_sum: float = 0.0  # over the masked tokens of this epoch so far
     masked: int = 0
-    seconds: float = 0.0  # of the epochs that are done
     history: list[dict[str, Any]] = field(default_factory=list)
 
 
@@ -79,18 +87,29 @@ def pretrain(options: PretrainOptions) -> Path:
         UserError: anything the user can mend, before a file is written where possible.
     """
     files = _files(options)
+    accelerator = make_accelerator(options)
+    if accelerator.num_processes > 1:
+        raise UserError("pretraining runs as one process; start it without accelerate launch")
     make_deterministic()
     keep_freed_memory()
     quieten_libraries()
     set_seed(options.seed)
     checksums = {name: checksum(Path(name)) for name in options.files if Path(name).is_file()}
-    state = _resume_state(options, files, checksums) if options.resume else None
+    state = None
+    if options.resume:
+        state = _resume_state(options, files, checksums, accelerator)
     passages = read_passages([Path(name) for name in options.files])
     whole, tokenizer = _model(options, passages)
-    pretrainer = Pretrainer(options, whole, tokenizer, passages, files, checksums)
+    pretrainer = Pretrainer(options, accelerator, whole, tokenizer, passages, files, checksums)
     if state is not None:
         pretrainer.restore(state)
-    pretrainer.run()
+    try:
+        pretrainer.run()
+    except torch.OutOfMemoryError as error:
+        raise UserError(
+            f"the GPU's memory is full at --batch_size {options.batch_size}; halve it and double "
+            "--gradient_accumulation_steps, which gives the same updates"
+        ) from error
     print(f"Encoder: {files.encoder}    log and curve: {files.folder}/")
     print(f"Next: bash train.sh --model_name_or_path {files.encoder}")
     return files.encoder
@@ -102,6 +121,7 @@ class Pretrainer:
     def __init__(
         self,
         options: PretrainOptions,
+        accelerator: Accelerator,
         whole: PreTrainedModel,
         tokenizer: PreTrainedTokenizerBase,
         passages: list[Passage],
@@ -113,9 +133,7 @@ class Pretrainer:
         self.tokenizer = tokenizer
         self.files = files
         self.checksums = checksums
-        self.accelerator = make_accelerator(options)
-        if self.accelerator.num_processes > 1:
-            raise UserError("pretraining runs as one process; start it without accelerate launch")
+        self.accelerator = accelerator
         self.train_rows, self.valid_rows = self._split(tokenize(passages, tokenizer))
         model = MaskedLanguageModel(whole)
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
@@ -146,6 +164,8 @@ class Pretrainer:
         self.model.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
+        if self.accelerator.scaler is not None and state["scaler"] is not None:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
         self.position = Position(**state["position"])
 
     def _split(self, rows: list[TokenRow]) -> tuple[list[TokenRow], list[TokenRow]]:
@@ -166,7 +186,14 @@ class Pretrainer:
         options = self.options
         rows_per_update = options.batch_size * options.gradient_accumulation_steps
         numbers = np.arange(len(rows.ids))
-        return np.array_split(numbers, -(-len(numbers) // rows_per_update))
+        count = -(-len(numbers) // rows_per_update)
+        if len(numbers) // count < options.gradient_accumulation_steps:
+            raise UserError(
+                f"the texts make updates of {len(numbers) // count} rows, too few for "
+                f"{options.gradient_accumulation_steps} steps each; lower "
+                "--gradient_accumulation_steps"
+            )
+        return np.array_split(numbers, count)
 
     def _train_epoch(self, is_interrupted: Callable[[], bool]) -> None:
         position, options = self.position, self.options
@@ -227,17 +254,17 @@ class Pretrainer:
         device = self.accelerator.device
         places = torch.from_numpy(is_masked[part])
         wanted = torch.from_numpy(ids[part])[places].to(device)
-        logits = self.model(torch.from_numpy(input_ids[part]).to(device), places.to(device))
+        read = torch.from_numpy(input_ids[part]).to(device)
+        logits = self.model(read, places.to(device), len(wanted))
         return logits.float(), wanted
 
     def _finish_epoch(self, seconds: float) -> None:
         position = self.position
-        position.seconds += seconds
         row = {
             "epoch": position.epoch + 1,
             "train_loss": position.loss_sum / position.masked,
             **self._validate(),
-            "seconds": round(position.seconds, 1),
+            "seconds": round(seconds, 1),
         }
         position.history.append(row)
         position.epoch, position.update = position.epoch + 1, 0
@@ -270,7 +297,10 @@ class Pretrainer:
 
     def _save_encoder(self) -> None:
         with atomic_folder(self.files.encoder) as folder:
-            self.whole.save_pretrained(folder, max_shard_size="1TB")
+            try:
+                self.whole.save_pretrained(folder, max_shard_size="1TB")
+            except SafetensorError as error:  # what a full disk becomes
+                raise OSError(str(error)) from error
             self.tokenizer.save_pretrained(folder)
             name_known_class(folder / "tokenizer_config.json")
 
@@ -291,6 +321,7 @@ class Pretrainer:
             "schedule": self.schedule.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "position": dict(vars(self.position)),
+            "hardware": hardware(self.accelerator),
             "data_checksums": self.checksums,
         }
         save_payload(self.files.last, STATE_KIND, state)
@@ -340,12 +371,8 @@ def _model(
         whole, tokenizer = load_pretrained(
             options.model_name_or_path, options.dropout, AutoModelForMaskedLM
         )
-    most = max_positions(cast(PreTrainedModel, whole.base_model))
-    if most is not None and options.max_length > most:
-        raise UserError(
-            f"--max_length {options.max_length}, but {options.model_name_or_path} has positions "
-            f"for {most} tokens; pass --max_length {most} or less"
-        )
+    encoder = cast(PreTrainedModel, whole.base_model)
+    check_positions(encoder, options.max_length, options.model_name_or_path)
     if not tokenizer.is_fast or tokenizer.mask_token_id is None:
         raise UserError(
             f"the tokenizer of {options.model_name_or_path} has no [MASK] token or tells no words; "
@@ -357,9 +384,7 @@ def _model(
 def _files(options: PretrainOptions) -> PretrainingFiles:
     """The run's files; raises UserError where a new run would write over something."""
     files = PretrainingFiles(Path(options.model_dir) / options.run_name)
-    is_name = options.run_name and Path(options.run_name).name == options.run_name
-    if not is_name or options.run_name.startswith("."):
-        raise UserError(f"--run_name {options.run_name!r} is no file name; leave out / and \\")
+    check_run_name(options.run_name or ".")
     if options.resume:
         if not files.last.exists():
             raise UserError(f"{files.last}: no such file, so there is nothing to --resume")
@@ -372,15 +397,15 @@ def _files(options: PretrainOptions) -> PretrainingFiles:
 
 
 def _resume_state(
-    options: PretrainOptions, files: PretrainingFiles, checksums: dict[str, str]
+    options: PretrainOptions,
+    files: PretrainingFiles,
+    checksums: dict[str, str],
+    accelerator: Accelerator,
 ) -> dict[str, Any]:
     """The saved state; raises UserError where it was made with other flags or texts."""
     state = load_payload(files.last, STATE_KIND)
-    changed = [
-        f"--{name} was {state['options'].get(name)}, is {value}"
-        for name, value in asdict(options).items()
-        if name not in _FREE_FLAGS and state["options"].get(name) != value
-    ]
+    changed = changed_flags(state["options"], options, _FREE_FLAGS)
+    changed += changed_hardware(state["hardware"], accelerator)
     if changed:
         raise UserError(
             f"{files.last} belongs to a run with other flags ({'; '.join(changed)}); give the "

@@ -37,12 +37,14 @@ def read_recipe(name: str, known: Collection[str]) -> dict[str, Any]:
     flags: dict[str, Any] = {}
     seen: list[str] = []
     while name:
+        path = _path(name)
         if name in seen:
-            raise UserError(f"{_path(name)}: starts from itself ({' -> '.join([*seen, name])})")
+            raise UserError(f"{path}: starts from itself ({' -> '.join([*seen, name])})")
         seen.append(name)
-        own = _read(name, known)
-        flags = {**own, **flags}
+        flags = {**_read(path, known), **flags}
         name = flags.pop(BASE, "")
+        if name.endswith(".json"):  # beside the recipe that names it
+            name = str(path.parent / name)
     return flags
 
 
@@ -57,14 +59,15 @@ def nearest(name: str, known: Collection[str]) -> str:
     return " or ".join(near or sorted(known))
 
 
-def _read(name: str, known: Collection[str]) -> dict[str, Any]:
-    path = _path(name)
+def _read(path: Path, known: Collection[str]) -> dict[str, Any]:
     flags = read_json(path)
     if not isinstance(flags, dict):
         raise UserError(f'{path}: expected flags such as {{"num_epochs": 5}}')
     for key, value in flags.items():
         if key not in {ABOUT, BASE, *known}:
             raise UserError(f"{path}: no flag {key!r}; did you mean {nearest(key, known)}?")
+        if key == BASE and not isinstance(value, str):
+            raise UserError(f"{path}: {BASE} is {value!r}, expected the name of a recipe")
         if not isinstance(value, str | int | float):
             raise UserError(f"{path}: {key} is {value!r}, expected a text, a number or true/false")
     flags.pop(ABOUT, None)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from transformers import PreTrainedTokenizerBase
 
 from dataset import Batch
 from loss import Loss
@@ -55,14 +56,18 @@ def adversarial(weight: nn.Parameter, epsilon: float) -> Iterator[None]:
             weight.copy_(before)
 
 
-def masked(batch: Batch, ratio: float, mask_id: int, special_ids: Collection[int]) -> Batch:
-    """The batch with about `ratio` of the tokens outside the entities replaced by [MASK].
+def masked(batch: Batch, ratio: float, tokenizer: PreTrainedTokenizerBase) -> Batch:
+    """The batch with about `ratio` of the text's tokens outside the entities replaced by [MASK].
 
-    Entities, their markers, [CLS], [SEP] and padding stay. Drawn from torch's global generator.
+    Entities, their markers, [CLS], [SEP], padding and all that leads the text (a cue sentence, or
+    both words where there are no markers) stay. Drawn from torch's global generator.
     """
     ids = batch.input_ids
-    is_kept = torch.isin(ids, torch.tensor(sorted(special_ids), device=ids.device))
+    is_sep = ids == tokenizer.sep_token_id
+    seps_from_here = is_sep.flip(1).cumsum(dim=1).flip(1)
+    is_text = (seps_from_here == 1) & ~is_sep  # before the last [SEP], behind all others
+    is_kept = ~is_text | (ids == tokenizer.cls_token_id)
     for span in (batch.subject_span, batch.object_span):
         is_kept |= span_mask(span, ids.shape[1])
     is_masked = (torch.rand(ids.shape, device=ids.device) < ratio) & ~is_kept
-    return replace(batch, input_ids=ids.masked_fill(is_masked, mask_id))
+    return replace(batch, input_ids=ids.masked_fill(is_masked, tokenizer.mask_token_id))

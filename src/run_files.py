@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,29 @@ class RunFiles:
         return self.folder / "last.pth"
 
 
+def changed_flags(before: Mapping[str, Any], options: Any, free: Collection[str]) -> list[str]:
+    """What differs between the flags of a saved run and those of now, each told in a few words.
+
+    A flag that is newer than the saved run had its default then.
+
+    Args:
+        free: names of flags that may differ.
+    """
+    now = dataclasses.asdict(options)
+    defaults = {field.name: field.default for field in dataclasses.fields(options)}
+    return [
+        f"--{name} was {before.get(name, defaults[name])}, is {value}"
+        for name, value in now.items()
+        if name not in free and before.get(name, defaults[name]) != value
+    ]
+
+
+def check_run_name(name: str) -> None:
+    """Raises UserError where a run's name is no file name."""
+    if re.search(r"[/\\\0]|^\.", name):
+        raise UserError(f"--run_name {name!r} is no file name; leave out / and \\")
+
+
 def run_files(options: TrainOptions) -> RunFiles:
     """The run's files, under a name of its own.
 
@@ -42,8 +67,7 @@ def run_files(options: TrainOptions) -> RunFiles:
         UserError: a new run would write over an old one, or the name is no file name.
     """
     model_dir = Path(options.model_dir)
-    if re.search(r"[/\\\0]|^\.", options.run_name):
-        raise UserError(f"--run_name {options.run_name!r} is no file name; leave out / and \\")
+    check_run_name(options.run_name)
     if not options.run_name:
         options.run_name = _numbered_name(options, model_dir)
     files = RunFiles(model_dir, options.run_name)

@@ -10,11 +10,15 @@ A trial is an ordinary run of training: one that was killed goes on where it sto
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
+import math
 import os
 import socket
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,8 +26,8 @@ from typing import Any
 from config import SearchOptions, TrainOptions
 from errors import UserError
 from figures import save_figure
-from files import atomic_write
-from run_files import RunFiles, read_log
+from files import atomic_write, checksum
+from run_files import RunFiles, check_run_name, read_log
 from search_space import Choice, Range, Space, read_space
 from trainer import DivergedError
 from training_run import train
@@ -32,35 +36,41 @@ try:
     import optuna
     from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
     from optuna.trial import TrialState
+    from sqlalchemy.exc import DatabaseError
 except ImportError as error:
     raise UserError(
         "src/search.py needs a package of its own: poetry install --with search, or "
         "python -m pip install optuna"
     ) from error
 
-_PROCESS, _SPACE = "process", "space"
+_PROCESS, _RUN, _STUDY = "process", "run", "what is searched"
 _SHOWN = 10  # trials in the printed table
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+# Flags of training that a search sets by itself, or that change no score.
+_FREE_FLAGS = {"recipe", "resume", "run_name", "model_dir", "output_dir", "save_steps", "num_folds"}
 
 
 def search(options: SearchOptions) -> Path:
     """Runs trials until there are enough, and returns the path of their table.
 
     Raises:
-        UserError: the space is faulty, or the study was begun with another one.
+        UserError: the space is faulty, or the study was begun with another one or other flags.
         KeyboardInterrupt: with a message that says how to go on.
     """
+    _check_flags(options)
     space = read_space(Path(options.space))
+    wanted = _wanted(options, space)
     folder = Path(options.output_dir) / "search" / options.study
     folder.mkdir(parents=True, exist_ok=True)
-    study = _open_study(options, space, folder)
-    _take_up_dead_trials(study)
-    ended = (TrialState.COMPLETE, TrialState.PRUNED)
+    with _locked(folder):
+        study = _open_study(options, space, folder)
+        _take_up_dead_trials(study)
     try:
-        if len(study.get_trials(states=ended)) < _wanted(options, space):
+        if len(study.get_trials(states=_ENDED)) < wanted:
             study.optimize(
                 lambda trial: _run_trial(trial, study, options, space),
                 callbacks=[
-                    optuna.study.MaxTrialsCallback(_wanted(options, space), states=ended),
+                    optuna.study.MaxTrialsCallback(wanted, states=_ENDED),
                     lambda study, trial: _write_table(study, folder / "trials.csv"),
                 ],
             )
@@ -75,35 +85,84 @@ def search(options: SearchOptions) -> Path:
     return table
 
 
-def _open_study(options: SearchOptions, space: Space, folder: Path) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    described = json.dumps(space, sort_keys=True)
-    if options.sampler == "grid":
-        sampler: optuna.samplers.BaseSampler = optuna.samplers.GridSampler(
-            {name: list(_grid_values(options, name, space)) for name in space}, seed=options.seed
+def _check_flags(options: SearchOptions) -> None:
+    check_run_name(options.study or ".")
+    if options.num_folds or options.run_name:
+        raise UserError("a search sets --num_folds and --run_name by itself; leave them out")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(
+            "a trial runs as one process; leave accelerate launch out, and start the same command "
+            "as often as there are GPUs: the processes share the trials"
         )
-    else:
-        sampler = optuna.samplers.TPESampler(seed=options.seed + os.getpid() % 1000)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock of one that dies is free again."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _open_study(options: SearchOptions, space: Space, folder: Path) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what goes wrong is told by us
+    database = folder / "study.db"
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
     if options.pruning:
         pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
-    study = optuna.create_study(
-        study_name=options.study,
-        storage=f"sqlite:///{(folder / 'study.db').resolve()}",
-        sampler=sampler,
-        pruner=pruner,
-        direction="maximize",
-        load_if_exists=True,
-    )
-    before = study.user_attrs.get(_SPACE)
-    if before is None:
-        study.set_user_attr(_SPACE, described)
-    elif before != described:
-        raise UserError(
-            f"{folder}: this study searches another space ({before}); restore {options.space}, or "
-            "pass another --study"
+    try:
+        study = optuna.create_study(
+            study_name=options.study,
+            storage=f"sqlite:///{database.resolve()}",
+            pruner=pruner,
+            direction="maximize",
+            load_if_exists=True,
         )
+    except DatabaseError as error:
+        raise UserError(
+            f"{database}: no study that can be read ({str(error).splitlines()[0]}); remove it, or "
+            "pass another --study"
+        ) from error
+    study.sampler = _sampler(options, space, len(study.trials))
+    _check_same(options, space, study, folder)
     return study
+
+
+def _sampler(
+    options: SearchOptions, space: Space, trials_before: int
+) -> optuna.samplers.BaseSampler:
+    if options.sampler == "grid":
+        values = {name: list(_grid_values(options, name, space)) for name in space}
+        return optuna.samplers.GridSampler(values, seed=options.seed)
+    # A search that is gone on with must not draw its first values once more.
+    return optuna.samplers.TPESampler(seed=options.seed + trials_before)
+
+
+def _check_same(options: SearchOptions, space: Space, study: optuna.Study, folder: Path) -> None:
+    """Refuses to rank trials together that were trained with other flags or rows."""
+    flags = dataclasses.asdict(_train_options(options))
+    described: dict[str, Any] = {
+        f"--{name}": value for name, value in flags.items() if name not in _FREE_FLAGS | set(space)
+    }
+    described["--sampler"] = options.sampler
+    described["the space"] = {name: list(domain) for name, domain in space.items()}
+    for name in (options.train_file, options.valid_file):
+        described[f"the checksum of {name}"] = checksum(Path(name)) if Path(name).is_file() else ""
+    described = json.loads(json.dumps(described))
+    before = study.user_attrs.get(_STUDY)
+    if before is None:
+        study.set_user_attr(_STUDY, described)
+        return
+    changed = [
+        f"{name} was {before.get(name)}, is {value}"
+        for name, value in described.items()
+        if before.get(name) != value
+    ]
+    if changed:
+        raise UserError(
+            f"{folder}: this search was begun differently ({'; '.join(changed)}); give the same "
+            "command, or another --study"
+        )
 
 
 def _grid_values(options: SearchOptions, name: str, space: Space) -> tuple[Any, ...]:
@@ -120,10 +179,7 @@ def _wanted(options: SearchOptions, space: Space) -> int:
     """How many trials there are to be."""
     if options.sampler != "grid":
         return options.num_trials
-    cells = 1
-    for name in space:
-        cells *= len(_grid_values(options, name, space))
-    return cells
+    return math.prod(len(_grid_values(options, name, space)) for name in space)
 
 
 def _take_up_dead_trials(study: optuna.Study) -> None:
@@ -132,7 +188,7 @@ def _take_up_dead_trials(study: optuna.Study) -> None:
         host, _, process = str(trial.user_attrs.get(_PROCESS, "")).rpartition(":")
         if host == socket.gethostname() and not _is_alive(int(process)):
             study.tell(trial.number, state=TrialState.FAIL)
-            Retry()(study, trial)
+            _queue_again(study, trial.number)
 
 
 def _is_alive(process: int) -> bool:
@@ -140,9 +196,14 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:
+    except PermissionError:  # it is another user's
         return True
     return True
+
+
+def _queue_again(study: optuna.Study, number: int) -> None:
+    with warnings.catch_warnings(action="ignore"):  # that this callback is experimental
+        Retry(inherit_intermediate_values=True)(study, study.trials[number])
 
 
 def _run_trial(
@@ -150,41 +211,62 @@ def _run_trial(
 ) -> float:
     """One training; returns the best epoch's score, in per cent."""
     trial.set_user_attr(_PROCESS, f"{socket.gethostname()}:{os.getpid()}")
+    run_name = trial.user_attrs.get(_RUN, f"trial{trial.number}")  # a queued one has its run's
+    trial.set_user_attr(_RUN, run_name)
     chosen = {name: _suggest(trial, name, domain) for name, domain in space.items()}
-    with warnings.catch_warnings(action="ignore"):  # that this function is experimental
-        first = Retry.retried_trial_number(study.trials[trial.number])
-    run = dataclasses.replace(
-        _train_options(options),
-        **chosen,
-        model_dir=str(Path(options.model_dir) / options.study),
-        run_name=f"trial{trial.number if first is None else first}",
-        resume=True,
-    )
-    metric = options.selection_metric
     told = ", ".join(f"{name} {value}" for name, value in chosen.items())
     print(f"trial {trial.number}: {told}", file=sys.stderr)
+    files = RunFiles(Path(options.model_dir) / options.study, run_name)
+    metric = options.selection_metric
 
     def report(row: dict[str, Any]) -> None:
         trial.report(row[metric], row["epoch"])
-        if row["epoch"] < run.num_epochs and trial.should_prune():
+        if row["epoch"] < options.num_epochs and trial.should_prune():
             raise optuna.TrialPruned()
 
-    files = RunFiles(Path(run.model_dir), run.run_name)
     try:
-        train(run, report)
-    except DivergedError as error:
+        train(_options_of(options, chosen, files), report)
+    except (DivergedError, _UnfitError) as error:
         print(f"trial {trial.number} is given up: {error}", file=sys.stderr)
         _remove_weights(files)
         raise optuna.TrialPruned() from error
     except optuna.TrialPruned:
         _remove_weights(files)
         raise
+    except (KeyboardInterrupt, UserError):
+        _queue_again(study, trial.number)  # Optuna takes this one for failed
+        raise
     files.last.unlink()
     score = max(float(row[metric]) for row in read_log(files.folder))
-    earlier = [trial.value for trial in study.get_trials(states=(TrialState.COMPLETE,))]
-    if any(value is not None and value >= score for value in earlier):
-        _remove_weights(files)
+    _keep_the_best(study, files, score)
     return score
+
+
+class _UnfitError(UserError):
+    """Values that do not go together."""
+
+
+def _options_of(options: SearchOptions, chosen: dict[str, Any], files: RunFiles) -> TrainOptions:
+    try:
+        return dataclasses.replace(
+            _train_options(options),
+            **chosen,
+            model_dir=str(files.model_dir),
+            run_name=files.run_name,
+            resume=True,
+        )
+    except UserError as error:
+        raise _UnfitError(str(error)) from error
+
+
+def _keep_the_best(study: optuna.Study, files: RunFiles, score: float) -> None:
+    """Removes the weights of all ended trials but the best."""
+    earlier = study.get_trials(states=(TrialState.COMPLETE,))
+    if any(float(trial.value or 0.0) >= score for trial in earlier):
+        _remove_weights(files)
+        return
+    for trial in earlier:
+        _remove_weights(RunFiles(files.model_dir, trial.user_attrs[_RUN]))
 
 
 def _remove_weights(files: RunFiles) -> None:

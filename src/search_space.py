@@ -52,22 +52,26 @@ def read_space(path: Path) -> Space:
         if name not in known:
             raise UserError(f"{path}: no flag {name!r}; did you mean {nearest(name, known)}?")
     space = {name: _domain(path, name, given) for name, given in content.items()}
-    for name, domain in space.items():
-        for value in domain.values if isinstance(domain, Choice) else domain[:2]:
-            try:
-                parse_options(TrainOptions, as_arguments({name: value}))
-            except UserError as error:
-                raise UserError(f"{path}: {error}") from error
     return space
+
+
+def _parsed(path: Path, name: str, value: Value) -> Value:
+    """The value as the flag would have it: 0.0 for 0, True for "True"."""
+    try:
+        return getattr(parse_options(TrainOptions, as_arguments({name: value})), name)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
 
 
 def _domain(path: Path, name: str, given: Any) -> Choice | Range:
     if isinstance(given, list) and given and all(isinstance(v, Value) for v in given):
-        return Choice(tuple(given))
+        return Choice(tuple(_parsed(path, name, value) for value in given))
     if isinstance(given, dict) and {"low", "high"} <= set(given) <= {"low", "high", "log"}:
         low, high, is_log = given["low"], given["high"], given.get("log", False)
         numbers = all(type(bound) in (int, float) for bound in (low, high))
         if numbers and type(is_log) is bool and low < high and (low > 0 or not is_log):
+            for bound in (low, high):
+                _parsed(path, name, bound)
             return Range(low, high, is_log)
     raise UserError(
         f'{path}: {name}: expected a list of values, or {{"low": 1e-5, "high": 1e-4}} and perhaps '

@@ -25,6 +25,7 @@ from batching import epoch_updates
 from checkpoint import STATE_KIND, TrainedModel, model_payload, save_model, save_payload
 from config import TrainOptions
 from dataset import Batch, EncodedRow
+from devices import hardware
 from errors import UserError
 from interrupts import deferred_interrupt
 from loss import Loss, make_loss
@@ -108,13 +109,13 @@ class Trainer:
         # Bound to the bare optimizer: accelerate's schedule would be stepped once a process.
         updates = len(self._updates(epoch=0))
         self.schedule = make_schedule(optimizer, options, updates)
+        self.model, self.optimizer = accelerator.prepare(trained.model, optimizer)
         self.average = None
-        if options.weight_average != "none":
+        if options.weight_average != "none":  # of the weights where `prepare` has put them
             total = updates * options.num_epochs
             self.average = WeightAverage(
                 trained.model, options.weight_average, options.ema_decay, total
             )
-        self.model, self.optimizer = accelerator.prepare(trained.model, optimizer)
         self.position = Position()
         if resume_state is not None:
             self._restore(resume_state)
@@ -214,10 +215,7 @@ class Trainer:
         batch = Batch.collate(rows, encoder.pad_id, labels).to(self._device)
         if not self.options.mask_tokens:
             return batch
-        tokenizer = encoder.tokenizer
-        return masked(
-            batch, self.options.mask_tokens, tokenizer.mask_token_id, tokenizer.all_special_ids
-        )
+        return masked(batch, self.options.mask_tokens, encoder.tokenizer)
 
     def _finish_epoch(self, seconds: float) -> None:
         """Scores the validation rows, keeps the best checkpoint, logs, and saves the state."""
@@ -271,9 +269,17 @@ class Trainer:
         )
         self._require_finite(float(probs.sum()))
         gold = np.asarray(self.valid_data.labels)
-        result = validate(gold, probs, self.trained.labels, self.loss)
+        result = validate(gold, probs, self.trained.labels, self.loss, self._can_be_right(gold))
         temperature.fill_(result.temperature)
         return result
+
+    def _can_be_right(self, gold: np.ndarray) -> np.ndarray | None:
+        """(N,) whether the entities' types allow each gold relation; None = all are allowed."""
+        allowed = self.trained.classifier.allowed
+        if allowed is None:
+            return None
+        types = np.asarray([row.entity_types for row in self.valid_data.rows])
+        return allowed.cpu().numpy()[types[:, 0], types[:, 1], gold]
 
     def _check_rows(self) -> None:
         """Refuses updates that leave a process or an accumulated step without a row."""
@@ -354,12 +360,3 @@ class Trainer:
     @property
     def _device(self) -> torch.device:
         return self.accelerator.device
-
-
-def hardware(accelerator: Accelerator) -> dict[str, Any]:
-    """What beside the flags decides a run's numbers: it must be the same when a run is resumed."""
-    return {
-        "processes": accelerator.num_processes,
-        "device": accelerator.device.type,
-        "precision": accelerator.mixed_precision,
-    }

@@ -18,7 +18,12 @@ from augmentation import augmented
 from checkpoint import STATE_KIND, TrainedModel, load_payload, model_from_payload
 from config import AUTO, MINI, TrainOptions
 from dataset import InputEncoder
-from devices import keep_freed_memory, make_accelerator, make_deterministic
+from devices import (
+    changed_hardware,
+    keep_freed_memory,
+    make_accelerator,
+    make_deterministic,
+)
 from errors import UserError
 from files import checksum
 from label_files import load_label_map
@@ -29,15 +34,15 @@ from model import (
     ModelDesign,
     RelationClassifier,
     add_marker_tokens,
+    check_positions,
     load_pretrained,
-    max_positions,
     set_dropout,
 )
 from priors import SAME_BALANCE, class_shares, distance
 from rows import read_examples
-from run_files import RunFiles, run_files, write_options
+from run_files import RunFiles, changed_flags, run_files, write_options
 from schema import Example, LabelMap, entity_types
-from trainer import EncodedData, EpochReport, Trainer, hardware
+from trainer import EncodedData, EpochReport, Trainer
 from type_restriction import allowed_relations
 
 # Flags that may differ between a run and its resumption, because no weight depends on them.
@@ -140,7 +145,7 @@ def _new_model(
     tokenizer: PreTrainedTokenizerBase,
 ) -> TrainedModel:
     add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
-    _check_positions(options, max_positions(encoder))
+    check_positions(encoder, options.max_length, options.model_name_or_path)
     _check_encoder(options, encoder, tokenizer)
     pooling = options.span_pooling if options.use_span_pooling else CLS_ONLY
     return TrainedModel(
@@ -209,14 +214,6 @@ def _encode(trained: TrainedModel, examples: list[Example]) -> EncodedData:
     )
 
 
-def _check_positions(options: TrainOptions, most: int | None) -> None:
-    if most is not None and options.max_length > most:
-        raise UserError(
-            f"--max_length {options.max_length}, but {options.model_name_or_path} has positions "
-            f"for {most} tokens; pass --max_length {most} or less"
-        )
-
-
 def _check_encoder(
     options: TrainOptions, encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> None:
@@ -246,17 +243,8 @@ def _resume_state(
         print(f"{files.last} is not there yet: starting from the beginning", file=sys.stderr)
         return None
     state = load_payload(files.last, STATE_KIND)
-    before = state["model"]["options"]
-    changed = [
-        f"--{name} was {before.get(name)}, is {value}"
-        for name, value in asdict(options).items()
-        if name not in _FREE_FLAGS and before.get(name) != value
-    ]
-    changed += [
-        f"{name} was {state['hardware'][name]}, is {value}"
-        for name, value in hardware(accelerator).items()
-        if state["hardware"][name] != value
-    ]
+    changed = changed_flags(state["model"]["options"], options, _FREE_FLAGS)
+    changed += changed_hardware(state["hardware"], accelerator)
     if changed:
         raise UserError(
             f"{files.last} belongs to a run with other flags ({'; '.join(changed)}); give the "
@@ -266,7 +254,7 @@ def _resume_state(
 
 
 def _checksums(options: TrainOptions) -> dict[str, str]:
-    paths = [Path(options.train_file), Path(options.valid_file)]
+    paths = [Path(options.train_file), Path(options.valid_file), Path(options.swap_entities)]
     return {str(path): checksum(path) for path in paths if path.is_file()}
 
 

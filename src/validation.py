@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from calibration import at_temperature, fit_temperature
 from loss import Loss
@@ -34,16 +35,25 @@ class Validation(NamedTuple):
     curves: dict[str, list[ReliabilityBin]]
 
 
-def validate(gold: Ints, probs: Floats, labels: LabelMap, loss: Loss) -> Validation:
+def validate(
+    gold: Ints,
+    probs: Floats,
+    labels: LabelMap,
+    loss: Loss,
+    can_be_right: NDArray[np.bool_] | None = None,
+) -> Validation:
     """Fits a temperature and scores what it gives.
 
     Args:
         gold: (N,), relation numbers.
         probs: (N, C), at temperature 1.
         loss: of logits (N, C) and labels (N,), a value for each row.
+        can_be_right: (N,), False where the model rules the gold relation out; such rows would
+            have the temperature soften all others.
     """
     logits = torch.from_numpy(np.log(probs.clip(min=1e-30)))  # whose softmax is probs again
-    temperature = fit_temperature(gold, probs)
+    fitted = slice(None) if can_be_right is None else can_be_right
+    temperature = fit_temperature(gold[fitted], probs[fitted])
     calibrated = at_temperature(probs, temperature)
     return Validation(
         scores=score(gold, calibrated, labels),

@@ -92,6 +92,15 @@ def test_finished_runs_are_kept(folder, results, monkeypatch, capsys):
     assert "| smoothed |" in capsys.readouterr().out
 
 
+def test_results_of_other_flags_or_rows_are_not_taken_for_these(folder, results, tmp_path):
+    write(tmp_path / "v.json", {**VARIANTS, "smoothed": {"label_smoothing": 0.2}})
+    message = refusal(flags_in(folder, variants=tmp_path / "v.json"))
+    assert "smoothed-seed0.csv: was made with other flags or rows" in message
+    message = refusal(flags_in(folder, valid_file=folder / "test_data.csv"))
+    assert "base_json" in message or "base.json" in message
+    assert "was made with other flags or rows" in message
+
+
 def refusal(flags: list[str]) -> str:
     with pytest.raises(UserError) as caught:
         experiments.main(flags)
@@ -112,6 +121,8 @@ def test_what_is_refused_before_anything_is_trained(folder, tmp_path):
     write(tmp_path / "v.json", ["row"])
     assert 'expected {"name"' in refusal(flags_in(folder, variants=tmp_path / "v.json"))
     assert "--recipes names none" in refusal(["--train_file", "a.csv"])
+    missing = flags_in(folder, target_prior=tmp_path / "none.json", output_dir=tmp_path / "out")
+    assert "none.json: no such file" in refusal(missing)
     assert not (tmp_path / "out").exists()
 
 

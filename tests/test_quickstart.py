@@ -149,6 +149,22 @@ def test_a_training_file_that_the_user_names_is_taken(trained, tmp_path):
     assert not (tmp_path / "data").exists()  # neither looked for nor made
 
 
+def test_a_recipe_that_the_user_names_is_all_that_is_taken(trained, data, gpu, tmp_path):
+    (tmp_path / "mine.json").write_text('{"num_epochs": 3, "model_name_or_path": "a/b"}')
+    start("--recipe", "mine.json")
+    options = only(trained)
+    assert (options.num_epochs, options.model_name_or_path) == (3, "a/b")
+    assert not options.focal_loss
+    assert options.train_file == "data/train_data.csv"
+
+
+def test_rows_that_a_recipe_names_are_taken(trained, tmp_path):
+    (tmp_path / "mine.json").write_text('{"num_epochs": 3, "train_file": "mine.csv"}')
+    start("--recipe=mine.json")
+    assert (only(trained).num_epochs, only(trained).train_file) == (3, "mine.csv")
+    assert not (tmp_path / "data").exists()
+
+
 def test_mini_brings_its_recipe_wherever_it_is_named(trained, data, monkeypatch):
     start()  # chosen, as there is no GPU
     start("--model_name_or_path", "mini")

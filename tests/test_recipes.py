@@ -49,7 +49,7 @@ def test_flags_given_beside_it_win_wherever_they_stand(tmp_path):
 
 def test_a_recipe_may_start_from_another(tmp_path):
     write(tmp_path / "first.json", num_epochs=7, seed=1, about="the first")
-    second = write(tmp_path / "second.json", recipe=str(tmp_path / "first.json"), seed=2)
+    second = write(tmp_path / "second.json", recipe="first.json", seed=2)
     options = options_with("--recipe", second)
     assert (options.num_epochs, options.seed) == (7, 2)
 
@@ -74,6 +74,7 @@ def test_unknown_names_are_told_with_the_nearest(tmp_path):
         ("[1]", "expected flags such as"),
         ('{"seed": [1]}', "seed is [1], expected a text, a number or true/false"),
         ('{"seed": null}', "seed is None"),
+        ('{"recipe": 5}', "recipe is 5, expected the name of a recipe"),
     ],
 )
 def test_what_is_no_recipe(tmp_path, content, expected):
@@ -90,5 +91,5 @@ def test_a_circle_is_refused(tmp_path):
 
 
 def test_a_wrong_value_in_a_recipe_is_told_as_one_of_the_command_line(tmp_path):
-    with pytest.raises(UserError, match=r"--num_epochs is -1, expected a value in"):
+    with pytest.raises(UserError, match=r"--num_epochs is -1, expected .* of --recipe .*a\.json"):
         options_with("--recipe", write(tmp_path / "a.json", num_epochs=-1))

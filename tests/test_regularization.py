@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from tests.builders import EXAMPLES, make_trained
+from tests.builders import EXAMPLES, make_scheme, make_trained
 from torch import Tensor, nn
 
 from config import TrainOptions
-from dataset import Batch
+from dataset import Batch, InputEncoder
 from loss import make_loss
+from marking import MarkerScheme
 from regularization import adversarial, masked, row_losses
 
 CROSS_ENTROPY = make_loss(TrainOptions(), [1, 1, 1])
@@ -87,22 +89,34 @@ def test_the_weight_comes_back_after_an_error():
     assert torch.equal(weight.detach(), torch.ones(2, 2))
 
 
-def test_only_words_outside_the_entities_are_masked():
-    trained = make_trained()
-    tokenizer = trained.input_encoder.tokenizer
-    rows = trained.input_encoder.encode(EXAMPLES)
-    batch = Batch.collate(rows, trained.input_encoder.pad_id)
-    result = masked(batch, 0.999, tokenizer.mask_token_id, tokenizer.all_special_ids)
+SCHEMES = {
+    "markers": make_scheme(),
+    "cue": replace(make_scheme(), cue=True),
+    "no markers": MarkerScheme(False, False, "punct", ()),
+}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES.values(), ids=SCHEMES)
+def test_only_the_text_outside_the_entities_is_masked(scheme):
+    tokenizer = make_trained().input_encoder.tokenizer
+    encoder = InputEncoder(tokenizer, scheme, 64)
+    rows = encoder.encode(EXAMPLES)
+    batch = Batch.collate(rows, encoder.pad_id)
+    result = masked(batch, 0.999, tokenizer)
+    leads = [row.input_ids[:-1] for row in rows]
+    ends = [len(ids) - ids[::-1].index(tokenizer.sep_token_id) if tokenizer.sep_token_id in ids
+            else 0 for ids in leads]  # fmt: skip
+    assert (max(ends) > 0) == (scheme is not SCHEMES["markers"])
     for number, row in enumerate(rows):
         for position in range(batch.input_ids.shape[1]):
             before, after = batch.input_ids[number, position], result.input_ids[number, position]
             inside = any(
                 start <= position < end for start, end in (row.subject_span, row.object_span)
             )
-            if inside or int(before) in tokenizer.all_special_ids:
+            if inside or position < ends[number] or int(before) in tokenizer.all_special_ids:
                 assert before == after
             else:
                 assert int(after) == tokenizer.mask_token_id
     assert (result.input_ids == tokenizer.mask_token_id).sum() > 10
-    untouched = masked(batch, 0.0, tokenizer.mask_token_id, tokenizer.all_special_ids)
+    untouched = masked(batch, 0.0, tokenizer)
     assert torch.equal(untouched.input_ids, batch.input_ids)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,11 +15,11 @@ import pandas
 import pytest
 from tests.runs import REPOSITORY, command, save_tiny_bert, train_flags, write_sample
 
-pytest.importorskip("optuna")
+optuna = pytest.importorskip("optuna")
 
-import search
-import search_run
-from errors import UserError
+import search  # noqa: E402
+import search_run  # noqa: E402
+from errors import UserError  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +61,9 @@ def test_a_grid_is_tried_cell_by_cell(folder, capsys):
     assert f"Best: --gamma {best['params_gamma']} --alpha {best['params_alpha']}" in printed
     for name in ("history.png", "slices.png"):
         assert (folder / "outputs/search/search" / name).stat().st_size > 10_000
-    # Only the weights of the best so far are kept, and all logs.
-    kept = {path.stem for path in (folder / "models/search").glob("*.pth")}
-    assert f"trial{int(best['number'])}" in kept
+    # Only the weights of the best are kept, and all logs.
+    kept = [path.stem for path in (folder / "models/search").glob("*.pth")]
+    assert kept == [f"trial{int(best['number'])}"]
     assert len(list((folder / "models/search").glob("*/log.csv"))) == 4
     assert not list((folder / "models/search").glob("*/last.pth"))
     search.main(flags)  # finished: nothing is trained again
@@ -146,6 +147,70 @@ def test_two_processes_share_a_search(folder):
         assert process.returncode == 0, errors
     complete = trials_in(folder).query("state == 'COMPLETE'")
     assert set(complete["params_gamma"]) == {0.0, 0.5, 1.0, 2.0}
+    study = optuna.load_study(
+        study_name="search", storage=f"sqlite:///{folder / 'outputs/search/search/study.db'}"
+    )
+    assert len({trial.user_attrs["process"] for trial in study.trials}) == 2
+
+
+def test_processes_may_begin_at_the_same_moment(folder):
+    """The study is made by one of them; the others wait."""
+    flags = flags_in(folder, {"gamma": [0.0, 2.0]})
+    code = (
+        "import sys; from pathlib import Path; import search_run\n"
+        "from config import SearchOptions, parse_options\n"
+        "from search_space import read_space\n"
+        "options = parse_options(SearchOptions, sys.argv[2:])\n"
+        "space, folder = read_space(Path(options.space)), Path(sys.argv[1])\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
+        "with search_run._locked(folder): search_run._open_study(options, space, folder)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(folder), *flags],
+            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(3)
+    ]  # fmt: skip
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        _, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("the disk is full")])
+def test_a_trial_that_is_stopped_is_tried_again(folder, monkeypatch, error):
+    real = search_run.train
+    calls: list[str] = []
+
+    def stopped(run, report):
+        calls.append(run.run_name)
+        if len(calls) == 2:
+            raise error
+        return real(run, report)
+
+    monkeypatch.setattr(search_run, "train", stopped)
+    flags = flags_in(folder, {"gamma": [0.0, 1.0, 2.0]})
+    with pytest.raises(type(error)):
+        search.main(flags)
+    search.main(flags)
+    complete = trials_in(folder).query("state == 'COMPLETE'")
+    assert sorted(complete["params_gamma"]) == [0.0, 1.0, 2.0]
+    assert calls[1] == calls[2]  # it goes on with the run it was
+
+
+def test_values_that_do_not_go_together_end_their_trial_alone(folder, capsys):
+    search.main(flags_in(folder, {"asymmetric_loss": [False, True]}))
+    assert sorted(trials_in(folder)["state"]) == ["COMPLETE", "PRUNED"]
+    assert "choose one of them" in capsys.readouterr().err
 
 
 def refusal(flags: list[str]) -> str:
@@ -168,4 +233,22 @@ def test_another_space_is_another_study(folder, monkeypatch):
     monkeypatch.setattr(search_run, "train", interrupted)
     with pytest.raises(KeyboardInterrupt, match="give the same command once more"):
         search.main(flags_in(folder, {"gamma": [0.0]}))
-    assert "searches another space" in refusal(flags_in(folder, {"gamma": [1.0]}))
+    message = refusal(flags_in(folder, {"gamma": [1.0]}))
+    assert "this search was begun differently (the space was" in message
+    message = refusal(flags_in(folder, {"gamma": [0.0]}, num_epochs=2))
+    assert "--num_epochs was 1, is 2" in message
+
+
+def test_flags_that_a_search_sets_by_itself(folder, monkeypatch):
+    space = {"gamma": [0.0]}
+    assert "leave them out" in refusal(flags_in(folder, space, num_folds=3))
+    assert "is no file name" in refusal(flags_in(folder, space, study="../up"))
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "leave accelerate launch out" in refusal(flags_in(folder, space))
+
+
+def test_a_damaged_study(folder):
+    flags = flags_in(folder, {"gamma": [0.0]})
+    (folder / "outputs/search/search").mkdir(parents=True)
+    (folder / "outputs/search/search/study.db").write_text("no database, but text")
+    assert "study.db: no study that can be read" in refusal(flags)

@@ -21,9 +21,19 @@ def read(tmp_path, content: Any):
 def test_values_and_bounds(tmp_path):
     space = read(
         tmp_path,
-        {"gamma": [0, 1.5], "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}},
+        {
+            "gamma": [0, "1.5"],
+            "focal_loss": ["False", True],
+            "scheduler": ["COSINE"],
+            "learning_rate": {"low": 1e-5, "high": 1e-3, "log": True},
+        },
     )
-    assert space == {"gamma": Choice((0, 1.5)), "learning_rate": Range(1e-5, 1e-3, True)}
+    assert space == {
+        "gamma": Choice((0.0, 1.5)),
+        "focal_loss": Choice((False, True)),  # and not a text, which would count as true
+        "scheduler": Choice(("cosine",)),
+        "learning_rate": Range(1e-5, 1e-3, True),
+    }
 
 
 @pytest.mark.parametrize("path", sorted((FOLDER / "search").glob("*.json")), ids=lambda p: p.stem)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 # Run as a script, Python puts only this folder on the path.
@@ -26,6 +27,7 @@ from config import (
     parse_options,
 )
 from errors import UserError, run_command
+from recipes import recipe_flags
 
 DATA_DIR = Path("data")
 SAMPLE_DIR = Path(SampleOptions.data_dir)
@@ -45,6 +47,8 @@ def quick_train(flags: Sequence[str]) -> None:
     if {"-h", "--help"} & set(flags):
         train.main(flags)
     given = given_flags(flags)
+    if name := given_value(flags, RECIPE):
+        given |= given_flags(recipe_flags(name, [field.name for field in fields(TrainOptions)]))
     data_flags = [] if "train_file" in given else _training_data(flags)
     if RECIPE in given:
         train.main([*data_flags, *flags])
