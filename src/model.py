@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -271,11 +272,9 @@ def run_lstm(lstm: nn.LSTM, states: Tensor, lengths: Tensor) -> Tensor:
         states.float(), lengths.cpu(), batch_first=True, enforce_sorted=False
     )
     # cuDNN gives no gradients of an LSTM in evaluation mode, which explanations ask for.
-    is_cudnn = lstm.training or not torch.is_grad_enabled()
-    with (
-        torch.autocast(states.device.type, enabled=False),
-        torch.backends.cudnn.flags(enabled=is_cudnn),
-    ):
+    is_explained = torch.is_grad_enabled() and not lstm.training
+    without_cudnn = torch.backends.cudnn.flags(enabled=False) if is_explained else nullcontext()
+    with torch.autocast(states.device.type, enabled=False), without_cudnn:
         output, _ = lstm(packed)
     unpacked, _ = nn.utils.rnn.pad_packed_sequence(
         output, batch_first=True, total_length=states.shape[1]

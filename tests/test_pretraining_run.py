@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +120,29 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(folder, monkeypatch):
     pretrain.main([*flags, "--resume"])
     whole, resumed = weights_in(folder, "whole"), weights_in(folder, "stopped")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch):
+    real = Pretrainer._update
+    steps: list[int] = []
+
+    def interrupted(self, rows, numbers, step):
+        steps.append(step)
+        if step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+        return real(self, rows, numbers, step)
+
+    monkeypatch.setattr(Pretrainer, "_update", interrupted)
+    with pytest.raises(KeyboardInterrupt, match="give the same command with --resume"):
+        pretrain.main(flags_in(folder))
+    assert steps[-1] == 4
+    pretrain.main([*flags_in(folder), "--resume"])
+    assert steps[5] == 5  # update 4 was finished and saved
+
+
+def test_too_few_rows_for_the_steps_of_an_update(folder):
+    flags = flags_in(folder, batch_size=1, gradient_accumulation_steps=500)
+    assert "too few for 500 steps each" in refusal(flags)
 
 
 def test_accumulated_steps_make_the_same_update(folder):
