@@ -404,10 +404,15 @@ class PretrainOptions(OptimizationOptions):
     )
     run_name: str = option("pretrained", "the encoder is written to the folder MODEL_DIR/RUN_NAME")
     max_length: int = option(128, "tokens of a packed row", within="[8, 100000]")
-    batch_size: int = option(64, "rows of a step", within="[1, 100000]")
+    batch_size: int = option(32, "rows of a step", within="[1, 100000]")
     num_epochs: int = option(12, "passes over the texts", within="[1, 10000]")
     warmup_ratio: float = option(0.06, "share of all updates that warms up", within="[0, 1)")
     mask_ratio: float = option(0.2, "share of the tokens to be found", within="(0, 1)")
+    mask_whole_words: bool | None = option(
+        None,
+        "mask words and entities whole, or single tokens, which a new encoder needs to get going; "
+        f"by default whole, and single for {MINI}",
+    )
     valid_ratio: float = option(0.02, "share of the texts held out to measure on", within="(0, 1)")
     dropout: float = option(0.0, "dropout of the encoder", within="[0, 1)")
     num_layers: int = option(6, f"layers of {MINI}", within="[1, 100]")
@@ -416,6 +421,8 @@ class PretrainOptions(OptimizationOptions):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.mask_whole_words is None:
+            self.mask_whole_words = self.model_name_or_path != MINI
         if self.hidden_size % 64:
             raise UserError(f"--hidden_size is {self.hidden_size}, expected a multiple of 64")
 

@@ -2,7 +2,8 @@
 
 Rows are full: passages follow each other with [SEP] between them (FULL-SENTENCES of Liu et al.
 2019, "RoBERTa"). Whole words are masked (Cui et al. 2021, "Pre-Training With Whole Word Masking"),
-and entities whole, however many words they are.
+and entities whole, however many words they are; or single tokens, from which a new encoder learns
+sooner.
 
 All draws are made by the generators that are handed in, so that a resumed run draws the same.
 """
@@ -43,8 +44,13 @@ class MaskedRows(NamedTuple):
     is_masked: NDArray[np.bool_]
 
 
-def tokenize(passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase) -> list[TokenRow]:
-    """The tokens of every passage, without [CLS] and [SEP]; one without a token is left out."""
+def tokenize(
+    passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase, whole_words: bool = True
+) -> list[TokenRow]:
+    """The tokens of every passage, without [CLS] and [SEP]; one without a token is left out.
+
+    Without `whole_words` every token is a unit of its own.
+    """
     rows = []
     with tqdm(total=len(passages), desc="encoding", unit=" texts", disable=None) as progress:
         for start in range(0, len(passages), ENCODING_CHUNK):
@@ -61,7 +67,8 @@ def tokenize(passages: Sequence[Passage], tokenizer: PreTrainedTokenizerBase) ->
                 if len(ids):
                     offsets = encoded["offset_mapping"][number]
                     words = encoded.word_ids(number)
-                    rows.append(TokenRow(ids, _units(passage, words, offsets)))
+                    units = _units(passage, words, offsets) if whole_words else np.arange(len(ids))
+                    rows.append(TokenRow(ids, units))
             progress.update(len(chunk))
     return rows
 

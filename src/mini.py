@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 from tokenizers.trainers import WordPieceTrainer
+from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
+
+_SLOWEST_WAVE = 500.0
+_WAVE_HEIGHT = 0.03  # as large as BERT's random embeddings, whose standard deviation is 0.02
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
@@ -82,8 +87,24 @@ def make_encoder(vocab_size: int, size: MiniSize) -> BertModel:
 
 
 def make_masked_lm(vocab_size: int, size: MiniSize) -> BertForMaskedLM:
-    """The same with a head that names masked tokens."""
-    return BertForMaskedLM(_config(vocab_size, size))
+    """The same with a head that names masked tokens, ready to learn from text.
+
+    Its positions start as waves (Vaswani et al. 2017), which are learned further: from random ones
+    it takes far longer until a token looks at its neighbours, see benchmarks/LOG.md.
+    """
+    whole = BertForMaskedLM(_config(vocab_size, size))
+    with torch.no_grad():
+        whole.bert.embeddings.position_embeddings.weight.copy_(
+            _waves(size.max_positions, size.hidden_size)
+        )
+    return whole
+
+
+def _waves(positions: int, width: int) -> Tensor:
+    """(positions, width): sines and cosines of wavelengths from 6 to about 3,000 tokens."""
+    rates = _SLOWEST_WAVE ** -(torch.arange(0, width, 2) / width)
+    angles = torch.arange(positions)[:, None] * rates
+    return _WAVE_HEIGHT * torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
 
 
 def _config(vocab_size: int, size: MiniSize) -> BertConfig:

@@ -134,7 +134,9 @@ class Pretrainer:
         self.files = files
         self.checksums = checksums
         self.accelerator = accelerator
-        self.train_rows, self.valid_rows = self._split(tokenize(passages, tokenizer))
+        self.train_rows, self.valid_rows = self._split(
+            tokenize(passages, tokenizer, options.mask_whole_words)
+        )
         model = MaskedLanguageModel(whole)
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
         optimizer = make_optimizer(model, options)

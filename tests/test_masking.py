@@ -40,6 +40,11 @@ def test_words_and_entities_are_units(tokenizer):
     assert "1998년3월" in joined
 
 
+def test_single_tokens_are_units_where_that_is_asked_for(tokenizer):
+    (row,) = tokenize(PASSAGES[:1], tokenizer, whole_words=False)
+    assert row.units.tolist() == list(range(len(row.ids)))
+
+
 def test_a_text_without_a_token_is_left_out(tokenizer):
     assert len(tokenize([Passage("​"), PASSAGES[0]], tokenizer)) == 1
 

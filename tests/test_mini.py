@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from tests.builders import make_tokenizer
 from tokenizers import Tokenizer
@@ -108,3 +110,12 @@ def test_encoder_is_drawn_from_the_seed():
 
     assert torch.equal(weights(1), weights(1))
     assert not torch.equal(weights(1), weights(2))
+
+
+def test_positions_of_a_new_language_model_are_waves():
+    whole = mini.make_masked_lm(50, mini.MiniSize(1, 8, 2, max_positions=20))
+    weights = whole.bert.embeddings.position_embeddings.weight.detach() / 0.03
+    assert weights[0].tolist() == pytest.approx([0, 1] * 4)  # sin 0, cos 0
+    assert weights[3, :2].tolist() == pytest.approx([math.sin(3), math.cos(3)])
+    slowest = 3 / 500 ** (6 / 8)
+    assert weights[3, 6:].tolist() == pytest.approx([math.sin(slowest), math.cos(slowest)])
