@@ -135,7 +135,7 @@ class Pretrainer:
         self.checksums = checksums
         self.accelerator = accelerator
         self.train_rows, self.valid_rows = self._split(
-            tokenize(passages, tokenizer, options.mask_whole_words)
+            tokenize(passages, tokenizer, bool(options.mask_whole_words))
         )
         model = MaskedLanguageModel(whole)
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
