@@ -90,7 +90,10 @@ def planned_rows(options: Options) -> list[Row]:
     """The rows of the table, every flag of them checked before the first is trained."""
     if not options.recipes:
         raise UserError("--recipes names none; see recipes/ for what there is")
-    rows = [Row(name, (f"--{RECIPE}", name)) for name in options.recipes]
+    rows = [
+        Row(name if not name.endswith(".json") else Path(name).stem, (f"--{RECIPE}", name))
+        for name in options.recipes
+    ]
     if options.variants:
         base = rows[0].arguments
         for name, flags in _read_variants(Path(options.variants)).items():
