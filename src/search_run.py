@@ -296,6 +296,7 @@ def _write_table(study: optuna.Study, path: Path) -> None:
 
 def _draw(study: optuna.Study, folder: Path) -> None:
     """Pictures of the trials; importance only where scores differ."""
+    from matplotlib import pyplot
     from optuna.visualization import matplotlib as drawings
 
     scores = {trial.value for trial in study.get_trials(states=(TrialState.COMPLETE,))}
@@ -310,6 +311,7 @@ def _draw(study: optuna.Study, folder: Path) -> None:
             axes = draw(study)
             first = axes.flat[0] if hasattr(axes, "flat") else axes
             save_figure(first.figure, folder / f"{name}.png")
+            pyplot.close(first.figure)  # Optuna opens them in pyplot, which would keep them
 
 
 def _summary(study: optuna.Study, options: SearchOptions) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas
 import pytest
+from matplotlib import pyplot
 from tests.runs import REPOSITORY, command, save_tiny_bert, train_flags, write_sample
 
 optuna = pytest.importorskip("optuna")
@@ -61,6 +62,7 @@ def test_a_grid_is_tried_cell_by_cell(folder, capsys):
     assert f"Best: --gamma {best['params_gamma']} --alpha {best['params_alpha']}" in printed
     for name in ("history.png", "slices.png"):
         assert (folder / "outputs/search/search" / name).stat().st_size > 10_000
+    assert pyplot.get_fignums() == []  # figures left open fill the memory
     # Only the weights of the best are kept, and all logs.
     kept = [path.stem for path in (folder / "models/search").glob("*.pth")]
     assert kept == [f"trial{int(best['number'])}"]
