@@ -6,12 +6,11 @@ import csv
 import dataclasses
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import figures
 from config import TrainOptions
 from errors import UserError
 from files import atomic_write
@@ -54,6 +53,15 @@ def changed_flags(before: Mapping[str, Any], options: Any, free: Collection[str]
     ]
 
 
+def refuse_changes(last: Path, changed: Sequence[str]) -> None:
+    """Raises UserError where a run would go on from the state in `last` otherwise than before."""
+    if changed:
+        raise UserError(
+            f"{last} belongs to a run with other flags ({'; '.join(changed)}); give the same "
+            "flags, or another --run_name"
+        )
+
+
 def check_run_name(name: str) -> None:
     """Raises UserError where a run's name is no file name."""
     if re.search(r"[/\\\0]|^\.", name):
@@ -92,12 +100,11 @@ def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
 
 
 def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
-    """`log.csv` with a row an epoch, and `learning_curve.png`."""
+    """`log.csv` with a row an epoch."""
     with atomic_write(folder / "log.csv") as file:
         writer = csv.DictWriter(file, list(history[-1]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-    figures.learning_curve(history, folder / "learning_curve.png")
 
 
 def read_log(folder: Path) -> list[dict[str, str]]:

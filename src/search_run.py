@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from config import SearchOptions, TrainOptions
+from epoch_loop import DivergedError
 from errors import UserError
 from figures import save_figure
 from files import atomic_write, checksum
 from run_files import RunFiles, check_run_name, read_log
 from search_space import Choice, Range, Space, read_space
-from trainer import DivergedError
 from training_run import train
 
 try:

@@ -1,44 +1,31 @@
-"""The training loop: epochs of updates, scores after each, a state to go on from at any time.
-
-Every draw (order of rows, dropout) is a function of the seed and the position in the run. A run
-that was killed therefore goes on from its last saved state and ends with the same weights, to
-the bit on a processor, as one that was never killed.
-"""
+"""Training on labelled rows: an update, scores after each epoch, the best checkpoint kept."""
 
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from tqdm import tqdm
 
 import figures
 from batching import epoch_updates
-from checkpoint import STATE_KIND, TrainedModel, model_payload, save_model, save_payload
+from checkpoint import STATE_KIND, TrainedModel, model_payload, save_model
 from config import TrainOptions
 from dataset import Batch, EncodedRow
-from devices import hardware
+from epoch_loop import EpochLoop, EpochReport
 from errors import UserError
-from interrupts import deferred_interrupt
 from loss import Loss, make_loss
-from optimization import make_optimizer, make_schedule
+from optimization import make_optimizer
 from prediction import predict_probs
 from regularization import adversarial, masked, row_losses
 from run_files import RunFiles, write_log
 from validation import Validation, validate
 from weight_average import WeightAverage
-
-EpochReport = Callable[[dict[str, Any]], None]
-
-CHECK_UPDATES = 50  # updates between two looks at the loss, each of which waits for a GPU
 
 
 @dataclass
@@ -53,32 +40,19 @@ class EncodedData:
         return [len(row.input_ids) for row in self.rows]
 
 
-@dataclass
-class Position:
-    """How far a run has come. `update` counts inside the epoch, `history` has a row an epoch."""
-
-    epoch: int = 0
-    update: int = 0
-    loss_sum: float = 0.0  # over the rows of this epoch so far
-    history: list[dict[str, Any]] = field(default_factory=list)
-
-
-class DivergedError(UserError):
-    """The loss is no longer finite."""
-
-
-class Trainer:
-    """One run: model, optimizer, schedule, data and files.
+class Trainer(EpochLoop[TrainOptions, RunFiles]):
+    """One run: model, data and files.
 
     Args:
         trained: the model to train, with its encoding path and labels.
-        resume_state: what `last.pth` held, or None for a new run.
         data_checksums: names and SHA-256 of the data files, kept in the state.
         report: is given every epoch's row of the log; what it raises ends the run.
 
     Raises:
         UserError: there are fewer rows than steps in an update.
     """
+
+    state_kind = STATE_KIND
 
     def __init__(
         self,
@@ -89,90 +63,41 @@ class Trainer:
         valid_data: EncodedData,
         files: RunFiles,
         data_checksums: dict[str, str],
-        resume_state: dict[str, Any] | None = None,
         report: EpochReport = lambda row: None,
     ) -> None:
-        self.options = options
-        self.accelerator = accelerator
         self.trained = trained
         self.train_data = train_data
         self.valid_data = valid_data
-        self.files = files
-        self.data_checksums = data_checksums
-        self.report = report
         self.parts = accelerator.num_processes * options.gradient_accumulation_steps
         self.rows_per_update = options.batch_size * self.parts
         self._check_rows()
         counts = np.bincount(train_data.labels, minlength=len(trained.labels))
         self.loss: Loss = make_loss(options, counts.tolist())
         optimizer = make_optimizer(trained.model, options, options.layer_lr_decay)
-        # Bound to the bare optimizer: accelerate's schedule would be stepped once a process.
-        updates = len(self._updates(epoch=0))
-        self.schedule = make_schedule(optimizer, options, updates)
-        self.model, self.optimizer = accelerator.prepare(trained.model, optimizer)
+        updates = len(epoch_updates(train_data.lengths, self.rows_per_update, options.seed, 0))
+        super().__init__(
+            options,
+            accelerator,
+            trained.model,
+            optimizer,
+            updates,
+            files,
+            data_checksums,
+            report,
+        )
         self.average = None
         if options.weight_average != "none":  # of the weights where `prepare` has put them
             total = updates * options.num_epochs
             self.average = WeightAverage(
                 trained.model, options.weight_average, options.ema_decay, total
             )
-        self.position = Position()
-        if resume_state is not None:
-            self._restore(resume_state)
-
-    def run(self) -> dict[str, Any]:
-        """Trains to the end and returns the best epoch's row of the log.
-
-        Raises:
-            UserError: the loss is no longer finite; the best checkpoint so far is kept.
-            KeyboardInterrupt: after the state was saved, with a message that says how to go on.
-        """
-        with deferred_interrupt() as is_interrupted:
-            if not self.position.history and not self.position.update:
-                self._save_state()  # from here on there is something to resume
-            while self.position.epoch < self.options.num_epochs and not self._is_out_of_patience():
-                started = time.monotonic()
-                self._train_epoch(is_interrupted)
-                self._finish_epoch(time.monotonic() - started)
-                self._stop_if(self._is_stopping(is_interrupted, is_check=True))
-        return self.best_epoch()
 
     def best_epoch(self) -> dict[str, Any]:
-        """The first epoch with the highest selection metric."""
+        """The first epoch with the highest selection metric: its row of the log."""
         return max(self.position.history, key=lambda row: row[self.options.selection_metric])
 
-    def _train_epoch(self, is_interrupted: Callable[[], bool]) -> None:
-        position = self.position
-        updates = self._updates(position.epoch)
-        loss_sum = torch.tensor(position.loss_sum, dtype=torch.float64, device=self._device)
-        rows_done = sum(len(update) for update in updates[: position.update])
-        self.model.train()
-        progress = tqdm(
-            total=len(updates),
-            initial=position.update,
-            desc=f"epoch {position.epoch + 1}/{self.options.num_epochs}",
-            unit=" updates",
-            disable=None if self.accelerator.is_main_process else True,
-        )
-        with progress:
-            for number in range(position.update, len(updates)):
-                loss_sum += self._update(updates[number], position.epoch * len(updates) + number)
-                rows_done += len(updates[number])
-                position.update = number + 1
-                progress.update()
-                is_last = position.update == len(updates)
-                is_check = number % CHECK_UPDATES == 0
-                is_stopping = self._is_stopping(is_interrupted, is_check)
-                is_saving = is_stopping or position.update % self.options.save_steps == 0
-                if is_last or is_saving or is_check:
-                    position.loss_sum = self._finite(loss_sum)
-                    progress.set_postfix(loss=f"{position.loss_sum / rows_done:.4f}")
-                if is_saving and not is_last:  # after the last, _finish_epoch saves
-                    self._save_state()
-                    self._stop_if(is_stopping)
-
-    def _update(self, rows: np.ndarray, step: int) -> Tensor:
-        """One optimizer step over `rows`; returns the sum of their losses, over all processes."""
+    def _update(self, rows: np.ndarray, step: int) -> tuple[Tensor, int]:
+        """One optimizer step over `rows`; the losses' sum is that of all processes."""
         accelerator = self.accelerator
         shares = np.array_split(rows, self.parts)
         first = accelerator.process_index * self.options.gradient_accumulation_steps
@@ -192,13 +117,12 @@ class Trainer:
                     with adversarial(self._word_embeddings, self.options.fgm):
                         accelerator.backward(self._losses(batch).sum() * scale)
             loss_sum += losses.detach().sum()
-        accelerator.clip_grad_norm_(self.model.parameters(), self.options.max_grad_norm)
-        self.optimizer.step()
-        self.schedule.step()
-        self.optimizer.zero_grad()
+        self._step()
         if self.average is not None:
             self.average.update(step + 1)
-        return accelerator.reduce(loss_sum) if accelerator.num_processes > 1 else loss_sum
+        if accelerator.num_processes > 1:
+            loss_sum = accelerator.reduce(loss_sum)
+        return loss_sum, len(rows)
 
     def _losses(self, batch: Batch) -> Tensor:
         return row_losses(self.model, batch, self.loss, self.options.r_drop)
@@ -217,20 +141,18 @@ class Trainer:
             return batch
         return masked(batch, self.options.mask_tokens, encoder.tokenizer)
 
-    def _finish_epoch(self, seconds: float) -> None:
-        """Scores the validation rows, keeps the best checkpoint, logs, and saves the state."""
+    def _finish_epoch(self) -> None:
+        """Scores the validation rows, keeps the best checkpoint and logs."""
         with nullcontext() if self.average is None else self.average.applied():
-            self._score_epoch(seconds)
-        self._save_state()
-        self.report(self.position.history[-1])
+            self._score_epoch()
 
-    def _score_epoch(self, seconds: float) -> None:
+    def _score_epoch(self) -> None:
         position = self.position
         result = self._validate()
         scores = result.scores
         row = {
             "epoch": position.epoch + 1,
-            "train_loss": position.loss_sum / len(self.train_data.rows),
+            "train_loss": position.loss_sum / position.count,
             "valid_loss": result.loss,
             "micro_f1": scores.micro_f1,
             "auprc": scores.auprc,
@@ -238,17 +160,17 @@ class Trainer:
             "ece": scores.ece,
             "ece_uncalibrated": result.ece_uncalibrated,
             "temperature": result.temperature,
-            "seconds": round(seconds, 1),
+            "seconds": round(position.seconds, 1),
         }
-        position.history.append(row)
+        position.start_next_epoch(row)
         is_best = self.best_epoch() is row
-        position.epoch, position.update, position.loss_sum = position.epoch + 1, 0, 0.0
         if self.accelerator.is_main_process:
             if is_best:
                 self.trained.scores = {**row, **scores.as_dict()}
                 save_model(self.files.best, self.trained)
                 figures.reliability(result.curves, self.files.folder / "reliability.png")
             write_log(self.files.folder, position.history)
+            figures.learning_curve(position.history, self.files.folder / "learning_curve.png")
             print(
                 f"epoch {row['epoch']}: train loss {row['train_loss']:.4f}, "
                 f"valid loss {result.loss:.4f}, micro-F1 {scores.micro_f1:.2f}, "
@@ -295,68 +217,23 @@ class Trainer:
         lengths = self.train_data.lengths
         return epoch_updates(lengths, self.rows_per_update, self.options.seed, epoch)
 
-    def _is_out_of_patience(self) -> bool:
+    def _is_done_early(self) -> bool:
+        """Whether the patience is at an end."""
         history = self.position.history
         if not self.options.patience or not history:
             return False
         return len(history) - self.best_epoch()["epoch"] >= self.options.patience
 
-    def _finite(self, loss_sum: Tensor) -> float:
-        value = float(loss_sum)
-        self._require_finite(value)
-        return value
+    def _what_is_kept(self) -> str:
+        kept = self.files.best
+        return f"{kept} keeps the best epoch so far. " if kept.exists() else ""
 
-    def _require_finite(self, value: float) -> None:
-        if not np.isfinite(value):
-            kept = self.files.best
-            raise DivergedError(
-                f"the loss is {value} in epoch {self.position.epoch + 1}; "
-                + (f"{kept} keeps the best epoch so far. " if kept.exists() else "")
-                + "Lower --learning_rate, or pass --precision fp32"
-            )
+    def _own_state(self) -> dict[str, Any]:
+        average = None if self.average is None else self.average.state_dict()
+        return {"model": model_payload(self.trained), "average": average}
 
-    def _is_stopping(self, is_interrupted: Callable[[], bool], is_check: bool) -> bool:
-        """Whether to stop here: several processes agree on it, so that none waits for another."""
-        if self.accelerator.num_processes == 1:
-            return is_interrupted()
-        if not is_check:  # agreeing takes time
-            return False
-        votes = torch.tensor(float(is_interrupted()), device=self._device)
-        return bool(self.accelerator.reduce(votes) > 0)
-
-    def _stop_if(self, is_interrupted: bool) -> None:
-        if is_interrupted:
-            raise KeyboardInterrupt(
-                f"Stopped; the state is saved in {self.files.last}. To go on, give the same "
-                f"command with --model_name_or_path {self.options.model_name_or_path} "
-                f"--run_name {self.files.run_name} --resume"
-            )
-
-    def _save_state(self) -> None:
-        if not self.accelerator.is_main_process:
-            return
-        scaler = self.accelerator.scaler
-        state = {
-            "model": model_payload(self.trained),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "scaler": None if scaler is None else scaler.state_dict(),
-            "average": None if self.average is None else self.average.state_dict(),
-            "position": dict(vars(self.position)),
-            "hardware": hardware(self.accelerator),
-            "data_checksums": self.data_checksums,
-        }
-        save_payload(self.files.last, STATE_KIND, state)
-
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
-        if self.accelerator.scaler is not None and state["scaler"] is not None:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from what `last` held; the model has been made of it."""
+        super().restore(state)
         if self.average is not None:
             self.average.load_state_dict(state["average"])
-        self.position = Position(**state["position"])
-
-    @property
-    def _device(self) -> torch.device:
-        return self.accelerator.device

@@ -24,6 +24,7 @@ from devices import (
     make_accelerator,
     make_deterministic,
 )
+from epoch_loop import EpochReport
 from errors import UserError
 from files import checksum
 from label_files import load_label_map
@@ -40,9 +41,9 @@ from model import (
 )
 from priors import SAME_BALANCE, class_shares, distance
 from rows import read_examples
-from run_files import RunFiles, changed_flags, run_files, write_options
+from run_files import RunFiles, changed_flags, refuse_changes, run_files, write_options
 from schema import Example, LabelMap, entity_types
-from trainer import EncodedData, EpochReport, Trainer
+from trainer import EncodedData, Trainer
 from type_restriction import allowed_relations
 
 # Flags that may differ between a run and its resumption, because no weight depends on them.
@@ -84,15 +85,12 @@ def train(options: TrainOptions, report: EpochReport = lambda row: None) -> Path
     )
     _announce(options, trained, train_data, valid_data, files, accelerator)
     trainer = Trainer(
-        options, accelerator, trained, train_data, valid_data, files, checksums, state, report
+        options, accelerator, trained, train_data, valid_data, files, checksums, report
     )
-    try:
-        best = trainer.run()
-    except torch.OutOfMemoryError as error:
-        raise UserError(
-            f"the GPU's memory is full at --batch_size {options.batch_size}; halve it and double "
-            "--gradient_accumulation_steps, which gives the same updates"
-        ) from error
+    if state is not None:
+        trainer.restore(state)
+    trainer.run()
+    best = trainer.best_epoch()
     if accelerator.is_main_process:
         print(
             f"Best epoch {best['epoch']}: micro-F1 {best['micro_f1']:.2f}, AUPRC "
@@ -245,11 +243,7 @@ def _resume_state(
     state = load_payload(files.last, STATE_KIND)
     changed = changed_flags(state["model"]["options"], options, _FREE_FLAGS)
     changed += changed_hardware(state["hardware"], accelerator)
-    if changed:
-        raise UserError(
-            f"{files.last} belongs to a run with other flags ({'; '.join(changed)}); give the "
-            "same flags, or another --run_name"
-        )
+    refuse_changes(files.last, changed)
     return state
 
 

@@ -25,7 +25,7 @@ from tests.runs import (
 import loss as losses
 import trainer
 from calibration import fit_temperature
-from checkpoint import load_model
+from checkpoint import STATE_KIND, load_model, load_payload, save_payload
 from config import DeviceOptions, RowOptions
 from devices import make_accelerator
 from errors import UserError
@@ -122,6 +122,38 @@ def test_killed_run_resumes_to_the_same_weights(
         with pytest.raises(Killed):
             train_in(folder, save_steps=3)
     assert_same_weights(train_in(folder, save_steps=3, resume=True), unbroken)
+
+
+def stopped_state(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, Any]]:
+    """`last.pth` of a run that was stopped in its first epoch, and what it holds."""
+    with monkeypatch.context() as patched:
+        interrupt_at(4, lambda: os.kill(os.getpid(), signal.SIGINT), patched)
+        with pytest.raises(KeyboardInterrupt):
+            train_in(folder)
+    path = folder / "models" / "run" / "last.pth"
+    return path, load_payload(path, STATE_KIND)
+
+
+def test_the_seconds_of_an_epoch_are_those_of_all_its_parts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, state = stopped_state(folder, monkeypatch)
+    assert state["position"]["seconds"] > 0
+    state["position"]["seconds"] += 1_000
+    save_payload(path, STATE_KIND, state)
+    first, second = train_in(folder, resume=True)["history"]
+    assert first["seconds"] > 1_000 > second["seconds"]
+
+
+def test_a_state_of_another_version_is_refused(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, state = stopped_state(folder, monkeypatch)
+    state["position"]["rows_done"] = 3
+    save_payload(path, STATE_KIND, state)
+    expect_user_error(
+        train_flags(folder, resume=True), "last.pth was written by another version of KoRE"
+    )
 
 
 TECHNIQUES: dict[str, Any] = {

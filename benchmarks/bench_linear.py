@@ -1,0 +1,124 @@
+"""A linear model on the split of the other benchmarks: what a transformer has to pass.
+
+    python benchmarks/bench_linear.py --data_file train.csv --work_dir DIR \\
+        --target_prior src/tools/klue_dev_shares.json
+
+Logistic regression on character n-grams of the sentence, of what lies between and around the
+entities and of the entities themselves, their types and their order. It draws nothing at random,
+so that one run is all there is. Ends with a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mini_runs import split_by_sentence  # puts src/ on the path, first
+
+# isort: split
+from scipy.sparse import csr_matrix, hstack
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from config import RowOptions, SchemaOptions
+from metrics import score
+from priors import read_prior, row_weights
+from rows import read_examples
+from schema import Example, LabelMap, labels_in_order
+
+AROUND = 10  # characters on both sides of an entity
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
+    parser.add_argument("--work_dir", required=True, type=Path, help="folder for the data")
+    parser.add_argument("--target_prior", type=Path, help="JSON of class shares")
+    parser.add_argument("--strength", type=float, default=10.0, help="C of the regression [10]")
+    args = parser.parse_args(arguments)
+    split_by_sentence(args.data_file, args.work_dir)
+    train, valid = (
+        read_examples(args.work_dir / f"{part}_data.csv", RowOptions(), need_labels=True)
+        for part in ("train", "valid")
+    )
+    names = [str(row.label) for row in (*train, *valid)]
+    no_relation = SchemaOptions().no_relation_label
+    labels = LabelMap(labels_in_order(names, no_relation), no_relation)
+    features = Features()
+    model = LogisticRegression(C=args.strength, max_iter=200)
+    model.fit(features.learn(train), labels.index(str(row.label) for row in train))
+    probs = np.zeros((len(valid), len(labels)))
+    probs[:, model.classes_] = model.predict_proba(features.of(valid))
+    gold = np.asarray(labels.index(str(row.label) for row in valid))
+    print("| logistic regression | micro-F1 | AUPRC |\n|---|---|---|")
+    found = score(gold, probs, labels)
+    print(f"| plain | {found.micro_f1:.2f} | {found.auprc:.2f} |")
+    if args.target_prior:
+        weights = row_weights(gold, read_prior(args.target_prior, labels))
+        found = score(gold, probs, labels, weights)
+        print(f"| under the given shares | {found.micro_f1:.2f} | {found.auprc:.2f} |")
+
+
+class Features:
+    """Characters, types and order -> sparse columns; what is counted is learned once."""
+
+    def __init__(self) -> None:
+        self.texts = [
+            (
+                text,
+                TfidfVectorizer(analyzer="char", ngram_range=(1, 4), min_df=3, sublinear_tf=True),
+            )
+            for text in TEXTS
+        ]
+        self.facts = DictVectorizer()
+
+    def learn(self, rows: Sequence[Example]) -> csr_matrix:
+        """(N, features) of the training rows."""
+        parts = [counted.fit_transform(map(text, rows)) for text, counted in self.texts]
+        return hstack([*parts, self.facts.fit_transform(map(facts, rows))], format="csr")
+
+    def of(self, rows: Sequence[Example]) -> csr_matrix:
+        """(N, features) of other rows, in the same columns."""
+        parts = [counted.transform(map(text, rows)) for text, counted in self.texts]
+        return hstack([*parts, self.facts.transform(map(facts, rows))], format="csr")
+
+
+def between(row: Example) -> str:
+    """From one entity to the other."""
+    first, second = sorted((row.subject.span, row.object.span))
+    return row.sentence[first.end : second.start]
+
+
+def around(row: Example) -> str:
+    """The characters before and behind both entities, the entities as letters."""
+    sides: list[str] = []
+    for mark, entity in (("S", row.subject), ("O", row.object)):
+        start, end = entity.span
+        before = row.sentence[max(0, start - AROUND) : start]
+        sides.append(f"{before}{mark}{row.sentence[end : end + AROUND]}")
+    return " | ".join(sides)
+
+
+def facts(row: Example) -> dict[str, float]:
+    """Types, their pair and the order."""
+    pair = f"{row.subject.type} {row.object.type}"
+    order = "subject first" if row.subject.span < row.object.span else "object first"
+    names = (f"s {row.subject.type}", f"o {row.object.type}", pair, order, f"{pair} {order}")
+    return dict.fromkeys(names, 1.0)
+
+
+TEXTS: Iterable[Callable[[Example], str]] = (
+    lambda row: row.sentence,
+    lambda row: row.subject.word,
+    lambda row: row.object.word,
+    between,
+    around,
+)
+
+
+if __name__ == "__main__":
+    main()
