@@ -9,7 +9,6 @@ A fold is an ordinary run of training on files of its own, so that it resumes li
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import statistics
@@ -25,7 +24,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from checkpoint import load_model
 from config import InferenceOptions, TrainOptions
 from errors import UserError
-from files import atomic_write
+from files import atomic_write, write_table
 from metrics import Floats, score
 from prediction_run import predict_file
 from records import write_examples
@@ -61,7 +60,7 @@ def train_folds(options: TrainOptions) -> Path:
         scores = load_model(model_file).scores
         rows.append({"fold": fold + 1, "rows": int(held_out.sum())})
         rows[-1] |= {name: scores[name] for name in SCORES}
-    _write_scores(files.folder / "folds.csv", rows)
+    write_table(files.folder / "folds.csv", rows)
     output = Path(options.output_dir) / f"{files.run_name}_oof.csv"
     write_submission(output, [row.id for row in examples], probs, labels)
     print(summary(rows, examples, probs, labels))
@@ -149,10 +148,3 @@ def _predictions(options: TrainOptions, model_file: Path, labels: LabelMap) -> F
         precision=options.precision,
     )
     return read_submission(predict_file(inference), labels).probs
-
-
-def _write_scores(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    with atomic_write(path) as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)

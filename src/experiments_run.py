@@ -1,16 +1,12 @@
 """Recipes and seeds -> runs -> one table: is a technique worth switching on, or was it chance?
 
-    OUTPUT_DIR/runs/<row>-seed0.pth …          the checkpoints and their folders
-    OUTPUT_DIR/predictions/<row>-seed0.csv …   what each predicts for the validation rows
-    OUTPUT_DIR/results.md, results.csv         a row a recipe: mean ± sd, difference and p, minutes
-
-p is that of a paired bootstrap over the validation rows, of the mean score of all seeds against
-that of the first row's seeds (Berg-Kirkpatrick et al. 2012).
+OUTPUT_DIR/runs/<row>-seed0.pth …          the checkpoints and their folders
+OUTPUT_DIR/predictions/<row>-seed0.csv …   what each predicts for the validation rows
+OUTPUT_DIR/results.md, results.csv         a row a recipe: mean ± sd, difference and p, minutes
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import json
 import os
@@ -23,25 +19,21 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
 from checkpoint import load_model
-from config import RECIPE, RowOptions, SchemaOptions, TrainOptions, parse_options
+from config import RECIPE, SchemaOptions, TrainOptions, parse_options
 from config import ExperimentOptions as Options
 from errors import UserError
-from files import atomic_write, checksum, read_json, safe_name
-from metrics import Floats, Ints, score
-from priors import read_prior, row_weights
+from files import atomic_write, checksum, read_json, safe_name, write_table
+from metrics import Floats
 from recipes import as_arguments, nearest
-from resampling import difference, resampled_scores
-from rows import read_examples
 from run_files import read_log
 from schema import LabelMap
+from score_table import GoldRows, as_markdown, score_rows
 from submission import read_submission
 
 SOURCE = Path(__file__).resolve().parent
-SCORES = {"micro_f1": "micro-F1", "auprc": "AUPRC"}
 _MANAGED = {"train_file", "valid_file", "model_dir", "run_name", "resume", "seed", "num_folds"}
 
 
@@ -78,8 +70,8 @@ def run_experiments(options: Options) -> Path:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     results = table(options, rows)
-    _write_csv(folder / "results.csv", results)
-    text = as_markdown(results, options)
+    write_table(folder / "results.csv", results)
+    text = as_markdown(results)
     with atomic_write(folder / "results.md") as file:
         file.write(text)
     print(text)
@@ -111,52 +103,17 @@ def planned_rows(options: Options) -> list[Row]:
 def table(options: Options, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The scores of finished runs: one dict a row, numbers as they are."""
     labels = load_model(_files(options, rows[0], 0)[0]).labels
-    examples = read_examples(
-        Path(options.valid_file), RowOptions(), need_labels=True, known_labels=labels.names
-    )
-    gold = np.asarray(labels.index(str(row.label) for row in examples))
-    weights = None
-    if options.target_prior:
-        weights = row_weights(gold, read_prior(Path(options.target_prior), labels))
-    resamples: dict[str, dict[str, Floats]] = {}
-    results: list[dict[str, Any]] = []
-    for row in rows:
-        probs = [_probs(options, row, seed, labels) for seed in range(options.seeds)]
-        resamples[row.name] = resampled_scores(gold, probs, labels, options.resamples, seed=0)
-        result = {"name": row.name, **_scores(gold, probs, labels, weights)}
-        result["minutes"] = statistics.median(
-            _minutes(options, row, seed) for seed in range(options.seeds)
-        )
-        results.append(result)
-        for name in SCORES:
-            first = results[0][name]
-            delta = difference(
-                result[name] - first,
-                resamples[row.name][name].mean(axis=0),
-                resamples[rows[0].name][name].mean(axis=0),
-            )
-            result[f"{name}_delta"] = delta.value
-            result[f"{name}_p"] = delta.p
+    probs = {
+        row.name: [_probs(options, row, seed, labels) for seed in range(options.seeds)]
+        for row in rows
+    }
+    prior = Path(options.target_prior) if options.target_prior else None
+    gold = GoldRows.read(Path(options.valid_file), labels, prior)
+    results = score_rows(gold, probs, options.resamples)
+    for row, result in zip(rows, results, strict=True):
+        minutes = [_minutes(options, row, seed) for seed in range(options.seeds)]
+        result["minutes"] = statistics.median(minutes)
     return results
-
-
-def as_markdown(results: Sequence[dict[str, Any]], options: Options) -> str:
-    """The table as people read it."""
-    adjusted = [f"{name}_adjusted" for name in SCORES if options.target_prior]
-    titles = ["", *SCORES.values()]
-    titles += [f"Δ {title} (p)" for title in SCORES.values()]
-    titles += [f"{SCORES[name.removesuffix('_adjusted')]}, expected shares" for name in adjusted]
-    lines = [[*titles, "minutes"], ["---"] * (len(titles) + 1)]
-    for number, result in enumerate(results):
-        cells = [result["name"]]
-        cells += [f"{result[name]:.2f} ± {result[f'{name}_sd']:.2f}" for name in SCORES]
-        cells += [
-            f"{result[f'{name}_delta']:+.2f} ({result[f'{name}_p']:.3f})" if number else ""
-            for name in SCORES
-        ]
-        cells += [f"{result[name]:.2f} ± {result[f'{name}_sd']:.2f}" for name in adjusted]
-        lines.append([*cells, f"{result['minutes']:.1f}"])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
 
 
 def _read_variants(path: Path) -> dict[str, dict[str, Any]]:
@@ -246,26 +203,3 @@ def _minutes(options: Options, row: Row, seed: int) -> float:
     """Of all epochs, without start and validation."""
     checkpoint, _ = _files(options, row, seed)
     return sum(float(epoch["seconds"]) for epoch in read_log(checkpoint.with_suffix(""))) / 60
-
-
-def _scores(
-    gold: Ints, probs: Sequence[Floats], labels: LabelMap, weights: Floats | None
-) -> dict[str, float]:
-    """Mean and standard deviation of the seeds' scores, also with weighed rows."""
-    found = {"": [score(gold, part, labels) for part in probs]}
-    if weights is not None:
-        found["_adjusted"] = [score(gold, part, labels, weights) for part in probs]
-    result = {}
-    for suffix, scores in found.items():
-        for name in SCORES:
-            values = [getattr(one, name) for one in scores]
-            result[f"{name}{suffix}"] = statistics.mean(values)
-            result[f"{name}{suffix}_sd"] = statistics.stdev(values) if len(values) > 1 else 0.0
-    return result
-
-
-def _write_csv(path: Path, results: Sequence[dict[str, Any]]) -> None:
-    with atomic_write(path) as file:
-        writer = csv.DictWriter(file, list(results[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(results)

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -123,6 +123,18 @@ def csv_writer(file: IO[str]) -> Any:
     All are quoted: Python before 3.13 leaves a lone "\\r" without the quotes it needs.
     """
     return csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A CSV of numbers and names with the columns of the first row.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with atomic_write(path) as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def checksum(path: Path) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 from config import TrainOptions
 from errors import UserError
-from files import atomic_write
+from files import atomic_write, write_table
 
 
 @dataclass
@@ -101,10 +101,7 @@ def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
 
 def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
     """`log.csv` with a row an epoch."""
-    with atomic_write(folder / "log.csv") as file:
-        writer = csv.DictWriter(file, list(history[-1]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(history)
+    write_table(folder / "log.csv", history)
 
 
 def read_log(folder: Path) -> list[dict[str, str]]:

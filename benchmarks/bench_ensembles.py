@@ -1,0 +1,108 @@
+"""What joining models is worth: seeds, folds and techniques of `mini` against a single model.
+
+    python src/tools/experiments.py --recipes benchmarks/technique_base.json \\
+        --variants benchmarks/techniques.json --seeds 3 --output_dir EXPERIMENTS \\
+        --train_file DIR/train_data.csv --valid_file DIR/valid_data.csv
+    python benchmarks/bench_ensembles.py --data_file train.csv --work_dir DIR \\
+        --experiments EXPERIMENTS --target_prior src/tools/klue_dev_shares.json
+
+The single models and those that are joined by seed and by technique are the experiments' own; the
+folds are trained here. Finished folds are kept. Ends with a table.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from mini_runs import run_flags, split_by_sentence  # puts src/ on the path, first
+
+# isort: split
+import ensemble
+import train
+from config import EnsembleOptions
+from files import safe_name
+from score_table import GoldRows, as_markdown, score_rows
+from submission import find_labels, read_submission
+
+BASE = "technique_base"
+RECIPE_FILE = Path(__file__).with_name(f"{BASE}.json")
+TECHNIQUES = (
+    "cross-entropy, no smoothing",
+    "asymmetric loss",
+    "cue sentence",
+    "entity-type embedding",
+    "[CLS] + start + end markers",
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
+    parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
+    parser.add_argument("--experiments", required=True, type=Path, help="their --output_dir")
+    parser.add_argument("--target_prior", type=Path, help="JSON of class shares")
+    parser.add_argument("--seeds", type=int, default=3, help="runs of each row [3]")
+    parser.add_argument("--num_folds", type=int, default=5, help="models of a k-fold run [5]")
+    args = parser.parse_args(arguments)
+    split_by_sentence(args.data_file, args.work_dir)
+    seeds = range(args.seeds)
+    single = [predictions(args.experiments, BASE, seed) for seed in seeds]
+    joined = Joined(args.work_dir)
+    files = {
+        "one model": single,
+        f"{args.seeds} seeds, soft vote": [joined.vote("seeds", single)],
+        f"{args.seeds} seeds, hard vote": [joined.vote("seeds_hard", single, "hard")],
+        f"{args.num_folds} folds, soft vote": [
+            joined.vote(f"folds{seed}", trained_folds(args.work_dir, args.num_folds, seed))
+            for seed in seeds
+        ],
+        f"{len(TECHNIQUES)} techniques, soft vote": [
+            joined.vote(
+                f"techniques{seed}",
+                [predictions(args.experiments, name, seed) for name in TECHNIQUES],
+            )
+            for seed in seeds
+        ],
+    }
+    labels = find_labels(single[0], EnsembleOptions())
+    gold = GoldRows.read(args.work_dir / "valid_data.csv", labels, args.target_prior)
+    probs = {
+        name: [read_submission(path, labels).probs for path in paths]
+        for name, paths in files.items()
+    }
+    print(as_markdown(score_rows(gold, probs, resamples=1000)))
+
+
+class Joined:
+    """Writes ensembles of predictions or checkpoints, with the command a user has."""
+
+    def __init__(self, work_dir: Path) -> None:
+        self.rows = work_dir / "valid_data.csv"
+        self.folder = work_dir / "ensembles"
+
+    def vote(self, name: str, members: Sequence[Path], method: str = "soft") -> Path:
+        flags = ["--test_file", str(self.rows), "--output_dir", str(self.folder)]
+        flags += ["--output_name", f"{name}.csv", "--method", method]
+        ensemble.main([*map(str, members), *flags])
+        return self.folder / f"{name}.csv"
+
+
+def predictions(experiments: Path, row: str, seed: int) -> Path:
+    """What a row of the experiments predicted with a seed."""
+    return experiments / "predictions" / f"{safe_name(row)}-seed{seed}.csv"
+
+
+def trained_folds(work_dir: Path, num_folds: int, seed: int) -> list[Path]:
+    """The checkpoints of a k-fold run over the training rows; a stopped run is gone on with."""
+    run_name = f"folds-seed{seed}"
+    changes = {"recipe": str(RECIPE_FILE), "num_folds": str(num_folds), "seed": str(seed)}
+    output = {"output_dir": str(work_dir / "outputs")}
+    train.main(run_flags(work_dir, run_name, **changes, **output))
+    models = work_dir / "models"
+    return [models / f"{run_name}-fold{fold + 1}.pth" for fold in range(num_folds)]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+"""Several seeds of several models -> one table: mean ± sd, and what is more than chance.
+
+p is that of a paired bootstrap over the rows, of the mean score of a model's seeds against that of
+the first model's (Berg-Kirkpatrick et al. 2012).
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from config import RowOptions
+from metrics import Floats, Ints, score
+from priors import read_prior, row_weights
+from resampling import difference, resampled_scores
+from rows import read_examples
+from schema import LabelMap
+
+SCORES = {"micro_f1": "micro-F1", "auprc": "AUPRC"}
+
+
+class GoldRows(NamedTuple):
+    """What is right: numbers (N,) of the relations, and weights (N,) of the rows, or None."""
+
+    labels: LabelMap
+    numbers: Ints
+    weights: Floats | None = None
+
+    @classmethod
+    def read(cls, path: Path, labels: LabelMap, prior: Path | None) -> GoldRows:
+        """From labelled rows, weighed by the class shares in `prior`.
+
+        Raises:
+            UserError: a file is faulty.
+        """
+        examples = read_examples(path, RowOptions(), need_labels=True, known_labels=labels.names)
+        numbers = np.asarray(labels.index(str(row.label) for row in examples))
+        if prior is None:
+            return cls(labels, numbers)
+        return cls(labels, numbers, row_weights(numbers, read_prior(prior, labels)))
+
+
+def score_rows(
+    gold: GoldRows, probs: Mapping[str, Sequence[Floats]], resamples: int
+) -> list[dict[str, Any]]:
+    """One dict a model, numbers as they are.
+
+    Args:
+        probs: for each model the probabilities (N, C) of its seeds.
+    """
+    results: list[dict[str, Any]] = []
+    first: dict[str, Floats] = {}
+    for model, seeds in probs.items():
+        drawn = resampled_scores(gold.numbers, list(seeds), gold.labels, resamples, seed=0)
+        means = {name: values.mean(axis=0) for name, values in drawn.items()}
+        first = first or means
+        result = {"name": model, **_means(gold, seeds)}
+        results.append(result)
+        for name in SCORES:
+            delta = difference(result[name] - results[0][name], means[name], first[name])
+            result[f"{name}_delta"] = delta.value
+            result[f"{name}_p"] = delta.p
+    return results
+
+
+def as_markdown(results: Sequence[Mapping[str, Any]]) -> str:
+    """The table as people read it; adjusted scores and minutes where there are some."""
+    adjusted = [name for name in SCORES if f"{name}_adjusted" in results[0]]
+    with_minutes = "minutes" in results[0]
+    titles = ["", *SCORES.values()]
+    titles += [f"Δ {title} (p)" for title in SCORES.values()]
+    titles += [f"{SCORES[name]}, expected shares" for name in adjusted]
+    lines = [[*titles, *["minutes"] * with_minutes]]
+    lines.append(["---"] * len(lines[0]))
+    for number, result in enumerate(results):
+        cells = [result["name"], *(_spread(result, name) for name in SCORES)]
+        cells += [
+            f"{result[f'{name}_delta']:+.2f} ({result[f'{name}_p']:.3f})" if number else ""
+            for name in SCORES
+        ]
+        cells += [_spread(result, f"{name}_adjusted") for name in adjusted]
+        cells += [f"{result['minutes']:.1f}"] if with_minutes else []
+        lines.append(cells)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
+
+
+def _spread(result: Mapping[str, Any], name: str) -> str:
+    spread = result[f"{name}_sd"]
+    return f"{result[name]:.2f}" + ("" if spread is None else f" ± {spread:.2f}")
+
+
+def _means(gold: GoldRows, probs: Sequence[Floats]) -> dict[str, float | None]:
+    """Mean and standard deviation of the seeds' scores, also with weighed rows.
+
+    A single seed has no deviation: None.
+    """
+    found = {"": [score(gold.numbers, part, gold.labels) for part in probs]}
+    if gold.weights is not None:
+        found["_adjusted"] = [
+            score(gold.numbers, part, gold.labels, gold.weights) for part in probs
+        ]
+    result: dict[str, float | None] = {}
+    for suffix, scores in found.items():
+        for name in SCORES:
+            values = [getattr(one, name) for one in scores]
+            result[f"{name}{suffix}"] = statistics.mean(values)
+            result[f"{name}{suffix}_sd"] = statistics.stdev(values) if len(values) > 1 else None
+    return result
