@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import warnings
 from collections.abc import Callable
@@ -14,17 +15,21 @@ import torch
 from tests.builders import ENCODERS, EXAMPLES, LABELS, make_scheme, make_tokenizer, make_trained
 
 import bench_data
+import bench_ensembles
 import bench_inference
+import bench_linear
 import bench_training
 import bench_trust
 from baselines import PlainClassifier
 from batching import token_batches
-from config import BATCH_TOKENS
+from config import BATCH_TOKENS, SchemaOptions
 from dataset import InputEncoder
+from label_files import load_label_map
 from make_sample_data import make_sample
 from measuring import encoder_flops, matrix_product_rate, median_ratio, table
 from plain_rows import read_plainly, tokenize_row, tokenize_rows
 from records import write_examples
+from submission import write_submission
 from workload import (
     MAX_LENGTH,
     Job,
@@ -227,3 +232,69 @@ def test_trust_ends_in_a_table_and_one_line_of_json(
         assert result["auprc"] != result["given_auprc"]
         assert 0 < result["estimated_no_relation"] < 1
         assert result["ece"] != result["ece_uncalibrated"]
+
+
+def test_linear_features_by_hand() -> None:
+    row = EXAMPLES[0]
+    assert row.sentence == "김도율은 해담전자의 사원이다."
+    assert bench_linear.between(row) == "은 "
+    assert bench_linear.around(row) == "S은 해담전자의 사원 | 김도율은 O의 사원이다."
+    swapped = row._replace(subject=row.object, object=row.subject)
+    assert bench_linear.between(swapped) == "은 "
+    assert set(bench_linear.facts(row)) - set(bench_linear.facts(swapped)) == {
+        "s PER",
+        "o ORG",
+        "PER ORG",
+        "subject first",
+        "PER ORG subject first",
+    }
+    features = bench_linear.Features()
+    learned = features.learn(EXAMPLES * 3)
+    assert np.allclose(features.of(EXAMPLES * 3).toarray(), learned.toarray())
+    assert features.of([swapped]).shape == (1, learned.shape[1])
+
+
+def test_linear_model_learns_the_sample(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_examples(tmp_path / "all.csv", make_sample(300, seed=3).train)
+    bench_linear.main(["--data_file", str(tmp_path / "all.csv"), "--work_dir", str(tmp_path)])
+    plain = next(line for line in capsys.readouterr().out.splitlines() if "| plain |" in line)
+    assert float(plain.split("|")[2]) > 30  # the templates of both parts are the same
+
+
+def test_ensembles_are_scored_beside_a_single_model(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sample = make_sample(700, seed=3)
+    write_examples(tmp_path / "all.csv", sample.train)
+    bench_ensembles.split_by_sentence(tmp_path / "all.csv", tmp_path)
+    experiments = tmp_path / "experiments"
+    for name in (bench_ensembles.BASE, *bench_ensembles.TECHNIQUES):
+        for seed in range(2):
+            write_predictions(bench_ensembles.predictions(experiments, name, seed), tmp_path)
+    flags = {"data_file": tmp_path / "all.csv", "work_dir": tmp_path, "seeds": 2, "num_folds": 2}
+    flags |= {"experiments": experiments}
+    with warnings.catch_warnings(action="ignore"):  # small files lack relations
+        bench_ensembles.main(
+            [text for name, value in flags.items() for text in (f"--{name}", str(value))]
+        )
+    table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    scores = {line.split(" | ")[0].strip("| "): line.split(" | ")[1] for line in table[2:]}
+    assert list(scores) == [
+        "one model",
+        "2 seeds, soft vote",
+        "2 seeds, hard vote",
+        "2 folds, soft vote",
+        "5 techniques, soft vote",
+    ]
+    assert " ± " in scores["2 folds, soft vote"]
+    assert " ± " not in scores["2 seeds, soft vote"]  # one ensemble has no deviation
+    assert len(set(scores.values())) == len(scores)
+    assert len(list((tmp_path / "models").glob("folds-seed?-fold?.pth"))) == 4
+
+
+def write_predictions(path: Path, work_dir: Path) -> None:
+    """Random ones for the validation rows."""
+    rows = list(csv.DictReader((work_dir / "valid_data.csv").open(encoding="utf-8")))
+    labels = load_label_map(SchemaOptions())
+    probs = np.random.default_rng([*path.name.encode()]).dirichlet(np.ones(len(labels)), len(rows))
+    write_submission(path, [row["id"] for row in rows], probs, labels)
