@@ -38,7 +38,8 @@ class MaskedLanguageModel(nn.Module):
     def forward(self, input_ids: Tensor, is_masked: Tensor, count: int) -> Tensor:
         """input_ids, is_masked (B, T), without padding -> logits (M, V) of the masked tokens.
 
-        `count` is M, given so that a GPU need not be waited for.
+        `count` is M, given so that a GPU need not be waited for; where it is more than there are
+        masked tokens, the logits beyond them are of no token in particular.
         """
         attention_mask = torch.ones_like(is_masked)
         if self._head is None:
@@ -53,7 +54,7 @@ class MaskedLanguageModel(nn.Module):
 
 
 def at_places(states: Tensor, is_chosen: Tensor, count: int) -> Tensor:
-    """states (B, T, H), is_chosen (B, T), True `count` times -> (count, H), in order."""
+    """states (B, T, H), is_chosen (B, T), True `count` times at most -> (count, H), in order."""
     places = torch.nonzero_static(is_chosen.flatten(), size=count).squeeze(1)
     return states.flatten(0, 1)[places]
 

@@ -21,7 +21,7 @@ from transformers.utils import logging
 
 from config import MINI
 from dropout import Dropout, replace_dropouts
-from encoder_pass import EncoderPass
+from encoder_pass import EncoderPass, at_positions
 from errors import UserError
 
 
@@ -160,7 +160,7 @@ class RelationClassifier(nn.Module):
         self.design = design
         self.lstm = None
         if design.bilstm:
-            self.lstm = nn.LSTM(state_size, hidden_size // 2, batch_first=True, bidirectional=True)
+            self.lstm = BiLSTM(state_size, hidden_size // 2)
             state_size = hidden_size // 2 * 2
         self.pooling_name = pooling
         self.pooling = None if pooling == CLS_ONLY else POOLINGS[pooling](state_size)
@@ -229,7 +229,7 @@ class RelationClassifier(nn.Module):
         if positions is not None:
             masks = [mask.gather(1, positions) for mask in masks]
         if self.lstm is not None:
-            states = run_lstm(self.lstm, states, attention_mask.sum(dim=1))
+            states = self.lstm(states, attention_mask.sum(dim=1))
         pooled = [states[:, 0]]  # [CLS]
         if self.pooling is not None:
             pooled += [self.pooling(states, mask) for mask in masks]
@@ -263,23 +263,31 @@ class RelationClassifier(nn.Module):
         self.load_state_dict({"temperature": torch.ones(()), **weights})
 
 
-def run_lstm(lstm: nn.LSTM, states: Tensor, lengths: Tensor) -> Tensor:
-    """states (B, T, H), rows of `lengths` (B,) tokens with padding behind -> (B, T, 2 H').
+class BiLSTM(nn.Module):
+    """An LSTM for each direction over rows with padding behind, in float32.
 
-    A GPU is waited for, since the lengths are needed on the processor.
+    torch's own needs such rows packed, and then fills a tensor of all tokens with zeros for every
+    token in the backward pass on a processor. Here the second LSTM reads the rows turned round.
     """
-    packed = nn.utils.rnn.pack_padded_sequence(
-        states.float(), lengths.cpu(), batch_first=True, enforce_sorted=False
-    )
-    # cuDNN gives no gradients of an LSTM in evaluation mode, which explanations ask for.
-    is_explained = torch.is_grad_enabled() and not lstm.training
-    without_cudnn = torch.backends.cudnn.flags(enabled=False) if is_explained else nullcontext()
-    with torch.autocast(states.device.type, enabled=False), without_cudnn:
-        output, _ = lstm(packed)
-    unpacked, _ = nn.utils.rnn.pad_packed_sequence(
-        output, batch_first=True, total_length=states.shape[1]
-    )
-    return unpacked
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.forwards = nn.LSTM(input_size, hidden_size, batch_first=True)
+        self.backwards = nn.LSTM(input_size, hidden_size, batch_first=True)
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """states (B, T, H), lengths (B,) in tokens -> (B, T, 2 H'), anything for padding."""
+        positions = torch.arange(states.shape[1], device=states.device)
+        from_end = lengths[:, None] - 1 - positions
+        turned = torch.where(from_end >= 0, from_end, positions)
+        # cuDNN gives no gradients of an LSTM in evaluation mode, which explanations ask for.
+        is_explained = torch.is_grad_enabled() and not self.training
+        without_cudnn = torch.backends.cudnn.flags(enabled=False) if is_explained else nullcontext()
+        with torch.autocast(states.device.type, enabled=False), without_cudnn:
+            states = states.float()
+            left, _ = self.forwards(states)
+            right, _ = self.backwards(at_positions(states, turned))
+        return torch.cat([left, at_positions(right, turned)], dim=-1)
 
 
 def restricted(logits: Tensor, allowed: Tensor) -> Tensor:

@@ -62,11 +62,6 @@ def onnx_bytes(trained: TrainedModel, int8: bool = False) -> bytes:
             f"the weights take {size / 2**30:.1f} GiB, but an ONNX file holds 2 GiB at most; pass "
             "--format hf"
         )
-    if model.design.bilstm:
-        raise UserError(
-            "a model with a BiLSTM cannot be written as ONNX; pass --format hf, or train without "
-            "--bilstm"
-        )
     try:
         import onnx  # noqa: F401 - the exporter needs both, and would fail without a word of help
         import onnxscript  # noqa: F401

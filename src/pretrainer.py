@@ -28,6 +28,8 @@ from run_files import write_log
 from texts import Passage
 
 STATE_KIND = "kore-pretraining-state"
+_LOGITS_STEP = 64  # masked tokens are computed in multiples of it: see batching.padded_length
+_IGNORED = -100  # what cross_entropy leaves out
 
 
 @dataclass
@@ -114,9 +116,14 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
     def _logits(
         self, ids: np.ndarray, input_ids: np.ndarray, is_masked: np.ndarray, part: np.ndarray
     ) -> tuple[Tensor, Tensor]:
-        """(M, V) for the masked tokens of some rows, in float32, and the tokens (M,) they were."""
+        """(M, V) for the masked tokens of some rows, in float32, and the tokens (M,) they were.
+
+        M is a multiple of 64; what is beyond the masked tokens is wanted to be _IGNORED.
+        """
         places = torch.from_numpy(is_masked[part])
-        wanted = torch.from_numpy(ids[part])[places].to(self._device)
+        tokens = torch.from_numpy(ids[part])[places]
+        beyond = -len(tokens) % _LOGITS_STEP
+        wanted = functional.pad(tokens, (0, beyond), value=_IGNORED).to(self._device)
         read = torch.from_numpy(input_ids[part]).to(self._device)
         logits = self.model(read, places.to(self._device), len(wanted))
         return logits.float(), wanted
@@ -153,7 +160,7 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
             logits, wanted = self._logits(rows.ids, masked.input_ids, masked.is_masked, part)
             loss += float(functional.cross_entropy(logits, wanted, reduction="sum"))
             found += int((logits.argmax(dim=1) == wanted).sum())
-            total += len(wanted)
+            total += int((wanted != _IGNORED).sum())
         return {"valid_loss": loss / total, "accuracy": 100 * found / total}
 
     def _save_encoder(self) -> None:

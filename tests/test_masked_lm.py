@@ -35,5 +35,8 @@ def test_logits_are_those_of_the_whole_model(kind):
     with torch.no_grad():
         expected = whole(input_ids=ids, attention_mask=torch.ones_like(ids)).logits[is_masked]
         logits = MaskedLanguageModel(whole).eval()(ids, is_masked, int(is_masked.sum()))
+        more = MaskedLanguageModel(whole).eval()(ids, is_masked, int(is_masked.sum()) + 5)
     assert logits.shape == (int(is_masked.sum()), 200)
+    assert more.shape == (int(is_masked.sum()) + 5, 200)
+    torch.testing.assert_close(more[:-5], logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 import torch
 from tests.builders import ENCODERS, EXAMPLES, LABELS, make_bert_tokenizer, make_scheme
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from checkpoint import load_model, save_model
 from config import DeviceOptions
 from dataset import Batch, InputEncoder
 from devices import make_accelerator
 from encoder_pass import EncoderPass
-from errors import UserError
 from hf_folder import save_folder
 from marking import MarkerScheme
-from model import POOLINGS, ModelDesign, RelationClassifier, run_lstm
+from model import POOLINGS, BiLSTM, ModelDesign, RelationClassifier
 from onnx_export import onnx_bytes
 from prediction import predict_examples
 from trained_model import TrainedModel
@@ -84,17 +84,12 @@ def test_a_checkpoint_and_a_folder_bring_it_back(name, tmp_path):
         assert np.abs(probs_of(loaded) - expected).max() < 1e-6
 
 
-@pytest.mark.parametrize("name", ["last layers", "types", "restriction"])
+@pytest.mark.parametrize("name", DESIGNS)
 def test_an_onnx_file_gives_the_same(name, tmp_path):
     trained = make_trained(DESIGNS[name])
     (tmp_path / "a.onnx").write_bytes(onnx_bytes(trained))
     loaded = load_model(tmp_path / "a.onnx")
     assert np.abs(probs_of(loaded) - probs_of(trained)).max() < 1e-4
-
-
-def test_a_bilstm_is_not_exported():
-    with pytest.raises(UserError, match="a model with a BiLSTM cannot be written as ONNX"):
-        onnx_bytes(make_trained(DESIGNS["bilstm"]))
 
 
 def test_checkpoints_of_earlier_versions_have_the_plain_design(tmp_path):
@@ -143,14 +138,20 @@ def test_types_that_are_not_known_leave_the_words_as_they_are():
     torch.testing.assert_close(unknown, plain)
 
 
-def test_the_lstm_reads_no_padding():
+def test_the_bilstm_is_that_of_torch():
     torch.manual_seed(0)
-    lstm = torch.nn.LSTM(4, 3, batch_first=True, bidirectional=True)
-    states = torch.randn(2, 6, 4)
-    both = run_lstm(lstm, states, torch.tensor([6, 2]))
-    alone = run_lstm(lstm, states[1:, :2], torch.tensor([2]))
-    torch.testing.assert_close(both[1, :2], alone[0])
-    assert both.shape == (2, 6, 6)
+    ours = BiLSTM(4, 3)
+    torchs = torch.nn.LSTM(4, 3, batch_first=True, bidirectional=True)
+    for name, weight in ours.forwards.named_parameters():
+        getattr(torchs, name).data.copy_(weight)
+    for name, weight in ours.backwards.named_parameters():
+        getattr(torchs, f"{name}_reverse").data.copy_(weight)
+    states, lengths = torch.randn(3, 6, 4), torch.tensor([6, 2, 5])
+    found = ours(states, lengths)
+    packed = pack_padded_sequence(states, lengths, batch_first=True, enforce_sorted=False)
+    expected, _ = pad_packed_sequence(torchs(packed)[0], batch_first=True)
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(found[row, :length], expected[row, :length])
 
 
 def test_start_end_pooling_by_hand():
