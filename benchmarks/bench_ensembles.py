@@ -67,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ],
     }
     labels = find_labels(single[0], EnsembleOptions())
-    gold = GoldRows.read(args.work_dir / "valid_data.csv", labels, args.target_prior)
+    valid_file, train_file = (args.work_dir / f"{part}_data.csv" for part in ("valid", "train"))
+    gold = GoldRows.read(valid_file, train_file, labels, args.target_prior)
     probs = {
         name: [read_submission(path, labels).probs for path in paths]
         for name, paths in files.items()

@@ -25,10 +25,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from config import RowOptions, SchemaOptions
-from metrics import score
-from priors import read_prior, row_weights
 from rows import read_examples
 from schema import Example, LabelMap, labels_in_order
+from score_table import GoldRows, as_markdown, score_rows
 
 AROUND = 10  # characters on both sides of an entity
 
@@ -53,14 +52,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     model.fit(features.learn(train), labels.index(str(row.label) for row in train))
     probs = np.zeros((len(valid), len(labels)))
     probs[:, model.classes_] = model.predict_proba(features.of(valid))
-    gold = np.asarray(labels.index(str(row.label) for row in valid))
-    print("| logistic regression | micro-F1 | AUPRC |\n|---|---|---|")
-    found = score(gold, probs, labels)
-    print(f"| plain | {found.micro_f1:.2f} | {found.auprc:.2f} |")
-    if args.target_prior:
-        weights = row_weights(gold, read_prior(args.target_prior, labels))
-        found = score(gold, probs, labels, weights)
-        print(f"| under the given shares | {found.micro_f1:.2f} | {found.auprc:.2f} |")
+    valid_file, train_file = (args.work_dir / f"{part}_data.csv" for part in ("valid", "train"))
+    gold = GoldRows.read(valid_file, train_file, labels, args.target_prior)
+    print(as_markdown(score_rows(gold, {"logistic regression": [probs]}, resamples=1)))
 
 
 class Features:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from config import EvaluationOptions
-from error_analysis import ErrorKinds, error_kinds, slices
+from error_analysis import BY_PAIR, ErrorKinds, error_kinds, slices
 from metrics import Floats, Ints, Scores, score
 from priors import SAME_BALANCE, class_shares, distance, estimate_prior, read_prior, row_weights
 from resampling import (
@@ -85,7 +85,7 @@ class Assessment:
 
     def text(self) -> str:
         """The same for a terminal, without the slices."""
-        parts = [self.headline(), self.errors_line()]
+        parts = [self.headline(), self.errors_line(), *self.pairs_line()]
         if self.adjusted is not None:
             parts.append(self.adjusted.sentence)
         if self.comparison is not None:
@@ -114,6 +114,17 @@ class Assessment:
             f"{kinds.missed_relations} missed relations, {kinds.mix_ups} mix-ups"
         )
 
+    def pairs_line(self) -> list[str]:
+        """What the score owes to pairs of entities learned by heart, where that is known."""
+        table = self.slices[self.slices["by"] == BY_PAIR]
+        if table.empty:
+            return []
+        shown = [
+            f"{line.rows} rows whose pair of entities {line.value}: micro-F1 {line.micro_f1:.2f}"
+            for line in table.itertuples()
+        ]
+        return ["; ".join(shown)]
+
     def relations(self) -> pd.DataFrame:
         """A line for each relation that occurs, the one with most gold rows first."""
         table = pd.DataFrame([vars(row) for row in self.scores.relations])
@@ -128,6 +139,7 @@ def assess(
     labels: LabelMap,
     other: Floats | None = None,
     unlabelled: Floats | None = None,
+    train_examples: Sequence[Example] = (),
 ) -> Assessment:
     """Everything about one file, and what `--compare` and `--target_prior` ask for.
 
@@ -136,6 +148,7 @@ def assess(
         probs: (N, C) of those rows.
         other: (N, C) of the file to compare with.
         unlabelled: (M, C) of the rows whose class shares are to be estimated.
+        train_examples: the rows that were learned from, where they are known.
 
     Raises:
         UserError: the file of `--target_prior` is faulty.
@@ -161,7 +174,7 @@ def assess(
         labels=labels,
         scores=scores,
         kinds=error_kinds(gold, probs.argmax(axis=1), labels),
-        slices=slices(examples, gold, probs.argmax(axis=1), labels),
+        slices=slices(examples, gold, probs.argmax(axis=1), labels, train_examples),
         intervals={name: interval(values[0]) for name, values in resampled.items()},
         adjusted=adjusted,
         other=other,

@@ -493,6 +493,9 @@ class EvaluationOptions(RowOptions, SchemaOptions):
     gold_file: str = option("", "rows with their true labels (.csv, .json, .jsonl)")
     output_dir: str = option("outputs/report", "folder for report.html, tables and plots")
     compare: str = option("", "predictions of the same rows to compare with, tested for chance")
+    train_file: str = option(
+        "", "the rows that were learned from: scores for pairs of entities that are not in them"
+    )
     target_prior: str = option(
         "",
         "scores for these class shares as well: a JSON file, or estimate (from UNLABELLED_FILE)",

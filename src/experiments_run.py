@@ -108,7 +108,7 @@ def table(options: Options, rows: Sequence[Row]) -> list[dict[str, Any]]:
         for row in rows
     }
     prior = Path(options.target_prior) if options.target_prior else None
-    gold = GoldRows.read(Path(options.valid_file), labels, prior)
+    gold = GoldRows.read(Path(options.valid_file), Path(options.train_file), labels, prior)
     results = score_rows(gold, probs, options.resamples)
     for row, result in zip(rows, results, strict=True):
         minutes = [_minutes(options, row, seed) for seed in range(options.seeds)]

@@ -39,13 +39,16 @@ def report(options: EvaluationOptions) -> Assessment:
         Path(options.gold_file), options, need_labels=True, known_labels=labels.names
     )
     probs = matched(options, prediction_file, examples, labels)
+    train_examples: list[Example] = []
+    if options.train_file:
+        train_examples = read_examples(Path(options.train_file), options, need_labels=False)
     other = None
     if options.compare:
         other = matched(options, Path(options.compare), examples, labels)
     unlabelled = None
     if options.target_prior == ESTIMATE:
         unlabelled = read_submission(Path(options.unlabelled_file), labels).probs
-    result = assess(options, examples, probs, labels, other, unlabelled)
+    result = assess(options, examples, probs, labels, other, unlabelled, train_examples)
     print(result.text())
     written = write_files(Path(options.output_dir), result)
     print(f"\nWritten: {', '.join(str(path) for path in written)}")

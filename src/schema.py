@@ -76,6 +76,11 @@ def entity_types(examples: Iterable[Example]) -> tuple[str, ...]:
     return tuple(sorted(types - {""}))
 
 
+def entity_pair(example: Example) -> tuple[str, ...]:
+    """The words of both entities, whichever is the subject: what a model can learn by heart."""
+    return tuple(sorted((example.subject.word, example.object.word)))
+
+
 def entity_distance(example: Example) -> int:
     """Characters between the two entities."""
     first, second = sorted([example.subject.span, example.object.span])

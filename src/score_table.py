@@ -12,36 +12,46 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from config import RowOptions
 from metrics import Floats, Ints, score
 from priors import read_prior, row_weights
 from resampling import difference, resampled_scores
 from rows import read_examples
-from schema import LabelMap
+from schema import LabelMap, entity_pair
 
 SCORES = {"micro_f1": "micro-F1", "auprc": "AUPRC"}
 
 
 class GoldRows(NamedTuple):
-    """What is right: numbers (N,) of the relations, and weights (N,) of the rows, or None."""
+    """What is right, and which rows count.
+
+    numbers: (N,) of the relations.
+    weights: (N,) of the rows under the class shares that are expected.
+    is_new: (N,) whether the pair of entities stands in no row of training.
+    """
 
     labels: LabelMap
     numbers: Ints
+    is_new: NDArray[np.bool_]
     weights: Floats | None = None
 
     @classmethod
-    def read(cls, path: Path, labels: LabelMap, prior: Path | None) -> GoldRows:
-        """From labelled rows, weighed by the class shares in `prior`.
+    def read(cls, path: Path, train_file: Path, labels: LabelMap, prior: Path | None) -> GoldRows:
+        """From labelled rows and those of training; `prior` is a file of class shares.
 
         Raises:
             UserError: a file is faulty.
         """
         examples = read_examples(path, RowOptions(), need_labels=True, known_labels=labels.names)
         numbers = np.asarray(labels.index(str(row.label) for row in examples))
+        learned = read_examples(train_file, RowOptions(), need_labels=False)
+        seen = {entity_pair(row) for row in learned}
+        is_new = np.asarray([entity_pair(row) not in seen for row in examples])
         if prior is None:
-            return cls(labels, numbers)
-        return cls(labels, numbers, row_weights(numbers, read_prior(prior, labels)))
+            return cls(labels, numbers, is_new)
+        return cls(labels, numbers, is_new, row_weights(numbers, read_prior(prior, labels)))
 
 
 def score_rows(
@@ -74,6 +84,8 @@ def as_markdown(results: Sequence[Mapping[str, Any]]) -> str:
     titles = ["", *SCORES.values()]
     titles += [f"Δ {title} (p)" for title in SCORES.values()]
     titles += [f"{SCORES[name]}, expected shares" for name in adjusted]
+    with_new = "micro_f1_new_pairs" in results[0]
+    titles += ["micro-F1, new pairs"] * with_new
     lines = [[*titles, *["minutes"] * with_minutes]]
     lines.append(["---"] * len(lines[0]))
     for number, result in enumerate(results):
@@ -83,6 +95,7 @@ def as_markdown(results: Sequence[Mapping[str, Any]]) -> str:
             for name in SCORES
         ]
         cells += [_spread(result, f"{name}_adjusted") for name in adjusted]
+        cells += [_spread(result, "micro_f1_new_pairs")] if with_new else []
         cells += [f"{result['minutes']:.1f}"] if with_minutes else []
         lines.append(cells)
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines) + "\n"
@@ -94,11 +107,14 @@ def _spread(result: Mapping[str, Any], name: str) -> str:
 
 
 def _means(gold: GoldRows, probs: Sequence[Floats]) -> dict[str, float | None]:
-    """Mean and standard deviation of the seeds' scores, also with weighed rows.
+    """Mean and standard deviation of the seeds' scores, also of new pairs and of weighed rows.
 
     A single seed has no deviation: None.
     """
+    new = gold.is_new
     found = {"": [score(gold.numbers, part, gold.labels) for part in probs]}
+    if new.any():
+        found["_new_pairs"] = [score(gold.numbers[new], part[new], gold.labels) for part in probs]
     if gold.weights is not None:
         found["_adjusted"] = [
             score(gold.numbers, part, gold.labels, gold.weights) for part in probs

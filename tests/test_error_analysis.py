@@ -7,6 +7,9 @@ import pytest
 from tests.builders import make_example
 
 from error_analysis import (
+    BY_PAIR,
+    NEW,
+    SEEN,
     ErrorKinds,
     changed_rows,
     confident_errors,
@@ -54,6 +57,16 @@ def test_slices_by_hand() -> None:
     distances = table[table["by"] == "characters between the entities"]
     assert dict(zip(distances["value"], distances["rows"], strict=True)) == {"0-4": 3, "5-9": 1}
     assert (table.groupby("by")["rows"].sum() == 4).all()
+
+
+def test_pairs_that_stand_in_training_by_hand() -> None:
+    learned = [make_example("t", "해담전자의 김도율이다.", "해담전자", "김도율", "B")]
+    table = slices(ROWS, GOLD, PREDICTED, LABELS, learned)
+    pairs = table[table["by"] == BY_PAIR]
+    assert pairs["value"].tolist() == [SEEN, NEW]
+    assert pairs["rows"].tolist() == [3, 1]  # in either order; r3 alone is about another pair
+    assert pairs["accuracy"].tolist() == pytest.approx([100 / 3, 0.0])
+    assert BY_PAIR not in set(slices(ROWS, GOLD, PREDICTED, LABELS)["by"])
 
 
 def test_errors_come_most_confident_first() -> None:

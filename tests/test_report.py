@@ -11,6 +11,7 @@ from tests.builders import KLUE_RELATIONS, make_example
 
 import evaluation
 from config import EvaluationOptions
+from error_analysis import BY_PAIR
 from errors import UserError
 from records import write_examples
 from report import report
@@ -283,3 +284,14 @@ def test_without_resamples_there_are_no_intervals(case, tmp_path, capsys):
     case.resamples = 0
     assert report(case).intervals == {}
     assert "micro-F1 50.00   AUPRC" in capsys.readouterr().out
+
+
+def test_scores_of_pairs_that_were_learned_from(case, tmp_path, capsys):
+    learned = make_example("t", "해담전자의 김도율이다.", "해담전자", "김도율", "소속")
+    write_examples(tmp_path / "train.csv", [learned])
+    case.train_file = str(tmp_path / "train.csv")
+    report(case)
+    said = "7 rows whose pair of entities stands in training: micro-F1 50.00"
+    assert said in capsys.readouterr().out
+    table = pd.read_csv(tmp_path / "report" / "slices.csv")
+    assert table[table["by"] == BY_PAIR]["rows"].tolist() == [7]
