@@ -157,13 +157,12 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
         Raises:
             UserError: another version of KoRE wrote it.
         """
-        try:
-            self.position = Position(**state["position"])
-        except TypeError as error:
+        if state["position"].keys() != vars(self.position).keys():
             raise UserError(
                 f"{self.files.last} was written by another version of KoRE; finish that run "
                 "with that version, or start one with another --run_name"
-            ) from error
+            )
+        self.position = Position(**state["position"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
         if self.accelerator.scaler is not None and state["scaler"] is not None:
