@@ -16,7 +16,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mini_runs import run_flags, split_by_sentence  # puts src/ on the path, first
+from mini_runs import RECIPE_FILE, run_flags, split_by_sentence  # puts src/ on the path, first
 
 # isort: split
 import ensemble
@@ -26,8 +26,7 @@ from files import safe_name
 from score_table import GoldRows, as_markdown, score_rows
 from submission import find_labels, read_submission
 
-BASE = "technique_base"
-RECIPE_FILE = Path(__file__).with_name(f"{BASE}.json")
+BASE = RECIPE_FILE.stem
 TECHNIQUES = (
     "cross-entropy, no smoothing",
     "asymmetric loss",
@@ -98,7 +97,7 @@ def predictions(experiments: Path, row: str, seed: int) -> Path:
 def trained_folds(work_dir: Path, num_folds: int, seed: int) -> list[Path]:
     """The checkpoints of a k-fold run over the training rows; a stopped run is gone on with."""
     run_name = f"folds-seed{seed}"
-    changes = {"recipe": str(RECIPE_FILE), "num_folds": str(num_folds), "seed": str(seed)}
+    changes = {"num_epochs": "3", "num_folds": str(num_folds), "seed": str(seed)}
     output = {"output_dir": str(work_dir / "outputs")}
     train.main(run_flags(work_dir, run_name, **changes, **output))
     models = work_dir / "models"

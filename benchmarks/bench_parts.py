@@ -1,4 +1,4 @@
-"""What each part of the recipe is worth: trains `mini` with one part off at a time.
+"""What each part of plain `mini` is worth: trains it with one part off at a time.
 
     python benchmarks/bench_parts.py --data_file train.csv --work_dir /tmp/parts --seeds 3
 

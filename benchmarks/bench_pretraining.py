@@ -5,7 +5,7 @@
         --work_dir DIR --target_prior src/tools/klue_dev_shares.json
 
 Both are fine-tuned with the same flags and seeds on 80 % of the sentences and scored on the other
-20 %, beside the recipe of `mini`. Finished runs are kept. Ends with a table.
+20 %, beside plain `mini`. Finished runs are kept. Ends with a table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mini_runs import split_by_sentence  # puts src/ on the path, first
+from mini_runs import RECIPE_FILE, split_by_sentence  # puts src/ on the path, first
 
 # isort: split
 import torch
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     recipes: dict[str, dict[str, Any]] = {
         "pretrained": {"model_name_or_path": str(args.encoder.resolve()), **FLAGS},
         "from_nothing": {"model_name_or_path": str(fresh.resolve()), **FLAGS},
-        "mini": {"recipe": "processor"},
+        "mini": json.loads(RECIPE_FILE.read_text(encoding="utf-8")),
     }
     paths = []
     for name, flags in recipes.items():

@@ -3,7 +3,7 @@
     python benchmarks/bench_trust.py --data_file train.csv --work_dir DIR \\
         --target_prior src/tools/klue_dev_shares.json --unlabelled_file test_data.csv
 
-Trains the recipe of `mini` on 80 % of the sentences with several seeds, predicts the other 20 % and
+Trains plain `mini` on 80 % of the sentences with several seeds, predicts the other 20 % and
 scores them, all with the commands a user has. With `--unlabelled_file` the class shares of those
 rows are estimated as well. Ends with a table for people and one line of JSON.
 """
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--target_prior", required=True, type=Path, help="JSON of class shares")
     parser.add_argument("--unlabelled_file", type=Path, help="rows whose shares are estimated")
     parser.add_argument("--seeds", type=int, default=3, help="runs [3]")
-    parser.add_argument("--num_epochs", help="of a run [as the recipe says]")
+    parser.add_argument("--num_epochs", help="of a run [6]")
     args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)
     results = [measure(args, seed) for seed in range(args.seeds)]

@@ -9,8 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
 
 import prepare_data
-from quickstart import MINI_RECIPE
 
+RECIPE_FILE = Path(__file__).with_name("technique_base.json")
 SOURCE = Path(__file__).resolve().parents[1] / "src"
 SCORES = ("micro_f1", "auprc", "accuracy")
 
@@ -22,9 +22,10 @@ def split_by_sentence(data_file: Path, work_dir: Path) -> None:
 
 
 def run_flags(work_dir: Path, run_name: str, **changes: str) -> list[str]:
-    """Flags of src/train.py: the recipe of `mini`, changed; a stopped run is resumed."""
+    """Flags of src/train.py: plain `mini` for six epochs, changed; a stopped run is resumed."""
     flags = {
-        "recipe": MINI_RECIPE,
+        "recipe": str(RECIPE_FILE),
+        "num_epochs": "6",
         "train_file": str(work_dir / "train_data.csv"),
         "valid_file": str(work_dir / "valid_data.csv"),
         "model_dir": str(work_dir / "models"),
