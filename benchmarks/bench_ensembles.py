@@ -28,11 +28,11 @@ from submission import find_labels, read_submission
 
 BASE = RECIPE_FILE.stem
 TECHNIQUES = (
-    "cross-entropy, no smoothing",
+    "BiLSTM on top",
     "asymmetric loss",
     "cue sentence",
     "entity-type embedding",
-    "[CLS] + start + end markers",
+    "R-Drop 1.0",
 )
 
 
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--experiments", required=True, type=Path, help="their --output_dir")
     parser.add_argument("--target_prior", type=Path, help="JSON of class shares")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each row [3]")
-    parser.add_argument("--num_folds", type=int, default=5, help="models of a k-fold run [5]")
+    parser.add_argument("--num_folds", type=int, default=5, help="of a k-fold run; 0 = none [5]")
     args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)
     seeds = range(args.seeds)
@@ -53,10 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "one model": single,
         f"{args.seeds} seeds, soft vote": [joined.vote("seeds", single)],
         f"{args.seeds} seeds, hard vote": [joined.vote("seeds_hard", single, "hard")],
-        f"{args.num_folds} folds, soft vote": [
-            joined.vote(f"folds{seed}", trained_folds(args.work_dir, args.num_folds, seed))
-            for seed in seeds
-        ],
         f"{len(TECHNIQUES)} techniques, soft vote": [
             joined.vote(
                 f"techniques{seed}",
@@ -65,6 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
             for seed in seeds
         ],
     }
+    if args.num_folds:
+        files[f"{args.num_folds} folds, soft vote"] = [
+            joined.vote(f"folds{seed}", trained_folds(args.work_dir, args.num_folds, seed))
+            for seed in seeds
+        ]
     labels = find_labels(single[0], EnsembleOptions())
     valid_file, train_file = (args.work_dir / f"{part}_data.csv" for part in ("valid", "train"))
     gold = GoldRows.read(valid_file, train_file, labels, args.target_prior)
