@@ -6,8 +6,9 @@
     python benchmarks/bench_ensembles.py --data_file train.csv --work_dir DIR \\
         --experiments EXPERIMENTS --target_prior src/tools/klue_dev_shares.json
 
-The single models and those that are joined by seed and by technique are the experiments' own; the
-folds are trained here. Finished folds are kept. Ends with a table.
+The single models and those that are joined by seed and by technique are the experiments' own, and
+with `--pretrained DIR/pretraining` bench_pretraining.py's; the folds are trained here. Finished
+folds are kept. Ends with a table.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ TECHNIQUES = (
     "cue sentence",
     "entity-type embedding",
     "R-Drop 1.0",
+    "all that help, together",
 )
 
 
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
     parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
     parser.add_argument("--experiments", required=True, type=Path, help="their --output_dir")
+    parser.add_argument("--pretrained", type=Path, help="the same of bench_pretraining.py's runs")
     parser.add_argument("--target_prior", type=Path, help="JSON of class shares")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each row [3]")
     parser.add_argument("--num_folds", type=int, default=5, help="of a k-fold run; 0 = none [5]")
@@ -53,14 +56,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "one model": single,
         f"{args.seeds} seeds, soft vote": [joined.vote("seeds", single)],
         f"{args.seeds} seeds, hard vote": [joined.vote("seeds_hard", single, "hard")],
-        f"{len(TECHNIQUES)} techniques, soft vote": [
+    }
+    techniques = [
+        [predictions(args.experiments, name, seed) for name in TECHNIQUES] for seed in seeds
+    ]
+    name = f"{len(TECHNIQUES)} techniques"
+    files[f"{name}, soft vote"] = [
+        joined.vote(f"techniques{seed}", techniques[seed]) for seed in seeds
+    ]
+    if args.pretrained:
+        files[f"{name} and the pretrained encoder, soft vote"] = [
             joined.vote(
-                f"techniques{seed}",
-                [predictions(args.experiments, name, seed) for name in TECHNIQUES],
+                f"pretrained{seed}",
+                [*techniques[seed], predictions(args.pretrained, "pretrained", seed)],
             )
             for seed in seeds
-        ],
-    }
+        ]
     if args.num_folds:
         files[f"{args.num_folds} folds, soft vote"] = [
             joined.vote(f"folds{seed}", trained_folds(args.work_dir, args.num_folds, seed))

@@ -285,7 +285,7 @@ def test_ensembles_are_scored_beside_a_single_model(
         "one model",
         "2 seeds, soft vote",
         "2 seeds, hard vote",
-        "5 techniques, soft vote",
+        "6 techniques, soft vote",
         "2 folds, soft vote",
     ]
     assert " ± " in scores["2 folds, soft vote"]
