@@ -33,7 +33,7 @@ DATA_DIR = Path("data")
 SAMPLE_DIR = Path(SampleOptions.data_dir)
 
 PRETRAINED_RECIPE, MINI_RECIPE = "best_single", "processor"
-SAMPLE_EPOCHS = "20"  # a thousand short rows need more passes than thirty thousand
+SAMPLE_EPOCHS = "12"  # a thousand short rows need more passes than thirty thousand
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
