@@ -1,9 +1,10 @@
-"""Why attention and dropout are written as they are: each beside torch's own, in one process.
+"""Why attention, dropout and BiLSTM are written as they are: each beside torch's own.
 
     python benchmarks/bench_kernels.py
 
 Shapes are those of a base encoder on an update of 16 KLUE-RE rows: 63 tokens, 12 heads of 64.
-Medians over repetitions that take turns; ends with a table and one line of JSON.
+The BiLSTM has the width of `mini` and 32 rows. All in one process, medians over repetitions that
+take turns; ends with a table and one line of JSON.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils import rnn
 
 from dropout import dropout
 from encoder_pass import Padded, _attend_padded
 from measuring import table
+from model import BiLSTM
 
 ROWS, TOKENS, HEADS, SIZE = 16, 63, 12, 64
+WIDTH = 192
 PROBABILITY = 0.1
 Work = Callable[[], object]
 
@@ -65,6 +69,15 @@ def pairs() -> dict[str, tuple[Work, Work]]:
         query, key, value = states
         return _attend_padded(query, key, value, Padded(mask), probability)
 
+    torchs = torch.nn.LSTM(WIDTH, WIDTH // 2, batch_first=True, bidirectional=True)
+    ours = BiLSTM(WIDTH, WIDTH // 2)
+    read = torch.randn(2 * ROWS, TOKENS, WIDTH, requires_grad=True)
+    lengths = torch.randint(TOKENS - 4, TOKENS + 1, (2 * ROWS,))
+
+    def packed() -> Tensor:
+        rows = rnn.pack_padded_sequence(read, lengths, batch_first=True, enforce_sorted=False)
+        return rnn.pad_packed_sequence(torchs(rows)[0], batch_first=True)[0]
+
     return {
         "attention with dropout, forward and backward": (
             lambda: backward(kernel(PROBABILITY)),
@@ -81,6 +94,10 @@ def pairs() -> dict[str, tuple[Work, Work]]:
         "dropout, forward and backward": (
             lambda: backward(functional.dropout(hidden, PROBABILITY)),
             lambda: backward(dropout(hidden, PROBABILITY)),
+        ),
+        "BiLSTM over rows with padding, forward and backward": (
+            lambda: backward(packed()),
+            lambda: backward(ours(read, lengths)),
         ),
     }
 
