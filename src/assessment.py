@@ -13,7 +13,7 @@ import pandas as pd
 
 from config import EvaluationOptions
 from error_analysis import BY_PAIR, ErrorKinds, error_kinds, slices
-from metrics import Floats, Ints, Scores, score
+from metrics import TITLES, Floats, Ints, Scores, score
 from priors import SAME_BALANCE, class_shares, distance, estimate_prior, read_prior, row_weights
 from resampling import (
     Difference,
@@ -25,8 +25,6 @@ from resampling import (
     resampled_scores,
 )
 from schema import Example, LabelMap
-
-TITLES = {"micro_f1": "micro-F1", "auprc": "AUPRC"}
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from fontTools.subset import Options, Subsetter, save_font
 from fontTools.ttLib import TTFont
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from assessment import TITLES, Assessment, comparison_lines
+from assessment import Assessment, comparison_lines
 from figures import korean_font
 from files import atomic_write
+from metrics import TITLES
 
 TEMPLATE = "report.html.jinja"
 SHOWN_ROWS = 50  # of errors and changed rows; their CSV files hold all

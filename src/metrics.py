@@ -19,6 +19,9 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
 
+TITLES = {"micro_f1": "micro-F1", "auprc": "AUPRC"}  # as people read them
+
+
 @dataclass(frozen=True)
 class RelationScore:
     """One relation against all others. `precision`, `recall` and `f1` are times 100."""

@@ -15,13 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from config import RowOptions
-from metrics import Floats, Ints, score
+from metrics import TITLES, Floats, Ints, score
 from priors import read_prior, row_weights
 from resampling import difference, resampled_scores
 from rows import read_examples
 from schema import LabelMap, entity_pair
-
-SCORES = {"micro_f1": "micro-F1", "auprc": "AUPRC"}
 
 
 class GoldRows(NamedTuple):
@@ -70,7 +68,7 @@ def score_rows(
         first = first or means
         result = {"name": model, **_means(gold, seeds)}
         results.append(result)
-        for name in SCORES:
+        for name in TITLES:
             delta = difference(result[name] - results[0][name], means[name], first[name])
             result[f"{name}_delta"] = delta.value
             result[f"{name}_p"] = delta.p
@@ -79,20 +77,20 @@ def score_rows(
 
 def as_markdown(results: Sequence[Mapping[str, Any]]) -> str:
     """The table as people read it; adjusted scores and minutes where there are some."""
-    adjusted = [name for name in SCORES if f"{name}_adjusted" in results[0]]
+    adjusted = [name for name in TITLES if f"{name}_adjusted" in results[0]]
     with_minutes = "minutes" in results[0]
-    titles = ["", *SCORES.values()]
-    titles += [f"Δ {title} (p)" for title in SCORES.values()]
-    titles += [f"{SCORES[name]}, expected shares" for name in adjusted]
+    titles = ["", *TITLES.values()]
+    titles += [f"Δ {title} (p)" for title in TITLES.values()]
+    titles += [f"{TITLES[name]}, expected shares" for name in adjusted]
     with_new = "micro_f1_new_pairs" in results[0]
     titles += ["micro-F1, new pairs"] * with_new
     lines = [[*titles, *["minutes"] * with_minutes]]
     lines.append(["---"] * len(lines[0]))
     for number, result in enumerate(results):
-        cells = [result["name"], *(_spread(result, name) for name in SCORES)]
+        cells = [result["name"], *(_spread(result, name) for name in TITLES)]
         cells += [
             f"{result[f'{name}_delta']:+.2f} ({result[f'{name}_p']:.3f})" if number else ""
-            for name in SCORES
+            for name in TITLES
         ]
         cells += [_spread(result, f"{name}_adjusted") for name in adjusted]
         cells += [_spread(result, "micro_f1_new_pairs")] if with_new else []
@@ -121,7 +119,7 @@ def _means(gold: GoldRows, probs: Sequence[Floats]) -> dict[str, float | None]:
         ]
     result: dict[str, float | None] = {}
     for suffix, scores in found.items():
-        for name in SCORES:
+        for name in TITLES:
             values = [getattr(one, name) for one in scores]
             result[f"{name}{suffix}"] = statistics.mean(values)
             result[f"{name}{suffix}_sd"] = statistics.stdev(values) if len(values) > 1 else None
