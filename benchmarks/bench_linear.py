@@ -5,7 +5,8 @@
 
 Logistic regression on character n-grams of the sentence, of what lies between and around the
 entities and of the entities themselves, their types and their order. It draws nothing at random,
-so that one run is all there is. Ends with a table.
+so that one run is all there is. Ends with a table and writes DIR/linear.csv, which evaluation.py
+--compare takes.
 """
 
 from __future__ import annotations
@@ -25,9 +26,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from config import RowOptions, SchemaOptions
+from label_files import load_label_map
 from rows import read_examples
-from schema import Example, LabelMap, labels_in_order
+from schema import Example
 from score_table import GoldRows, as_markdown, score_rows
+from submission import write_submission
 
 AROUND = 10  # characters on both sides of an entity
 
@@ -44,16 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         read_examples(args.work_dir / f"{part}_data.csv", RowOptions(), need_labels=True)
         for part in ("train", "valid")
     )
-    names = [str(row.label) for row in (*train, *valid)]
-    no_relation = SchemaOptions().no_relation_label
-    labels = LabelMap(labels_in_order(names, no_relation), no_relation)
+    labels = load_label_map(SchemaOptions())
     features = Features()
     model = LogisticRegression(C=args.strength, max_iter=200)
     model.fit(features.learn(train), labels.index(str(row.label) for row in train))
     probs = np.zeros((len(valid), len(labels)))
     probs[:, model.classes_] = model.predict_proba(features.of(valid))
-    valid_file, train_file = (args.work_dir / f"{part}_data.csv" for part in ("valid", "train"))
-    gold = GoldRows.read(valid_file, train_file, labels, args.target_prior)
+    write_submission(args.work_dir / "linear.csv", [row.id for row in valid], probs, labels)
+    gold = GoldRows.of(valid, train, labels, args.target_prior)
     print(as_markdown(score_rows(gold, {"logistic regression": [probs]}, resamples=1)))
 
 

@@ -19,7 +19,7 @@ from metrics import TITLES, Floats, Ints, score
 from priors import read_prior, row_weights
 from resampling import difference, resampled_scores
 from rows import read_examples
-from schema import LabelMap, entity_pair
+from schema import Example, LabelMap, entity_pair
 
 
 class GoldRows(NamedTuple):
@@ -43,8 +43,23 @@ class GoldRows(NamedTuple):
             UserError: a file is faulty.
         """
         examples = read_examples(path, RowOptions(), need_labels=True, known_labels=labels.names)
-        numbers = np.asarray(labels.index(str(row.label) for row in examples))
         learned = read_examples(train_file, RowOptions(), need_labels=False)
+        return cls.of(examples, learned, labels, prior)
+
+    @classmethod
+    def of(
+        cls,
+        examples: Sequence[Example],
+        learned: Sequence[Example],
+        labels: LabelMap,
+        prior: Path | None,
+    ) -> GoldRows:
+        """From rows that were read, as `read` does.
+
+        Raises:
+            UserError: the file of class shares is faulty.
+        """
+        numbers = np.asarray(labels.index(str(row.label) for row in examples))
         seen = {entity_pair(row) for row in learned}
         is_new = np.asarray([entity_pair(row) not in seen for row in examples])
         if prior is None:

@@ -22,14 +22,16 @@ import bench_training
 import bench_trust
 from baselines import PlainClassifier
 from batching import token_batches
-from config import BATCH_TOKENS, SchemaOptions
+from config import BATCH_TOKENS, RowOptions, SchemaOptions
 from dataset import InputEncoder
 from label_files import load_label_map
 from make_sample_data import make_sample
 from measuring import encoder_flops, matrix_product_rate, median_ratio, table
+from metrics import score
 from plain_rows import read_plainly, tokenize_row, tokenize_rows
 from records import write_examples
-from submission import write_submission
+from rows import read_examples
+from submission import read_submission, write_submission
 from workload import (
     MAX_LENGTH,
     Job,
@@ -261,6 +263,12 @@ def test_linear_model_learns_the_sample(tmp_path: Path, capsys: pytest.CaptureFi
         line for line in capsys.readouterr().out.splitlines() if "| logistic regression |" in line
     )
     assert float(line.split("|")[2]) > 30  # the templates of both parts are the same
+    valid = read_examples(tmp_path / "valid_data.csv", RowOptions(), need_labels=True)
+    labels = load_label_map(SchemaOptions())
+    written = read_submission(tmp_path / "linear.csv", labels)
+    assert written.ids == [row.id for row in valid]
+    gold = np.asarray(labels.index(str(row.label) for row in valid))
+    assert f"{score(gold, written.probs, labels).micro_f1:.2f}" == line.split("|")[2].strip()
 
 
 def test_ensembles_are_scored_beside_a_single_model(

@@ -21,6 +21,9 @@ from errors import UserError
 from marking import marker_text
 from pretrainer import STATE_KIND, Pretrainer
 
+WORDS = ["하늘", "바람", "구름", "햇살", "안개", "이슬", "서리", "눈꽃", "파도", "모래"]
+TIMES = range(5, 50)
+
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -36,7 +39,7 @@ def folder(shared: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def flags_in(folder: Path, **flags: Any) -> list[str]:
+def flags_in(folder: Path, texts: str = "train_data.csv", **flags: Any) -> list[str]:
     chosen = {
         "model_dir": folder / "models",
         "num_layers": 1,
@@ -48,7 +51,7 @@ def flags_in(folder: Path, **flags: Any) -> list[str]:
         **flags,
     }
     arguments = [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
-    return [str(folder / "train_data.csv"), *arguments]
+    return [str(folder / texts), *arguments]
 
 
 def weights_in(folder: Path, name: str = "pretrained") -> dict[str, torch.Tensor]:
@@ -61,14 +64,23 @@ def log_of(folder: Path) -> list[dict[str, float]]:
         return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
-def test_it_learns_and_its_encoder_is_taken_by_training(folder):
-    pretrain.main(flags_in(folder, num_epochs=12, learning_rate=3e-3, valid_ratio=0.2))
-    log = log_of(folder)
+def test_it_finds_masked_words_by_the_text_around_them(tmp_path):
+    texts = [f"{' '.join([word] * times)}.\n" for word in WORDS for times in TIMES]
+    (tmp_path / "texts.txt").write_text("".join(texts), encoding="utf-8")
+    sizes = {"vocab_size": 300, "num_epochs": 12, "learning_rate": 3e-3, "valid_ratio": 0.2}
+    pretrain.main(flags_in(tmp_path, "texts.txt", **sizes))
+    log = log_of(tmp_path)
     assert [row["epoch"] for row in log] == list(range(1, 13))
-    assert log[-1]["valid_loss"] < log[0]["valid_loss"] - 0.1
-    assert log[-1]["train_loss"] < log[0]["train_loss"] - 0.3
-    assert 0 <= log[-1]["accuracy"] < 100
-    assert (folder / "models/pretrained.run/pretraining_curve.png").stat().st_size > 10_000
+    by_chance = 100 / len(WORDS)
+    assert log[0]["accuracy"] < 3 * by_chance
+    assert log[-1]["accuracy"] > 6 * by_chance
+    assert log[-1]["valid_loss"] < log[0]["valid_loss"] / 2
+    assert log[-1]["train_loss"] < log[0]["train_loss"] / 2
+    assert (tmp_path / "models/pretrained.run/pretraining_curve.png").stat().st_size > 10_000
+
+
+def test_its_encoder_is_taken_by_training(folder):
+    pretrain.main(flags_in(folder, num_epochs=1))
     encoder = folder / "models" / "pretrained"
     saved = AutoModel.from_pretrained(encoder).state_dict()["embeddings.word_embeddings.weight"]
     learned = weights_in(folder)["whole.bert.embeddings.word_embeddings.weight"]
