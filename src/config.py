@@ -268,7 +268,12 @@ class OptimizationOptions(DeviceOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.learning_rate is None:
-            self.learning_rate = 1e-3 if self.model_name_or_path == MINI else 3e-5
+            self.learning_rate = default_learning_rate(self.model_name_or_path)
+
+
+def default_learning_rate(model_name_or_path: str) -> float:
+    """The peak rate of an encoder where none is given."""
+    return 1e-3 if model_name_or_path == MINI else 3e-5
 
 
 @dataclass

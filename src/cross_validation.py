@@ -23,12 +23,13 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from checkpoint import load_model
 from config import InferenceOptions, TrainOptions
+from devices import is_launched
 from errors import UserError
-from files import atomic_write, write_table
+from files import atomic_write, checksum, read_json, write_table
 from metrics import Floats, score
 from prediction_run import predict_file
 from records import write_examples
-from run_files import RunFiles, run_files
+from run_files import RunFiles, differences, refuse_changes, run_files
 from schema import Example, LabelMap
 from submission import read_submission, write_submission
 from training_run import read_labelled, train
@@ -41,22 +42,35 @@ def train_folds(options: TrainOptions) -> Path:
 
     Raises:
         UserError: anything the user can mend, a relation with fewer rows than folds among it.
+        KeyboardInterrupt: with a message that says how to go on.
     """
+    if is_launched():
+        raise UserError(
+            "folds are trained by one process; leave accelerate launch out, or --num_folds"
+        )
     examples, labels = read_labelled(Path(options.train_file), options)
     fold_of_row = assign_folds(examples, options.num_folds, options.seed)
     files = run_files(options)
-    labels_file = files.folder / "labels.json"
-    with atomic_write(labels_file) as file:
+    folds = [_fold_options(options, files, fold) for fold in range(options.num_folds)]
+    for fold_options in folds:
+        run_files(fold_options)  # refuses a fold that is there before a file of it is written
+    _keep_what_it_is_made_of(options, files)
+    with atomic_write(Path(folds[0].label2id_path)) as file:
         json.dump(list(labels.names), file, ensure_ascii=False)
     probs = np.zeros((len(examples), len(labels)))
     rows: list[dict[str, Any]] = []
-    for fold in range(options.num_folds):
+    for fold, fold_options in enumerate(folds):
         held_out = fold_of_row == fold
-        fold_options = _fold_options(options, files, fold, labels_file)
         _write_rows(Path(fold_options.train_file), examples, ~held_out)
         _write_rows(Path(fold_options.valid_file), examples, held_out)
-        model_file = train(fold_options)
-        probs[held_out] = _predictions(fold_options, model_file, labels)
+        try:
+            model_file = train(fold_options)
+            probs[held_out] = _predictions(fold_options, model_file, labels)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"Stopped in fold {fold + 1} of {len(folds)}; all that is done is kept. To go on, "
+                f"give the same command with --run_name {files.run_name} --resume"
+            ) from None
         scores = load_model(model_file).scores
         rows.append({"fold": fold + 1, "rows": int(held_out.sum())})
         rows[-1] |= {name: scores[name] for name in SCORES}
@@ -83,9 +97,10 @@ def assign_folds(examples: Sequence[Example], num_folds: int, seed: int) -> np.n
     sentences = Counter(label for label, _ in {(str(row.label), row.sentence) for row in examples})
     rarest, count = min(sentences.items(), key=lambda pair: pair[1])
     if count < num_folds:
+        fewer = f"pass --num_folds {count} or less, or " if count > 1 else ""
         raise UserError(
-            f"--num_folds {num_folds}, but {rarest} stands in {count} sentences only; pass "
-            f"--num_folds {count} or less, or bring more rows of it"
+            f"--num_folds {num_folds}, but {rarest} stands in {count} sentences only; {fewer}"
+            "bring more rows of it"
         )
     folds = np.zeros(len(examples), dtype=np.int64)
     splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
@@ -115,9 +130,21 @@ def summary(
     return "\n".join(lines)
 
 
-def _fold_options(
-    options: TrainOptions, files: RunFiles, fold: int, labels_file: Path
-) -> TrainOptions:
+def _keep_what_it_is_made_of(options: TrainOptions, files: RunFiles) -> None:
+    """Refuses to go on with other folds than those that were begun: their files would change."""
+    path = files.folder / "folds.json"
+    made_of = {
+        "--num_folds": options.num_folds,
+        "--seed": options.seed,
+        "the checksum of --train_file": checksum(Path(options.train_file)),
+    }
+    before = read_json(path) if path.exists() else made_of
+    refuse_changes(path, differences(before, made_of))
+    with atomic_write(path) as file:
+        json.dump(made_of, file, indent=2, ensure_ascii=False)
+
+
+def _fold_options(options: TrainOptions, files: RunFiles, fold: int) -> TrainOptions:
     """The options of one fold's run; all folds share the relations of all rows."""
     folder = files.folder / f"fold{fold + 1}"
     return dataclasses.replace(
@@ -126,7 +153,7 @@ def _fold_options(
         run_name=f"{files.run_name}-fold{fold + 1}",
         train_file=str(folder / "train_data.csv"),
         valid_file=str(folder / "valid_data.csv"),
-        label2id_path=str(labels_file),
+        label2id_path=str(files.folder / "labels.json"),
         id2label_path="",
     )
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
-from errors import UserError
+from errors import UnfitError, UserError
 from marking import MarkedEntity, MarkedText, MarkerScheme, mark
 from schema import Entity, Example, Span
 from window import TokenEntity, kept_tokens, moved
@@ -281,7 +281,7 @@ class InputEncoder:
             lead = self._lead_ids(self._tokenize(list(marked.lead))["input_ids"])
             longest = max(longest, 2 + len(lead) + length)
         if longest > self.max_length:
-            raise UserError(
+            raise UnfitError(
                 f"--max_length {self.max_length} is too small: the markers and two entities of a "
                 f"syllable take {longest} tokens already; pass at least {longest}"
             )

@@ -17,6 +17,7 @@ from accelerate.utils import InitProcessGroupKwargs
 
 from config import AUTO, DeviceOptions
 from errors import UserError
+from run_files import differences
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
@@ -48,6 +49,11 @@ def make_accelerator(options: DeviceOptions) -> Accelerator:
     )
 
 
+def is_launched() -> bool:
+    """Whether this is one of several processes of `accelerate launch` or torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
 def keep_freed_memory() -> None:
     """Lets glibc keep memory that was freed, for the rest of the process; elsewhere does nothing.
 
@@ -71,11 +77,7 @@ def hardware(accelerator: Accelerator) -> dict[str, Any]:
 
 def changed_hardware(before: Mapping[str, Any], accelerator: Accelerator) -> list[str]:
     """What differs from the `hardware` of a saved run, each told in a few words."""
-    return [
-        f"{name} was {before[name]}, is {value}"
-        for name, value in hardware(accelerator).items()
-        if before[name] != value
-    ]
+    return differences(before, hardware(accelerator))
 
 
 @contextmanager

@@ -5,15 +5,17 @@ checkpoints --prediction_run--> files of predictions --voting--> one file, as in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from config import EnsembleOptions, InferenceOptions
+from devices import is_launched
 from errors import UserError
 from metrics import Floats
-from prediction_run import predict_file
+from prediction_run import find_model, output_file, predict_file
 from rows import read_examples
 from schema import LabelMap
 from submission import Submission, find_labels, read_submission, write_submission
@@ -28,11 +30,12 @@ def join_members(options: EnsembleOptions) -> Path:
 
     Raises:
         UserError: anything the user can mend; an earlier output is then unchanged.
+        KeyboardInterrupt: with a message that says how to go on.
     """
     _check_flags(options)
     output = Path(options.output_dir) / options.output_name
     format_of(output)
-    members = [prediction_file(name, Path(options.test_file), options) for name in options.members]
+    members = prediction_files(options.members, Path(options.test_file), options)
     if output.resolve() in [path.resolve() for path in members]:
         raise UserError(f"{output} is one of the files it is made of; pass another --output_name")
     labels = common_labels(members, options)
@@ -52,18 +55,34 @@ def join_members(options: EnsembleOptions) -> Path:
     return output
 
 
-def prediction_file(member: str, rows: Path, options: EnsembleOptions) -> Path:
-    """A member that holds predictions, or the predictions of a member that is a model.
+def prediction_files(members: Sequence[str], rows: Path, options: EnsembleOptions) -> list[Path]:
+    """A file for each member: itself where it holds predictions, or what it as a model predicts.
 
     Raises:
-        UserError: there is no such file, or the model cannot predict the rows.
+        UserError: there is no such file, or a model cannot predict the rows.
+        KeyboardInterrupt: with a message that says how to go on.
     """
-    if member.endswith(tuple(OUTPUT_FORMATS)):
-        if not Path(member).is_file():
-            raise UserError(f"{member}: no such file")
-        return Path(member)
+    given = [Path(member) for member in members if member.endswith(tuple(OUTPUT_FORMATS))]
+    for path in given:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file")
+    taken = {path.resolve() for path in given}
+    files: list[Path] = []
+    for member in members:
+        path = Path(member)
+        if path not in given:
+            path = _predicted(member, rows, options, taken)
+            taken.add(path.resolve())
+        files.append(path)
+    return files
+
+
+def _predicted(
+    model_file: str, rows: Path, options: EnsembleOptions, taken: Collection[Path]
+) -> Path:
+    """What a model predicts, under the name inference gives it, numbered where that is `taken`."""
     inference = InferenceOptions(
-        model_file=member,
+        model_file=model_file,
         test_file=str(rows),
         output_dir=options.output_dir,
         on_bad_row=options.on_bad_row,
@@ -72,7 +91,19 @@ def prediction_file(member: str, rows: Path, options: EnsembleOptions) -> Path:
         compile=options.compile,
         batch_tokens=options.batch_tokens,
     )
-    return predict_file(inference)
+    output = usual = output_file(inference, find_model(inference))
+    for number in itertools.count(2):
+        if output.resolve() not in taken:
+            break
+        output = usual.with_stem(f"{usual.stem}-{number}")
+    inference.output_name = output.name
+    try:
+        return predict_file(inference)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "Stopped. Give the same command once more, or name finished files of predictions in "
+            f"{options.output_dir} in place of their models"
+        ) from None
 
 
 def common_labels(files: Sequence[Path], options: EnsembleOptions) -> LabelMap:
@@ -146,7 +177,7 @@ def _fitted(options: EnsembleOptions, labels: LabelMap) -> Floats:
             f"--valid_predictions names {len(names)} files, but there are "
             f"{len(options.members)} members; name one for each, in their order"
         )
-    files = [prediction_file(name, gold_file, options) for name in names]
+    files = prediction_files(names, gold_file, options)
     aligned = read_aligned(files, labels)
     examples = read_examples(gold_file, options, need_labels=True, known_labels=labels.names)
     label_of = {example.id: str(example.label) for example in examples}
@@ -163,6 +194,11 @@ def _fitted(options: EnsembleOptions, labels: LabelMap) -> Floats:
 def _check_flags(options: EnsembleOptions) -> None:
     if len(options.members) < 2:
         raise UserError(f"an ensemble needs two members at least, got {len(options.members)}")
+    if is_launched():
+        raise UserError(
+            "members are joined by one process; leave accelerate launch out, or predict with "
+            "src/inference.py first and name the files of predictions"
+        )
     if options.method == "hard" and options.weights:
         raise UserError("--weights go with --method soft; a hard vote counts every member once")
     if options.weights == FIT and not options.gold_file:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from checkpoint import save_payload
 from config import OptimizationOptions
 from devices import hardware
-from errors import UserError
+from errors import UnfitError, UserError
 from interrupts import deferred_interrupt
 from optimization import make_schedule
 
@@ -131,7 +131,7 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
 
         Raises:
             DivergedError: the loss is no longer finite; what was saved so far is kept.
-            UserError: the GPU's memory is full.
+            UnfitError: the GPU's memory is full.
             KeyboardInterrupt: after the state was saved, with a message that says how to go on.
         """
         position, options = self.position, self.options
@@ -146,7 +146,7 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
                     self.report(position.history[-1])
                     self._stop_if(self._is_stopping(is_interrupted, is_check=True))
             except torch.OutOfMemoryError as error:
-                raise UserError(
+                raise UnfitError(
                     f"the GPU's memory is full at --batch_size {options.batch_size}; halve it and "
                     "double --gradient_accumulation_steps, which gives the same updates"
                 ) from error

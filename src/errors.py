@@ -14,6 +14,10 @@ class UserError(Exception):
     """A mistake the user can mend. The message is one clear sentence that says what to do."""
 
 
+class UnfitError(UserError):
+    """Flags that do not fit each other, the encoder or the memory: others may do."""
+
+
 def run_command(main: Callable[[], None]) -> None:
     """Runs a command's `main` and exits: 0 done, 2 the user's mistake, 130 interrupted.
 

@@ -94,9 +94,10 @@ def planned_rows(options: Options) -> list[Row]:
         raise UserError("two rows have the same name; each needs one of its own")
     for row in rows:
         try:
-            parse_options(TrainOptions, row.arguments)
+            run = parse_options(TrainOptions, row.arguments)
         except UserError as error:
             raise UserError(f"{row.name}: {error}") from error
+        _check_common_flags(row, run, options)
     return rows
 
 
@@ -116,11 +117,23 @@ def table(options: Options, rows: Sequence[Row]) -> list[dict[str, Any]]:
     return results
 
 
+def _check_common_flags(row: Row, run: TrainOptions, options: Options) -> None:
+    """Refuses a recipe that sets what all rows of a table share."""
+    if run.num_folds:
+        raise UserError(f"{row.name}: sets num_folds, but a table compares models of one split")
+    for name in ("train_file", "valid_file", *_SCHEMA):
+        given = getattr(run, name)
+        if given not in (getattr(TrainOptions, name), getattr(options, name)):
+            raise UserError(
+                f"{row.name}: sets {name}, but all rows of a table share it; pass --{name} {given}"
+            )
+
+
 def _read_variants(path: Path) -> dict[str, dict[str, Any]]:
     variants = read_json(path)
     if not isinstance(variants, dict) or not all(isinstance(v, dict) for v in variants.values()):
         raise UserError(f'{path}: expected {{"name": {{"flag": value}}, …}}')
-    known = {field.name for field in fields(TrainOptions)} - _MANAGED
+    known = {field.name for field in fields(TrainOptions)} - {*_MANAGED, *_SCHEMA, RECIPE}
     for name, flags in variants.items():
         for flag in flags:
             if flag not in known:
@@ -169,14 +182,12 @@ def _origin(options: Options, row: Row) -> dict[str, Any]:
     """What a run's predictions depend on beside its seed, as JSON holds it."""
     flags = dataclasses.asdict(parse_options(TrainOptions, row.arguments))
     managed = {*_MANAGED, RECIPE, "output_dir", "save_steps", *_SCHEMA}
+    paths = [options.train_file, options.valid_file]
+    paths += [flags[name] for name in ("model_name_or_path", "swap_entities") if flags[name]]
     return {
         "flags": {name: value for name, value in flags.items() if name not in managed},
         "schema": {name: getattr(options, name) for name in _SCHEMA},
-        "files": {
-            name: checksum(Path(name))
-            for name in (options.train_file, options.valid_file)
-            if Path(name).is_file()
-        },
+        "files": {name: checksum(Path(name)) for name in paths if Path(name).exists()},
     }
 
 

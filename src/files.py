@@ -94,14 +94,23 @@ def read_json(path: Path) -> Any:
     """What a JSON file of the user's holds.
 
     Raises:
-        UserError: it is missing, or not valid JSON.
+        UserError: it is missing, not valid JSON, or names a key twice, of which one would be lost.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
+        return json.loads(path.read_text(encoding="utf-8-sig"), object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{path}: not valid JSON ({error})") from error
+
+
+def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in content:
+            raise ValueError(f"{key!r} stands there twice; leave one of them out")
+        content[key] = value
+    return content
 
 
 def safe_name(text: str) -> str:

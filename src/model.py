@@ -22,7 +22,7 @@ from transformers.utils import logging
 from config import MINI
 from dropout import Dropout, replace_dropouts
 from encoder_pass import EncoderPass, at_positions
-from errors import UserError
+from errors import UnfitError, UserError
 
 
 class EncoderUnavailableError(UserError):
@@ -235,10 +235,10 @@ class RelationClassifier(nn.Module):
             pooled += [self.pooling(states, mask) for mask in masks]
         logits = self.head(torch.cat(pooled, dim=-1))
         if not self.training:
-            logits = logits.float() / self.temperature
-        if self.allowed is None or (self.training and self.design.type_restriction != BOTH):
-            return logits
-        return restricted(logits, self.allowed[entity_types[:, 0], entity_types[:, 1]])
+            logits = logits.float()
+        if self.allowed is not None and (not self.training or self.design.type_restriction == BOTH):
+            logits = restricted(logits, self.allowed[entity_types[:, 0], entity_types[:, 1]])
+        return logits if self.training else logits / self.temperature
 
     def type_states(
         self, entity_types: Tensor | None, subject_span: Tensor, object_span: Tensor, length: int
@@ -365,10 +365,10 @@ def add_marker_tokens(
 
 
 def check_positions(encoder: PreTrainedModel, max_length: int, name: str) -> None:
-    """Raises UserError where the encoder, called `name`, has too few positions for a row."""
+    """Raises UnfitError where the encoder, called `name`, has too few positions for a row."""
     most = max_positions(encoder)
     if most is not None and max_length > most:
-        raise UserError(
+        raise UnfitError(
             f"--max_length {max_length}, but {name} has positions for {most} tokens; pass "
             f"--max_length {most} or less"
         )

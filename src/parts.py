@@ -16,6 +16,7 @@ from typing import Any
 from errors import UserError
 from files import atomic_write
 from metrics import Floats
+from run_files import differences
 from submission import write_schema
 from submission_formats import Table, format_of
 
@@ -78,11 +79,7 @@ class Parts:
         return self.folder / f"{number:08}.part"
 
     def _check_job(self, before: dict[str, Any]) -> None:
-        changed = [
-            f"{name} was {before.get(name)}, is {value}"
-            for name, value in self._job.items()
-            if before.get(name) != value
-        ]
+        changed = differences(before, self._job)
         if changed:
             raise UserError(
                 f"--resume: {self.folder} was begun differently ({'; '.join(changed)}); give the "

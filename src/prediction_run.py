@@ -67,6 +67,7 @@ def predict_file(options: InferenceOptions) -> Path:
         parts.join()
         warn_of_unseen_types(trained, found.types)
         print(f"{found.rows} rows predicted with {model_file}: {output}")
+    accelerator.wait_for_everyone()  # the file is there for whoever is given its path
     return output
 
 

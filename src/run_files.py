@@ -44,12 +44,17 @@ def changed_flags(before: Mapping[str, Any], options: Any, free: Collection[str]
     Args:
         free: names of flags that may differ.
     """
-    now = dataclasses.asdict(options)
     defaults = {field.name: field.default for field in dataclasses.fields(options)}
+    now = {f"--{name}": value for name, value in vars(options).items() if name not in free}
+    return differences({f"--{name}": value for name, value in {**defaults, **before}.items()}, now)
+
+
+def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What of `now` differs from `before`, each told in a few words."""
     return [
-        f"--{name} was {before.get(name, defaults[name])}, is {value}"
+        f"{name} was {before.get(name)}, is {value}"
         for name, value in now.items()
-        if name not in free and before.get(name, defaults[name]) != value
+        if before.get(name) != value
     ]
 
 

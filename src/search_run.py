@@ -23,12 +23,13 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from config import SearchOptions, TrainOptions
+from config import SearchOptions, TrainOptions, default_learning_rate
+from devices import is_launched
 from epoch_loop import DivergedError
-from errors import UserError
+from errors import UnfitError, UserError
 from figures import save_figure
 from files import atomic_write, checksum
-from run_files import RunFiles, check_run_name, read_log
+from run_files import RunFiles, check_run_name, differences, read_log
 from search_space import Choice, Range, Space, read_space
 from training_run import train
 
@@ -61,6 +62,7 @@ def search(options: SearchOptions) -> Path:
     space = read_space(Path(options.space))
     wanted = _wanted(options, space)
     folder = Path(options.output_dir) / "search" / options.study
+    model_dir = Path(options.model_dir) / options.study
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         study = _open_study(options, space, folder)
@@ -72,6 +74,7 @@ def search(options: SearchOptions) -> Path:
                 callbacks=[
                     optuna.study.MaxTrialsCallback(wanted, states=_ENDED),
                     lambda study, trial: _write_table(study, folder / "trials.csv"),
+                    lambda study, trial: _keep_the_best(study, model_dir),
                 ],
             )
     except KeyboardInterrupt:
@@ -89,7 +92,7 @@ def _check_flags(options: SearchOptions) -> None:
     check_run_name(options.study or ".")
     if options.num_folds or options.run_name:
         raise UserError("a search sets --num_folds and --run_name by itself; leave them out")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if is_launched():
         raise UserError(
             "a trial runs as one process; leave accelerate launch out, and start the same command "
             "as often as there are GPUs: the processes share the trials"
@@ -153,11 +156,7 @@ def _check_same(options: SearchOptions, space: Space, study: optuna.Study, folde
     if before is None:
         study.set_user_attr(_STUDY, described)
         return
-    changed = [
-        f"{name} was {before.get(name)}, is {value}"
-        for name, value in described.items()
-        if before.get(name) != value
-    ]
+    changed = differences(before, described)
     if changed:
         raise UserError(
             f"{folder}: this search was begun differently ({'; '.join(changed)}); give the same "
@@ -221,12 +220,14 @@ def _run_trial(
 
     def report(row: dict[str, Any]) -> None:
         trial.report(row[metric], row["epoch"])
-        if row["epoch"] < options.num_epochs and trial.should_prune():
+        is_last = row["epoch"] == trial_options.num_epochs
+        if trial.should_prune() and not is_last:
             raise optuna.TrialPruned()
 
     try:
-        train(_options_of(options, chosen, files), report)
-    except (DivergedError, _UnfitError) as error:
+        trial_options = _options_of(options, chosen, files)
+        train(trial_options, report)
+    except (DivergedError, UnfitError) as error:
         print(f"trial {trial.number} is given up: {error}", file=sys.stderr)
         _remove_weights(files)
         raise optuna.TrialPruned() from error
@@ -236,37 +237,37 @@ def _run_trial(
     except (KeyboardInterrupt, UserError):
         _queue_again(study, trial.number)  # Optuna takes this one for failed
         raise
-    files.last.unlink()
-    score = max(float(row[metric]) for row in read_log(files.folder))
-    _keep_the_best(study, files, score)
-    return score
-
-
-class _UnfitError(UserError):
-    """Values that do not go together."""
+    return max(float(row[metric]) for row in read_log(files.folder))
 
 
 def _options_of(options: SearchOptions, chosen: dict[str, Any], files: RunFiles) -> TrainOptions:
+    base = _train_options(options)
+    if base.learning_rate == default_learning_rate(base.model_name_or_path):
+        chosen = {"learning_rate": None, **chosen}  # another encoder has another one
     try:
         return dataclasses.replace(
-            _train_options(options),
+            base,
             **chosen,
             model_dir=str(files.model_dir),
             run_name=files.run_name,
             resume=True,
         )
     except UserError as error:
-        raise _UnfitError(str(error)) from error
+        raise UnfitError(str(error)) from error
 
 
-def _keep_the_best(study: optuna.Study, files: RunFiles, score: float) -> None:
-    """Removes the weights of all ended trials but the best."""
-    earlier = study.get_trials(states=(TrialState.COMPLETE,))
-    if any(float(trial.value or 0.0) >= score for trial in earlier):
-        _remove_weights(files)
-        return
-    for trial in earlier:
-        _remove_weights(RunFiles(files.model_dir, trial.user_attrs[_RUN]))
+def _keep_the_best(study: optuna.Study, model_dir: Path) -> None:
+    """Removes the states of all trials that have their score, and the weights of all but the best.
+
+    Not before the study has the score: a trial that is killed in between goes on from its state.
+    """
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    best = max(complete, key=lambda trial: float(trial.value or 0.0), default=None)
+    for trial in complete:
+        files = RunFiles(model_dir, trial.user_attrs[_RUN])
+        files.last.unlink(missing_ok=True)
+        if trial is not best:
+            files.best.unlink(missing_ok=True)
 
 
 def _remove_weights(files: RunFiles) -> None:

@@ -18,7 +18,7 @@ from checkpoint import STATE_KIND, TrainedModel, model_payload, save_model
 from config import TrainOptions
 from dataset import Batch, EncodedRow
 from epoch_loop import EpochLoop, EpochReport
-from errors import UserError
+from errors import UnfitError
 from loss import Loss, make_loss
 from optimization import make_optimizer
 from prediction import predict_probs
@@ -49,7 +49,7 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         report: is given every epoch's row of the log; what it raises ends the run.
 
     Raises:
-        UserError: there are fewer rows than steps in an update.
+        UnfitError: there are fewer rows than steps in an update.
     """
 
     state_kind = STATE_KIND
@@ -208,7 +208,7 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         rows = len(self.train_data.rows)
         smallest = rows // -(-rows // self.rows_per_update)
         if smallest < self.parts:
-            raise UserError(
+            raise UnfitError(
                 f"{rows} training rows make updates of {smallest} rows, too few for {self.parts} "
                 "steps an update; lower --gradient_accumulation_steps or the number of processes"
             )

@@ -25,7 +25,7 @@ from devices import (
     make_deterministic,
 )
 from epoch_loop import EpochReport
-from errors import UserError
+from errors import UnfitError, UserError
 from files import checksum
 from label_files import load_label_map
 from marking import MarkerScheme, mark, marker_tokens
@@ -217,11 +217,11 @@ def _check_encoder(
 ) -> None:
     layers = getattr(encoder.config, "num_hidden_layers", options.last_layers)
     if options.last_layers > layers:
-        raise UserError(
+        raise UnfitError(
             f"--last_layers {options.last_layers}, but {options.model_name_or_path} has {layers}"
         )
     if options.mask_tokens and tokenizer.mask_token_id is None:
-        raise UserError(f"--mask_tokens: {options.model_name_or_path} has no [MASK] token")
+        raise UnfitError(f"--mask_tokens: {options.model_name_or_path} has no [MASK] token")
 
 
 def _resume_state(

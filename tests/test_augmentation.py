@@ -190,3 +190,10 @@ def test_flags_and_what_is_told(tmp_path, capsys):
     write_examples(tmp_path / "new.csv", new)
     again = read_examples(tmp_path / "new.csv", options, need_labels=True)
     assert [row.sentence for row in again] == [row.sentence for row in new]
+
+
+def test_a_table_that_names_a_relation_twice_is_refused(tmp_path: Path):
+    table = tmp_path / "table.json"
+    table.write_text('{"per:parents": "per:children", "per:parents": "per:siblings"}')
+    with pytest.raises(UserError, match=r"table\.json: .*'per:parents' stands there twice"):
+        read_inverses(table, KLUE)

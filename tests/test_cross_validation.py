@@ -12,6 +12,7 @@ import pytest
 from tests.builders import make_example
 from tests.runs import save_tiny_bert, train_flags, write_sample
 
+import cross_validation
 import evaluation
 import train
 from checkpoint import load_model
@@ -143,3 +144,53 @@ def test_a_killed_run_goes_on_in_its_fold(folder: Path, monkeypatch: pytest.Monk
 def test_a_run_that_is_there_is_not_replaced(folder: Path) -> None:
     with pytest.raises(UserError, match=r"run-fold1\.pth is already there"):
         train.main(flags(folder))
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"seed": 7}, r"run-fold1\.pth is already there"),
+        ({"seed": 7, "resume": True}, "--seed was 42, is 7"),
+        ({"num_folds": 3, "resume": True}, "--num_folds was 2, is 3"),
+        ({"train_file": "other.csv", "resume": True}, "the checksum of --train_file was"),
+    ],
+)
+def test_other_folds_leave_those_that_are_there_as_they_are(
+    folder: Path, changes: dict[str, Any], said: str
+) -> None:
+    if "train_file" in changes:
+        first_rows = (folder / "train_data.csv").read_text(encoding="utf-8").splitlines()[:-1]
+        (folder / "other.csv").write_text("\n".join(first_rows), encoding="utf-8")
+        changes = {**changes, "train_file": folder / "other.csv"}
+    before = contents(folder / "models")
+    with pytest.raises(UserError, match=said):
+        train.main(flags(folder, **changes))
+    assert contents(folder / "models") == before
+
+
+def test_an_interrupt_names_the_whole_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the fold's own, whose name would begin other folds."""
+
+    def interrupted(options: Any) -> Path:
+        raise KeyboardInterrupt(f"go on with --run_name {options.run_name}")
+
+    monkeypatch.setattr(cross_validation, "train", interrupted)
+    with pytest.raises(KeyboardInterrupt, match=r"fold 1 of 2; .* --run_name stopped --resume"):
+        train.main(flags(folder, run_name="stopped"))
+
+
+def test_several_processes_are_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="leave accelerate launch out"):
+        train.main(flags(folder, run_name="several"))
+    assert not (folder / "models" / "several").exists()
+
+
+def test_a_relation_with_one_sentence_is_not_advised_one_fold() -> None:
+    lone = make_example("lone", "김도율은 해담전자를 세웠다.", "김도율", "해담전자", "B")
+    with pytest.raises(UserError, match="B stands in 1 sentences only; bring more rows of it"):
+        assign_folds([*rows({"A": 40}), lone], 2, seed=0)

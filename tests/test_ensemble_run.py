@@ -10,6 +10,7 @@ import pytest
 from tests.builders import EXAMPLES, LABELS, make_trained
 
 import ensemble
+import ensemble_run
 from checkpoint import save_model
 from config import DeviceOptions
 from devices import make_accelerator
@@ -81,6 +82,50 @@ def test_checkpoints_predict_and_are_joined(tmp_path: Path) -> None:
     ]
     assert probs == pytest.approx(np.mean(expected, axis=0), abs=1e-6)
     assert np.abs(expected[0] - expected[1]).max() > 0.01
+
+
+def test_checkpoints_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    write_examples(rows, EXAMPLES)
+    models = [tmp_path / kind / "run.pth" for kind in ("bert", "mini")]
+    for path in models:
+        path.parent.mkdir()
+        save_model(path, make_trained(path.parent.name))
+    join(tmp_path, list(map(str, models)), test_file=rows, precision="fp32")
+    names = ("run_rows.csv", "run_rows-2.csv", "ensemble.csv")
+    one, other, joined = (read_submission(tmp_path / name, LABELS).probs for name in names)
+    assert np.abs(one - other).max() > 0.01
+    assert joined == pytest.approx((one + other) / 2, abs=1e-6)
+
+
+def test_a_file_of_the_name_that_a_checkpoint_predicts_to_is_kept(tmp_path: Path) -> None:
+    rows = tmp_path / "rows.csv"
+    write_examples(rows, EXAMPLES)
+    save_model(tmp_path / "run.pth", make_trained())
+    given = write(tmp_path / "run_rows.csv", FIRST)
+    probs = join(tmp_path, [str(tmp_path / "run.pth"), given], test_file=rows)
+    assert read_submission(tmp_path / "run_rows.csv", LABELS).probs == pytest.approx(FIRST)
+    assert not np.allclose(probs, FIRST)
+
+
+def test_several_processes_are_refused(
+    members: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(UserError, match="leave accelerate launch out"):
+        join(tmp_path, members)
+
+
+def test_interrupted_while_a_member_predicts(
+    members: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(options: Any) -> Path:
+        raise KeyboardInterrupt("go on with --resume")  # a flag that an ensemble has not
+
+    monkeypatch.setattr(ensemble_run, "predict_file", interrupted)
+    save_model(tmp_path / "run.pth", make_trained())
+    with pytest.raises(KeyboardInterrupt, match="Give the same command once more"):
+        join(tmp_path, [members[0], str(tmp_path / "run.pth")])
 
 
 def test_weights_are_fitted_on_labelled_rows(members: list[str], tmp_path: Path) -> None:

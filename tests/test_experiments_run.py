@@ -114,6 +114,9 @@ def test_what_is_refused_before_anything_is_trained(folder, tmp_path):
     assert "row: no flag 'label_smothing'; did you mean label_smoothing" in message
     write(tmp_path / "v.json", {"row": {"seed": 3}})  # the table's own business
     assert "no flag 'seed'" in refusal(flags_in(folder, variants=tmp_path / "v.json"))
+    for name in ("recipe", "no_relation_label", "num_folds"):
+        write(tmp_path / "v.json", {"row": {name: "x"}})
+        assert f"no flag '{name}'" in refusal(flags_in(folder, variants=tmp_path / "v.json"))
     write(tmp_path / "v.json", {"row": {"label_smoothing": 3}})
     assert "row: --label_smoothing is 3.0" in refusal(
         flags_in(folder, variants=tmp_path / "v.json")
@@ -124,6 +127,33 @@ def test_what_is_refused_before_anything_is_trained(folder, tmp_path):
     missing = flags_in(folder, target_prior=tmp_path / "none.json", output_dir=tmp_path / "out")
     assert "none.json: no such file" in refusal(missing)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ({"num_folds": 3}, "mine: sets num_folds, but a table compares"),
+        ({"label2id_path": "mine.json"}, "all rows of a table share it; pass --label2id_path mine"),
+        ({"train_file": "mine.csv"}, "mine: sets train_file, but all rows of a table share it"),
+    ],
+)
+def test_a_recipe_that_sets_what_all_rows_share(folder, tmp_path, flag, said):
+    write(tmp_path / "mine.json", {**BASE, **flag})
+    assert said in refusal(flags_in(folder, recipes=tmp_path / "mine.json"))
+
+
+def test_results_of_another_encoder_in_the_same_folder_are_not_taken_for_its(
+    folder, results, monkeypatch
+):
+    config = folder / "tiny" / "config.json"
+    before = config.read_text(encoding="utf-8")
+    config.write_text(before + " ", encoding="utf-8")
+    try:
+        assert "was made with other flags or rows" in refusal(flags_in(folder))
+    finally:
+        config.write_text(before, encoding="utf-8")
+    monkeypatch.setattr(experiments_run, "_run", lambda *_: pytest.fail("ran again"))
+    experiments.main(flags_in(folder))
 
 
 def test_a_run_that_fails_is_told_in_its_own_words(folder, tmp_path):

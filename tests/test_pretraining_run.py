@@ -39,7 +39,7 @@ def folder(shared: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def flags_in(folder: Path, texts: str = "train_data.csv", **flags: Any) -> list[str]:
+def flags_in(folder: Path, texts: str = "train_data.csv", /, **flags: Any) -> list[str]:
     chosen = {
         "model_dir": folder / "models",
         "num_layers": 1,
@@ -67,7 +67,12 @@ def log_of(folder: Path) -> list[dict[str, float]]:
 def test_it_finds_masked_words_by_the_text_around_them(tmp_path):
     texts = [f"{' '.join([word] * times)}.\n" for word in WORDS for times in TIMES]
     (tmp_path / "texts.txt").write_text("".join(texts), encoding="utf-8")
-    sizes = {"vocab_size": 300, "num_epochs": 12, "learning_rate": 3e-3, "valid_ratio": 0.2}
+    sizes: dict[str, Any] = {
+        "vocab_size": 300,
+        "num_epochs": 12,
+        "learning_rate": 3e-3,
+        "valid_ratio": 0.2,
+    }
     pretrain.main(flags_in(tmp_path, "texts.txt", **sizes))
     log = log_of(tmp_path)
     assert [row["epoch"] for row in log] == list(range(1, 13))

@@ -21,6 +21,7 @@ optuna = pytest.importorskip("optuna")
 import search  # noqa: E402
 import search_run  # noqa: E402
 from errors import UserError  # noqa: E402
+from run_files import read_log  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -72,12 +73,13 @@ def test_a_grid_is_tried_cell_by_cell(folder, capsys):
     assert len(trials_in(folder)) == 4
 
 
-def test_tpe_ends_poor_trials_early(folder, monkeypatch):
-    started: list[int] = []
+@pytest.fixture
+def scripted(monkeypatch) -> list[Any]:
+    """Trials that come out worse and worse, instead of training; the options they were given."""
+    started: list[Any] = []
 
-    def scripted(run, report):
-        """Trials that come out worse and worse."""
-        started.append(1)
+    def train(run, report):
+        started.append(run)
         log = Path(run.model_dir) / run.run_name
         log.mkdir(parents=True)
         (log / "last.pth").touch()
@@ -88,7 +90,11 @@ def test_tpe_ends_poor_trials_early(folder, monkeypatch):
             report({"epoch": epoch, "micro_f1": 50 - len(started)})
         return log.with_suffix(".pth")
 
-    monkeypatch.setattr(search_run, "train", scripted)
+    monkeypatch.setattr(search_run, "train", train)
+    return started
+
+
+def test_tpe_ends_poor_trials_early(folder, scripted):
     space = {"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}}
     search.main(flags_in(folder, space, sampler="tpe", num_trials=8, num_epochs=4))
     states = trials_in(folder)["state"].tolist()
@@ -97,6 +103,51 @@ def test_tpe_ends_poor_trials_early(folder, monkeypatch):
     values = trials_in(folder)["params_learning_rate"]
     assert values.between(1e-5, 1e-3).all()
     assert values.nunique() == 8
+
+
+def test_a_trial_that_came_to_its_own_end_keeps_its_score(folder, scripted):
+    """Its epochs are those that were chosen for it, not those of the flag."""
+    space = {"num_epochs": [3], "gamma": [0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0]}
+    flags = flags_in(folder, space, num_epochs=9)
+    search.main(flags)
+    assert {run.num_epochs for run in scripted} == {3}
+    pruned = trials_in(folder).query("state == 'PRUNED'")
+    scored = [len(read_log(folder / f"models/search/trial{n}")) for n in pruned["number"]]
+    assert scored
+    assert all(epochs < 3 for epochs in scored)
+
+
+@pytest.mark.parametrize(("given", "of_mini"), [(3e-5, 1e-3), (1e-4, 1e-4)])
+def test_an_encoder_that_is_tried_has_its_own_learning_rate(folder, scripted, given, of_mini):
+    space = {"model_name_or_path": [str(folder / "tiny"), "mini"]}
+    search.main(flags_in(folder, space, learning_rate=given))
+    rates = {Path(run.model_name_or_path).name: run.learning_rate for run in scripted}
+    assert rates == {"tiny": given, "mini": of_mini}
+
+
+def test_values_that_do_not_fit_the_encoder_end_their_trial_alone(folder, capsys):
+    search.main(flags_in(folder, {"max_length": [8, 96, 4000]}))
+    trials = trials_in(folder)
+    assert trials.query("state == 'COMPLETE'")["params_max_length"].tolist() == [96]
+    assert len(trials.query("state == 'PRUNED'")) == 2
+    errors = capsys.readouterr().err
+    assert "--max_length 8 is too small" in errors
+    assert "has positions for" in errors
+
+
+def test_a_state_is_kept_until_the_study_has_the_score(folder, monkeypatch):
+    """A trial killed before that goes on from it."""
+    kept: list[bool] = []
+    real = search_run.read_log
+
+    def watched(folder):
+        kept.append((folder / "last.pth").exists())
+        return real(folder)
+
+    monkeypatch.setattr(search_run, "read_log", watched)
+    search.main(flags_in(folder, {"gamma": [0.0, 2.0]}))
+    assert kept == [True, True]
+    assert not list((folder / "models/search").glob("*/last.pth"))
 
 
 def test_a_diverging_trial_does_not_end_the_search(folder, monkeypatch, capsys):

@@ -6,6 +6,7 @@ import pytest
 import torch
 from tests.builders import EXAMPLES, LABELS, make_trained
 
+from calibration import at_temperature
 from dataset import Batch
 from model import ModelDesign, RelationClassifier
 from type_restriction import allowed_relations
@@ -28,8 +29,8 @@ def test_by_hand():
     assert names(allowed, 0, 2) == names(allowed, 3, 0) == set(LABELS.names)  # an unknown type
 
 
-@pytest.mark.parametrize("where", ["inference", "both"])
-def test_relations_that_are_not_allowed_are_never_predicted(where):
+def restricted_model(where: str) -> tuple[RelationClassifier, Batch]:
+    """A model that wants org:founded always, and the example rows as it reads them."""
     trained = make_trained()
     design = ModelDesign(num_types=3, type_restriction=where)
     model = RelationClassifier(trained.classifier.encoder, len(LABELS), "mean", 0.0, design)
@@ -38,9 +39,13 @@ def test_relations_that_are_not_allowed_are_never_predicted(where):
     rows = trained.input_encoder.encode(EXAMPLES)
     assert rows[0].entity_types == (3, 2)
     batch = Batch.collate(rows, trained.input_encoder.pad_id)
-    model.head.get_submodule("4").get_parameter("bias").data.copy_(
-        torch.tensor([0.0, 0.0, 30.0])
-    )  # wants org:founded always
+    model.head.get_submodule("4").get_parameter("bias").data.copy_(torch.tensor([0.0, 0.0, 30.0]))
+    return model, batch
+
+
+@pytest.mark.parametrize("where", ["inference", "both"])
+def test_relations_that_are_not_allowed_are_never_predicted(where):
+    model, batch = restricted_model(where)
     model.eval()
     probs = model(*batch.inputs).softmax(dim=-1)
     assert probs[[0, 1, 3], 2].max() < 1e-8  # PER, ORG
@@ -48,3 +53,14 @@ def test_relations_that_are_not_allowed_are_never_predicted(where):
     model.train()
     free = model(*batch.inputs).softmax(dim=-1)[0, 2]
     assert (free > 0.99) == (where == "inference")
+
+
+def test_the_temperature_is_that_of_what_is_scored():
+    """Scores come from probabilities at temperature 1, which are then made those at another."""
+    model, batch = restricted_model("inference")
+    model.eval()
+    at_one = model(*batch.inputs).softmax(dim=-1).detach().double().numpy()
+    model.get_buffer("temperature").fill_(4.0)
+    at_four = model(*batch.inputs).softmax(dim=-1).detach().numpy()
+    assert at_four == pytest.approx(at_temperature(at_one, 4.0), rel=1e-4)
+    assert at_four[0, 2] > 10 * at_one[0, 2]  # it is ruled out, and softened like all others
