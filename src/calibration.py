@@ -14,6 +14,11 @@ _LOG_BOUNDS = (-3.0, 3.0)  # temperatures from 0.05 to 20
 _SMALLEST = 1e-30  # a probability that was rounded to 0
 
 
+def as_logits(probs: Floats) -> Floats:
+    """Logits whose softmax is `probs` again."""
+    return np.log(probs.clip(min=_SMALLEST))
+
+
 def fit_temperature(gold: Ints, probs: Floats) -> float:
     """The temperature under which the gold relations are the most probable.
 
@@ -21,11 +26,11 @@ def fit_temperature(gold: Ints, probs: Floats) -> float:
         gold: (N,), relation numbers.
         probs: (N, C), softmax probabilities of the logits at temperature 1.
     """
-    log_probs = np.log(probs.clip(min=_SMALLEST))  # as good as logits
+    logits = as_logits(probs)
     rows = np.arange(len(gold))
 
     def loss(log_temperature: float) -> float:
-        scaled = log_probs / np.exp(log_temperature)
+        scaled = logits / np.exp(log_temperature)
         return float((np.logaddexp.reduce(scaled, axis=1) - scaled[rows, gold]).mean())
 
     return float(np.exp(minimize_scalar(loss, bounds=_LOG_BOUNDS, method="bounded").x))
@@ -33,5 +38,5 @@ def fit_temperature(gold: Ints, probs: Floats) -> float:
 
 def at_temperature(probs: Floats, temperature: float) -> Floats:
     """The probabilities (N, C) that the same logits give at another temperature than 1."""
-    scaled = np.log(probs.clip(min=_SMALLEST)) / temperature
+    scaled = as_logits(probs) / temperature
     return np.exp(scaled - np.logaddexp.reduce(scaled, axis=1, keepdims=True))

@@ -22,7 +22,7 @@ from data_report import FileReport, Leak, full_text, write_json
 from dataset import InputEncoder
 from errors import UserError
 from records import iter_records
-from rows import CheckedRow, iter_rows
+from rows import CheckedRow, iter_rows, record_id
 
 
 class SourceFile(NamedTuple):
@@ -173,9 +173,8 @@ def find_leaks(
 def _faults(row: CheckedRow) -> list[Finding]:
     faults = []
     for fault in row.faults:
-        row_id = fault.record.get("id", fault.record.get("guid"))
-        text = "" if row_id is None else str(row_id)
-        faults.append(Finding((fault.line,), text, fault.column, fault.message))
+        row_id = record_id(fault.record)
+        faults.append(Finding((fault.line,), row_id, fault.column, fault.message))
     return faults
 
 

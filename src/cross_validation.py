@@ -26,15 +26,13 @@ from config import InferenceOptions, TrainOptions
 from devices import is_launched
 from errors import UserError
 from files import atomic_write, checksum, read_json, write_table
-from metrics import Floats, score
+from metrics import ALL_TITLES, Floats, score
 from prediction_run import predict_file
 from records import write_examples
 from run_files import RunFiles, differences, refuse_changes, run_files
 from schema import Example, LabelMap
 from submission import read_submission, write_submission
 from training_run import read_labelled, train
-
-SCORES = ("micro_f1", "auprc", "accuracy")
 
 
 def train_folds(options: TrainOptions) -> Path:
@@ -73,7 +71,7 @@ def train_folds(options: TrainOptions) -> Path:
             ) from None
         scores = load_model(model_file).scores
         rows.append({"fold": fold + 1, "rows": int(held_out.sum())})
-        rows[-1] |= {name: scores[name] for name in SCORES}
+        rows[-1] |= {name: scores[name] for name in ALL_TITLES}
     write_table(files.folder / "folds.csv", rows)
     output = Path(options.output_dir) / f"{files.run_name}_oof.csv"
     write_submission(output, [row.id for row in examples], probs, labels)
@@ -116,7 +114,7 @@ def summary(
 ) -> str:
     """Scores of the folds, mean ± sd, and of all rows together."""
     lines = []
-    for name, title in zip(SCORES, ("micro-F1", "AUPRC", "accuracy"), strict=True):
+    for name, title in ALL_TITLES.items():
         values = [row[name] for row in rows]
         spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
         lines.append(f"{title} {spread} ({', '.join(f'{value:.2f}' for value in values)})")

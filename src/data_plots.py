@@ -17,10 +17,10 @@ from wordcloud import WordCloud
 import data_summary
 from config import EdaOptions
 from data_lengths import MAX_LENGTHS, coverage, length_encoder, quantiles, token_counts
-from data_summary import Role
 from errors import UserError
 from figures import korean_font, save_figure, share_heatmap
 from files import atomic_write
+from marking import Role
 from rows import read_examples
 from schema import Example, entity_distance
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import combinations
-from typing import Literal
 
 import pandas as pd
 
 from data_checks import Row, groups_of_rows
+from marking import Role
 from schema import Example, type_pair
 
-Role = Literal["subject", "object"]
 UNLABELLED = "(no label)"
 
 

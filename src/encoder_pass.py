@@ -14,6 +14,7 @@ Both equal the encoder's own pass up to rounding. Any other encoder is called as
 from __future__ import annotations
 
 import functools
+import sys
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -244,8 +245,16 @@ def at_positions(hidden: Tensor, positions: Tensor) -> Tensor:
 def packing_works(device: torch.device) -> bool:
     """Whether attention over packed rows runs here and equals attention over padded ones.
 
-    Nested tensors are new in torch and need kernels that not every GPU has, so it is tried once.
+    Nested tensors are new in torch and need kernels that not every GPU has, so it is tried once,
+    and told where it fails: padded rows take longer.
     """
+    fault = _packing_fault(device)
+    if fault:
+        print(f"Rows run padded: {fault}", file=sys.stderr)
+    return not fault
+
+
+def _packing_fault(device: torch.device) -> str:
     heads, size = 2, 64
     dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else torch.float32
     states = torch.randn(1, 5, heads, size, device=device, generator=torch.Generator(device))
@@ -258,6 +267,9 @@ def packing_works(device: torch.device) -> bool:
             rows = [states[:, :2], states[:, 2:]]
             padded = [_attend_padded(row, row, row, Padded(None), 0.0) for row in rows]
         difference = (packed - torch.cat(padded, dim=1)).abs().max()
-        return bool(difference < 0.05) and states.grad is not None
-    except (RuntimeError, NotImplementedError, TypeError):
-        return False
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        return f"packed ones fail here ({' '.join(str(error).split())[:200]})"
+    is_right = bool(difference < 0.05) and states.grad is not None
+    return "" if is_right else "packed ones give other numbers here"

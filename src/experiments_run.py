@@ -22,8 +22,7 @@ from typing import Any
 from tqdm import tqdm
 
 from checkpoint import load_model
-from config import RECIPE, SchemaOptions, TrainOptions, parse_options
-from config import ExperimentOptions as Options
+from config import RECIPE, ExperimentOptions, SchemaOptions, TrainOptions, parse_options
 from errors import UserError
 from files import atomic_write, checksum, read_json, safe_name, write_table
 from metrics import Floats
@@ -48,7 +47,7 @@ class Row:
     arguments: tuple[str, ...]
 
 
-def run_experiments(options: Options) -> Path:
+def run_experiments(options: ExperimentOptions) -> Path:
     """Trains what is not trained yet, writes the table and returns its path.
 
     Raises:
@@ -78,7 +77,7 @@ def run_experiments(options: Options) -> Path:
     return folder / "results.md"
 
 
-def planned_rows(options: Options) -> list[Row]:
+def planned_rows(options: ExperimentOptions) -> list[Row]:
     """The rows of the table, every flag of them checked before the first is trained."""
     if not options.recipes:
         raise UserError("--recipes names none; see recipes/ for what there is")
@@ -101,7 +100,7 @@ def planned_rows(options: Options) -> list[Row]:
     return rows
 
 
-def table(options: Options, rows: Sequence[Row]) -> list[dict[str, Any]]:
+def table(options: ExperimentOptions, rows: Sequence[Row]) -> list[dict[str, Any]]:
     """The scores of finished runs: one dict a row, numbers as they are."""
     labels = load_model(_files(options, rows[0], 0)[0]).labels
     probs = {
@@ -117,7 +116,7 @@ def table(options: Options, rows: Sequence[Row]) -> list[dict[str, Any]]:
     return results
 
 
-def _check_common_flags(row: Row, run: TrainOptions, options: Options) -> None:
+def _check_common_flags(row: Row, run: TrainOptions, options: ExperimentOptions) -> None:
     """Refuses a recipe that sets what all rows of a table share."""
     if run.num_folds:
         raise UserError(f"{row.name}: sets num_folds, but a table compares models of one split")
@@ -143,14 +142,14 @@ def _read_variants(path: Path) -> dict[str, dict[str, Any]]:
     return variants
 
 
-def _files(options: Options, row: Row, seed: int) -> tuple[Path, Path]:
+def _files(options: ExperimentOptions, row: Row, seed: int) -> tuple[Path, Path]:
     """The checkpoint and the predictions of a run."""
     name = f"{safe_name(row.name)}-seed{seed}"
     folder = Path(options.output_dir)
     return folder / "runs" / f"{name}.pth", folder / "predictions" / f"{name}.csv"
 
 
-def _finished(options: Options, row: Row, seed: int, threads: int) -> None:
+def _finished(options: ExperimentOptions, row: Row, seed: int, threads: int) -> None:
     """Trains and predicts, as far as that is not done."""
     checkpoint, predictions = _files(options, row, seed)
     made_of = predictions.with_suffix(".made_of.json")
@@ -178,7 +177,7 @@ def _finished(options: Options, row: Row, seed: int, threads: int) -> None:
     _run("inference.py", predict, log, threads)
 
 
-def _origin(options: Options, row: Row) -> dict[str, Any]:
+def _origin(options: ExperimentOptions, row: Row) -> dict[str, Any]:
     """What a run's predictions depend on beside its seed, as JSON holds it."""
     flags = dataclasses.asdict(parse_options(TrainOptions, row.arguments))
     managed = {*_MANAGED, RECIPE, "output_dir", "save_steps", *_SCHEMA}
@@ -205,12 +204,12 @@ def _run(script: str, arguments: Sequence[str], log: Path, threads: int) -> None
         raise UserError(f"a run failed: {''.join(last)} (all it said is in {log})")
 
 
-def _probs(options: Options, row: Row, seed: int, labels: LabelMap) -> Floats:
+def _probs(options: ExperimentOptions, row: Row, seed: int, labels: LabelMap) -> Floats:
     """(N, C), in the order of the validation file, which is that of inference."""
     return read_submission(_files(options, row, seed)[1], labels).probs
 
 
-def _minutes(options: Options, row: Row, seed: int) -> float:
+def _minutes(options: ExperimentOptions, row: Row, seed: int) -> float:
     """Of all epochs, without start and validation."""
     checkpoint, _ = _files(options, row, seed)
     return sum(float(epoch["seconds"]) for epoch in read_log(checkpoint.with_suffix(""))) / 60

@@ -20,15 +20,14 @@ from attribution import (
 )
 from dataset import Batch, EncodedRow
 from errors import UserError
+from marking import Role
 from records import iter_records
 from rows import parse_record, record_id
 from schema import Example, Span
 from trained_model import TrainedModel
 
 SHOWN_IDS = 5
-SHOWN_RELATIONS = 3
-
-Role = Literal["subject", "object", ""]
+NEAREST_RELATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -40,7 +39,7 @@ class Part:
 
     text: str
     attribution: float
-    role: Role
+    role: Role | Literal[""]
     is_read: bool = True
 
 
@@ -171,7 +170,7 @@ def explain_row(
 def check_relation(relation: str, names: tuple[str, ...]) -> None:
     """Raises UserError, with the nearest names, for one that the model does not know."""
     if relation and relation not in names:
-        near = difflib.get_close_matches(relation, names, SHOWN_RELATIONS, cutoff=0.0)
+        near = difflib.get_close_matches(relation, names, NEAREST_RELATIONS, cutoff=0.0)
         raise UserError(
             f"--relation {relation}: not one of the model's {len(names)} relations; "
             f"the nearest are {', '.join(near)}"
@@ -188,7 +187,7 @@ def _attention(layers: torch.Tensor | None, layer: int | None) -> NDArray[Any] |
     return chosen.cpu().numpy()
 
 
-def _role(positions: list[int], row: EncodedRow) -> Role:
+def _role(positions: list[int], row: EncodedRow) -> Role | Literal[""]:
     """Which entity any of the tokens belongs to, markers included."""
 
     def touches(span: Span) -> bool:

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 import figures
-from explanation import Explanation, Part, Role
+from explanation import Explanation, Part
+from marking import Role
 
 FOR, AGAINST = "#2166ac", "#b2182b"  # told apart by the colour-blind as well
 LABEL_BOXES: dict[Role, str] = {"subject": "#fdd49e", "object": "#c7e9c0"}

@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 
 
 TITLES = {"micro_f1": "micro-F1", "auprc": "AUPRC"}  # as people read them
+ALL_TITLES = {**TITLES, "accuracy": "accuracy"}
 
 
 @dataclass(frozen=True)

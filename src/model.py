@@ -104,7 +104,7 @@ POOLINGS: dict[str, type[nn.Module]] = {
 CLS_ONLY = "cls"  # the name of "no span pooling" in a checkpoint
 
 
-NONE, INFERENCE, BOTH = "none", "inference", "both"  # where the types restrict the relations
+NONE, BOTH = "none", "both"  # where the types restrict the relations; else at inference alone
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from config import MINI
+from metrics import ALL_TITLES
 from trained_model import TrainedModel
-
-_SCORES = {"micro_f1": "micro-F1", "auprc": "AUPRC", "accuracy": "accuracy"}
 
 
 def model_card(name: str, trained: TrainedModel) -> str:
@@ -79,7 +78,7 @@ def base_model(options: dict[str, Any]) -> str | None:
 
 def _score_lines(scores: dict[str, Any]) -> list[str]:
     """A table of the scores on the validation rows, times 100."""
-    known = [(title, scores[key]) for key, title in _SCORES.items() if key in scores]
+    known = [(title, scores[key]) for key, title in ALL_TITLES.items() if key in scores]
     if not known:
         return ["Not measured."]
     rows = [f"| {title} | {value:.2f} |" for title, value in known]

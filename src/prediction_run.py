@@ -20,7 +20,7 @@ from errors import UserError
 from files import checksum
 from parts import Parts
 from prediction import CHUNK_ROWS, Predictor, prepared
-from records import GZIP
+from records import without_gzip
 from streaming import FileSurvey, killed_worker_told, stream_chunks, survey
 from submission_formats import Table, format_of
 
@@ -78,7 +78,7 @@ def output_file(options: InferenceOptions, model_file: Path) -> Path:
         UserError: the name has an unknown suffix, or is the test file itself.
     """
     test_file = Path(options.test_file)
-    name = options.output_name or f"{model_file.stem}_{_stem(test_file)}.csv"
+    name = options.output_name or f"{model_file.stem}_{without_gzip(test_file).stem}.csv"
     output = Path(options.output_dir) / name
     format_of(output)
     if output.resolve() == test_file.resolve():
@@ -93,11 +93,6 @@ def find_model(options: ModelOptions) -> Path:
     given = Path(options.model_file)
     inside = Path(options.model_dir) / given
     return inside if not given.exists() and inside.exists() else given
-
-
-def _stem(path: Path) -> str:
-    """The file's name without its suffixes: "rows" for rows.csv.gz."""
-    return Path(path.stem).stem if path.suffix == GZIP else path.stem
 
 
 def _check_budget(options: InferenceOptions, trained: TrainedModel) -> None:

@@ -104,8 +104,9 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         masked = mask(rows, options.mask_ratio, self.tokenizer, generator)
         total = int(masked.is_masked.sum())
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
-        for part in np.array_split(np.arange(len(rows.ids)), options.gradient_accumulation_steps):
-            torch.manual_seed(options.seed * 1_000_003 + step)  # dropout, wherever we resume
+        parts = np.array_split(np.arange(len(rows.ids)), options.gradient_accumulation_steps)
+        for number, part in enumerate(parts, start=step * len(parts)):
+            torch.manual_seed(options.seed * 1_000_003 + number)  # dropout, wherever we resume
             logits, wanted = self._logits(rows.ids, masked.input_ids, masked.is_masked, part)
             loss = functional.cross_entropy(logits, wanted, reduction="sum")
             self.accelerator.backward(loss / total)

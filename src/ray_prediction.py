@@ -1,6 +1,6 @@
 """A corpus predicted by many processes, on one machine or a cluster, with Ray Data.
 
-    files --read_rows (tasks)--> tables --Predictor (actors)--> predictions --(tasks)--> Parquet
+    files --read_rows (tasks)--> tables --RayPredictor (actors)--> predictions --(tasks)--> Parquet
 
 The rows are read twice: first all of them are checked, so that a fault in the last file is told
 before hours of prediction and not after. Ray repeats what a process had in hand when it died;
@@ -60,7 +60,7 @@ class Checked:
         self.types |= set(types)
 
 
-class Predictor:
+class RayPredictor:
     """What a worker holds: the model on its device. Made anew where a worker is restarted.
 
     Args:
@@ -195,7 +195,7 @@ def _write_predictions(rows: ray.data.Dataset, arguments: tuple, folder: Path) -
     # step, in which a file is the work of a single worker.
     tasks = rows.repartition(target_num_rows_per_block=options.rows_per_task, strict=True)
     predictions = tasks.map_batches(
-        Predictor,
+        RayPredictor,
         fn_constructor_args=arguments,
         batch_size=None,
         batch_format="pyarrow",

@@ -46,7 +46,7 @@ def iter_records(
         ".jsonl": _jsonl_records,
         ".parquet": partial(_parquet_records, needed=needed),
     }
-    kind = Path(path.stem).suffix if path.suffix == GZIP else path.suffix
+    kind = without_gzip(path).suffix
     if kind not in readers or path.name.endswith(f".parquet{GZIP}"):
         raise UserError(
             f"{path}: expected a file that ends in {', '.join(readers)}, or in "
@@ -54,6 +54,11 @@ def iter_records(
         )
     with _text_faults_told(path):
         yield from readers[kind](path)
+
+
+def without_gzip(path: Path) -> Path:
+    """rows.csv for rows.csv.gz; any other path as it is."""
+    return path.with_suffix("") if path.suffix == GZIP else path
 
 
 def iter_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -17,7 +17,7 @@ from errors import UserError
 from files import atomic_write
 from label_files import load_label_map, make_label_map
 from metrics import Floats
-from records import GZIP
+from records import without_gzip
 from schema import LabelMap
 from submission_formats import Table, format_of
 
@@ -57,8 +57,7 @@ def write_schema(path: Path, labels: LabelMap) -> None:
 
 def schema_path(path: Path) -> Path:
     """Where the label order of a prediction file stands."""
-    plain = path.with_suffix("") if path.suffix == GZIP else path
-    return plain.with_suffix(".labels.json")
+    return without_gzip(path).with_suffix(".labels.json")
 
 
 def read_schema(path: Path) -> LabelMap | None:

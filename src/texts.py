@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from entity_cells import parse_entity, shortened
 from errors import UserError
-from records import GZIP, Record, has_half_character, iter_lines, iter_records
+from records import Record, has_half_character, iter_lines, iter_records, without_gzip
 from schema import Span
 
 _ENTITY_COLUMNS = ("subject_entity", "object_entity")
@@ -48,7 +48,7 @@ def read_passages(paths: Iterable[Path]) -> list[Passage]:
 
 
 def _passages(path: Path) -> Iterator[Passage]:
-    kind = Path(path.stem).suffix if path.suffix == GZIP else path.suffix
+    kind = without_gzip(path).suffix
     if kind == ".txt":
         yield from (Passage(text.strip()) for _, text in iter_lines(path))
     elif kind == ".tsv":

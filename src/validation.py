@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from calibration import at_temperature, fit_temperature
+from calibration import as_logits, at_temperature, fit_temperature
 from loss import Loss
 from metrics import (
     Floats,
@@ -51,7 +51,7 @@ def validate(
         can_be_right: (N,), False where the model rules the gold relation out; such rows would
             have the temperature soften all others.
     """
-    logits = torch.from_numpy(np.log(probs.clip(min=1e-30)))  # whose softmax is probs again
+    logits = torch.from_numpy(as_logits(probs))
     fitted = slice(None) if can_be_right is None else can_be_right
     temperature = fit_temperature(gold[fitted], probs[fitted])
     calibrated = at_temperature(probs, temperature)

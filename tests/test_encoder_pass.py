@@ -177,12 +177,13 @@ def test_another_encoder_runs_as_it_is():
     assert torch.equal(states, plain_states(encoder, batch))
 
 
-def test_packing_is_refused_where_it_fails(monkeypatch):
-    """Silently: a GPU without the kernels runs padded rows."""
+def test_packing_is_refused_where_it_fails(monkeypatch, capsys):
+    """A GPU without the kernels runs padded rows, and says so."""
     device = torch.device("cpu")
     encoder_pass.packing_works.cache_clear()
     assert encoder_pass.packing_works(device)
-    for fault in (RuntimeError("no kernel"), NotImplementedError()):
+    assert capsys.readouterr().err == ""
+    for fault in (RuntimeError("no kernel"), NotImplementedError("no kernel")):
 
         def failing(*arguments: object, fault: Exception = fault) -> Tensor:
             raise fault
@@ -190,6 +191,7 @@ def test_packing_is_refused_where_it_fails(monkeypatch):
         encoder_pass.packing_works.cache_clear()
         monkeypatch.setattr(encoder_pass, "_attend_packed", failing)
         assert not encoder_pass.packing_works(device)
+        assert "Rows run padded: packed ones fail here (no kernel)" in capsys.readouterr().err
     encoder_pass.packing_works.cache_clear()
     monkeypatch.setattr(
         encoder_pass,
@@ -197,6 +199,12 @@ def test_packing_is_refused_where_it_fails(monkeypatch):
         lambda query, *others: query * 3,  # a wrong kernel
     )
     assert not encoder_pass.packing_works(device)
+    assert "packed ones give other numbers here" in capsys.readouterr().err
+    encoder_pass.packing_works.cache_clear()
+    full = torch.OutOfMemoryError("the memory is full")
+    monkeypatch.setattr(encoder_pass, "_attend_packed", lambda *_: (_ for _ in ()).throw(full))
+    with pytest.raises(torch.OutOfMemoryError):  # says nothing of packing
+        encoder_pass.packing_works(device)
     encoder_pass.packing_works.cache_clear()
 
 

@@ -30,7 +30,7 @@ from devices import make_accelerator
 from errors import UserError
 from predict_on_ray import main
 from prediction import predict_examples
-from ray_prediction import PREDICTIONS, Predictor, predict_corpus
+from ray_prediction import PREDICTIONS, RayPredictor, predict_corpus
 from ray_session import check_resources, ray_session
 from records import write_examples
 from schema import Entity, Example
@@ -135,7 +135,7 @@ def test_a_killed_worker_loses_nothing(session, tmp_path, model_file, monkeypatc
     rows = write_corpus(tmp_path / "corpus")
     log = tmp_path / "calls.log"
 
-    class Dying(Predictor):
+    class Dying(RayPredictor):
         """Dies once, with rows in hand, after it has predicted others."""
 
         calls = 0
@@ -153,7 +153,7 @@ def test_a_killed_worker_loses_nothing(session, tmp_path, model_file, monkeypatc
                     os.kill(os.getpid(), signal.SIGKILL)
             return super().predict(examples)
 
-    monkeypatch.setattr(ray_prediction, "Predictor", Dying)
+    monkeypatch.setattr(ray_prediction, "RayPredictor", Dying)
     output = predict_corpus(options_in(tmp_path, model_file))
     assert (tmp_path / "died").exists()
     calls = [line.split() for line in log.read_text().splitlines()]
@@ -214,7 +214,7 @@ def test_faulty_rows_stop_the_run_before_it_predicts(session, tmp_path, model_fi
     write_examples(tmp_path / "corpus" / "b.csv", spoil(rows[:10]))
     bad = [{**record, "sentence": ""} for record in as_records(rows[10:40])]
     pq.write_table(pa.Table.from_pylist(bad), tmp_path / "corpus" / "a.parquet")
-    monkeypatch.setattr(ray_prediction, "Predictor", None)  # never reached
+    monkeypatch.setattr(ray_prediction, "RayPredictor", None)  # never reached
     with pytest.raises(UserError) as caught:
         predict_corpus(options_in(tmp_path, model_file))
     *shown, more, last = str(caught.value).splitlines()
@@ -251,10 +251,10 @@ def test_a_full_disk_of_a_worker_is_told_in_a_sentence(session, tmp_path, model_
 
 
 @pytest.fixture
-def predictor(session, tmp_path, model_file) -> Predictor:
+def predictor(session, tmp_path, model_file) -> RayPredictor:
     """A worker's object in this process."""
     payload = ray.put(load_payload(model_file, MODEL_KIND))
-    return Predictor(options_in(tmp_path, model_file), model_file, payload, tmp_path)
+    return RayPredictor(options_in(tmp_path, model_file), model_file, payload, tmp_path)
 
 
 @pytest.fixture

@@ -163,6 +163,22 @@ def test_too_few_rows_for_the_steps_of_an_update(folder):
     assert "too few for 500 steps each" in refusal(flags)
 
 
+def test_each_step_of_an_update_has_its_own_dropout(folder, monkeypatch):
+    seeds: list[int] = []
+    real = torch.manual_seed
+
+    def noted(seed: int) -> torch.Generator:
+        seeds.append(seed)
+        return real(seed)
+
+    flags = flags_in(folder, num_epochs=1, dropout=0.1, gradient_accumulation_steps=2)
+    monkeypatch.setattr(pretrainer.torch, "manual_seed", noted)
+    pretrain.main(flags)
+    of_steps = [seed for seed in seeds if seed > 1_000_003]
+    assert len(of_steps) >= 4
+    assert len(set(of_steps)) == len(of_steps)
+
+
 def test_accumulated_steps_make_the_same_update(folder):
     """The gradient of an update is the mean over its masked tokens, in however many parts."""
     pretrain.main(flags_in(folder, run_name="one", num_epochs=1, precision="fp32"))

@@ -125,7 +125,7 @@ def test_a_gpu_trains_the_large_encoder(trained, data, gpu):
     assert options.focal_loss
 
 
-@pytest.mark.parametrize("flags", [("--use_cuda", "False"), ("--use_cuda=False",)])
+@pytest.mark.parametrize("flags", [("--use_cuda", "False"), ("--use_cuda=false",)])
 def test_a_gpu_that_the_user_declines_is_not_counted_on(trained, data, gpu, flags):
     start(*flags)
     options = only(trained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -90,16 +91,16 @@ def test_a_killed_run_resumes_exactly(folder):
         time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    kill_strays("killed")
+    kill_strays(folder)
     launch("train.py", *killed, "--resume")
     whole, resumed = final_state(folder, "whole"), final_state(folder, "killed")
     for name, weight in whole["weights"].items():
         assert torch.equal(weight, resumed["weights"][name]), name
 
 
-def kill_strays(run_name: str) -> None:
+def kill_strays(folder: Path) -> None:
     """The launcher's processes lead groups of their own; wait until none of them writes."""
-    subprocess.run(["pkill", "-KILL", "-f", f"train.py.*--run_name {run_name}"], check=False)
+    subprocess.run(["pkill", "-KILL", "-f", f"train.py.*{re.escape(str(folder))}/"], check=False)
     time.sleep(0.2)
 
 

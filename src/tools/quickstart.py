@@ -130,7 +130,7 @@ def _training_data(flags: Sequence[str]) -> list[str]:
 
 
 def _may_use_gpu(flags: Sequence[str]) -> bool:
-    if given_value(flags, "use_cuda") == "False":
+    if (given_value(flags, "use_cuda") or "").lower() == "false":
         return False
     import torch  # seconds to import
 
