@@ -107,6 +107,16 @@ def test_both_languages_have_the_same_headings_and_code() -> None:
     assert runnable == [body for info, body in blocks("README.ko.md") if info.startswith("bash")]
 
 
+def test_both_languages_have_the_same_figures() -> None:
+    def figures(readme: str) -> list[str]:
+        text = FENCE.sub("", (REPOSITORY / readme).read_text(encoding="utf-8"))
+        rows = [line for line in text.splitlines() if line.startswith("|")]
+        return re.findall(r"[+-]?\d+\.\d+", "\n".join(rows))
+
+    assert len(figures("README.md")) > 300
+    assert figures("README.md") == figures("README.ko.md")
+
+
 def test_nothing_is_left_to_fill_in() -> None:
     for readme in ("README.md", "README.ko.md"):
         assert not re.search(r"RESULTS_|TODO|TBD", (REPOSITORY / readme).read_text("utf-8"))
