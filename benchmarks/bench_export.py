@@ -44,7 +44,7 @@ PRECISIONS = {"torch fp32": "fp32", "torch bf16": "bf16"}
 FILES = {"onnx": False, "onnx-int8": True}
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     args = parse_arguments()
     examples, scheme = read_rows(args.data_file)
     trained = (
@@ -80,7 +80,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--single_rows", type=int, default=32, help="rows one at a time [32]")
     parser.add_argument("--repeats", type=int, default=5, help="counted repetitions [5]")
     parser.add_argument("--quick", action="store_true", help="few rows, once: does it run?")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     if args.quick:
         args.rows, args.single_rows = QUICK_ROWS, QUICK_ROWS // 4
         args.repeats = QUICK_REPEATS

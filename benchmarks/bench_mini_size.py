@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,13 @@ import mini
 import train
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
     parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
     parser.add_argument("--sizes", nargs="+", default=["1x192"], help="LAYERSxWIDTH ...")
     parser.add_argument("--learning_rates", nargs="+", default=["1e-3"], help="peak rates")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)
     rows = [
         measure(size, rate, args.work_dir) for size in args.sizes for rate in args.learning_rates

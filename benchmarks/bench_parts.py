@@ -16,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -31,13 +32,13 @@ VARIANTS: dict[str, dict[str, str]] = {
 }
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
     parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each variant [3]")
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time [1]")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)
     runs = [(name, seed) for seed in range(args.seeds) for name in VARIANTS]
     threads = max(1, (os.cpu_count() or 1) // args.jobs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import warnings
 from collections.abc import Callable
@@ -20,6 +21,7 @@ import bench_inference
 import bench_linear
 import bench_training
 import bench_trust
+import measuring
 from baselines import PlainClassifier
 from batching import token_batches
 from config import BATCH_TOKENS, RowOptions, SchemaOptions
@@ -41,6 +43,8 @@ from workload import (
     representative_rows,
 )
 from workload import make_tokenizer as pick_tokenizer
+
+BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
 
 
 def make_job() -> Job:
@@ -118,8 +122,25 @@ def test_table_leaves_unknown_cells_out() -> None:
     ]
 
 
-def test_matrix_product_rate_is_a_rate() -> None:
-    assert matrix_product_rate(torch.device("cpu"), "fp32", repeats=1) > 0.1
+def test_matrix_product_rate_is_that_of_the_median(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 2, 8 and 4 seconds, after one of 100 that is not counted."""
+    clock = iter([0, 100, 100, 102, 102, 110, 110, 114])
+    monkeypatch.setattr(measuring.time, "perf_counter", lambda: float(next(clock)))
+    monkeypatch.setitem(measuring._PRODUCT_SIZES, "cpu", 50)
+    rate = matrix_product_rate(torch.device("cpu"), "fp32")
+    assert rate == pytest.approx(2 * 50**3 / 4 / 1e9)
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in BENCHMARKS.glob("bench_*.py")))
+def test_every_benchmark_tells_how_it_is_called(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    module = importlib.import_module(name)
+    with pytest.raises(SystemExit) as ended:
+        module.main(["--help"])
+    assert ended.value.code == 0
+    summary = str(module.__doc__).partition("\n")[0]
+    assert " ".join(summary.split()) in " ".join(capsys.readouterr().out.split())
 
 
 def test_representative_rows_are_whole_batches_with_the_mean_of_all() -> None:
