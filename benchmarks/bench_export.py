@@ -45,7 +45,7 @@ FILES = {"onnx": False, "onnx-int8": True}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    args = parse_arguments()
+    args = parse_arguments(arguments)
     examples, scheme = read_rows(args.data_file)
     trained = (
         load_model(args.model_file) if args.model_file else random_model(args, examples, scheme)
@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(json.dumps({**result, "rows_per_second": speeds, "mib": sizes}))
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--model_file", type=Path, help="a checkpoint")
