@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from errors import UserError
 from records import REQUIRED, Record, check_columns, iter_records
-from rows import identity_faults, parse_record, record_id
+from rows import identity_faults, parse_record
 from schema import Example
 
 SUFFIXES = (".csv", ".parquet")
@@ -105,10 +105,11 @@ def parse_rows(table: pa.Table) -> ParsedRows:
             found = found + identity_faults(row["line"], record, example, None)
         if example is not None and not found:
             examples.append(example)
+        row_id = record.get("id", record.get("guid"))  # a missing one is null, unlike ""
         faults += [
             {
                 **row,
-                "id": record_id(record) or None,
+                "id": None if row_id is None else str(row_id),
                 "column": fault.column,
                 "reason": fault.message,
             }
