@@ -116,7 +116,7 @@ def test_the_model_card(saved):
         ("klue/roberta-large", "klue/roberta-large"),
         ("bert-base-multilingual-cased", "bert-base-multilingual-cased"),
         ("mini", None),
-        ("/home/me/encoder", None),
+        ("/encoders/mine", None),
         ("src", None),  # a folder from where the tests run
         ("", None),
     ],
