@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from errors import UserError
+from parquet_file import parquet_rows
 from records import REQUIRED, Record, check_columns, iter_records
 from rows import identity_faults, parse_record
 from schema import Example
@@ -127,24 +127,7 @@ def summarize(table: pa.Table) -> pa.Table:
 
 
 def _records(path: Path) -> Iterator[tuple[int, Record]]:
-    return iter_records(path) if path.suffix == ".csv" else _parquet_records(path)
-
-
-def _parquet_records(path: Path) -> Iterator[tuple[int, Record]]:
-    """(row, fields) of every row, counted from 1, of the columns that hold an example."""
-    row = 0
-    try:
-        with pq.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            check_columns(path, names)
-            columns = [name for name in _COLUMNS if name in names]
-            for batch in file.iter_batches(batch_size=1024, columns=columns):
-                for record in batch.to_pylist():
-                    row += 1
-                    yield row, record
-    # Damaged bytes are an ArrowException or OSError, text that is not UTF-8 a ValueError.
-    except (pa.ArrowException, OSError, ValueError) as error:
-        place = f"after row {row}" if row else "from its beginning"
-        raise UserError(
-            f"{path}: cannot be read as Parquet {place} ({' '.join(str(error).split())[:200]})"
-        ) from error
+    if path.suffix == ".csv":
+        return iter_records(path)
+    # A corpus may have many columns more; only those of an example are read and sent to workers.
+    return parquet_rows(path, lambda columns: check_columns(path, columns), _COLUMNS)

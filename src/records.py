@@ -15,12 +15,12 @@ from typing import IO, Any
 
 from errors import UserError
 from files import atomic_write, csv_writer
+from parquet_file import parquet_rows
 from schema import Entity, Example
 
 REQUIRED = ("sentence", "subject_entity", "object_entity")
 ALL_REQUIRED = ("id", *REQUIRED)  # or KLUE's `guid`
 GZIP = ".gz"
-PARQUET_ROWS = 2048  # read at once
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 SURPLUS = "(surplus cells)"  # stands for the column of cells beyond the header's last
 
@@ -199,25 +199,7 @@ def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
 
 def _parquet_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Record]]:
     """Entities are structs or text; whole columns are never held."""
-    # Here, since commands that only take flags apart should not wait for it.
-    import pyarrow
-    from pyarrow import parquet
-
-    try:
-        with parquet.ParquetFile(path) as file:
-            check_columns(path, file.schema_arrow.names, needed)
-            row = 0
-            for batch in file.iter_batches(batch_size=PARQUET_ROWS):
-                for record in batch.to_pylist():
-                    row += 1
-                    yield row, record
-            if not row:
-                raise UserError(f"{path}: the file is empty")
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{path}: not a whole Parquet file ({reason}); copy it once more"
-        ) from error
+    return parquet_rows(path, lambda columns: check_columns(path, columns, needed))
 
 
 def _checked_object(path: Path, line: int, record: Any) -> Record:

@@ -19,6 +19,7 @@ from pyarrow import parquet
 from errors import UserError
 from files import csv_writer
 from metrics import Floats
+from parquet_file import parquet_rows
 from records import open_text
 from schema import LabelMap
 
@@ -139,17 +140,9 @@ def _join_parquet(parts: Iterable[Path | IO[bytes]], file: IO[bytes], table: Tab
 
 
 def _read_parquet(path: Path) -> Iterator[tuple[int, Row]]:
-    try:
-        with parquet.ParquetFile(path) as file:
-            _check_columns(path, file.schema_arrow.names)
-            batches = file.iter_batches(columns=COLUMNS)
-            rows = (row for batch in batches for row in batch.to_pylist())
-            for line, row in enumerate(rows, start=1):
-                row_id = row["id"]  # other programs may count in numbers
-                yield line, {**row, "id": None if row_id is None else str(row_id)}
-    except (pyarrow.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not a whole Parquet file ({reason})") from error
+    for line, row in parquet_rows(path, lambda found: _check_columns(path, found), COLUMNS):
+        row_id = row["id"]  # other programs may count in numbers
+        yield line, {**row, "id": None if row_id is None else str(row_id)}
 
 
 def _check_columns(path: Path, found: Sequence[str]) -> None:

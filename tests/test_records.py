@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 from tests.builders import make_example
 
-import records
+import parquet_file
 from config import RowOptions
 from errors import UserError
 from records import iter_records, write_examples
@@ -259,7 +259,7 @@ def test_parquet_gives_the_same_records_and_counts_rows(tmp_path: Path) -> None:
 def test_parquet_rows_are_counted_over_batches_and_row_groups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "PARQUET_ROWS", 2)
+    monkeypatch.setattr(parquet_file, "ROWS_AT_ONCE", 2)
     rows = [{**ROWS[0], "id": str(number)} for number in range(5)]
     found = records_of(tmp_path / "rows.parquet", parquet_bytes(rows, row_group_size=3))
     assert found == list(enumerate(rows, start=1))
@@ -321,7 +321,7 @@ def test_parquet_files_that_are_truncated_or_none(tmp_path: Path) -> None:
     whole = parquet_bytes(rows)
     damaged = whole[:1000] + bytes(100) + whole[1100:]  # within the pages, the footer is whole
     for content in (b"", b"PAR1", PLAIN_FILES["rows.csv"][0].encode(), whole[:-100], damaged):
-        assert_one_sentence(refusal_of(path, content), path, "not a whole Parquet file (")
+        assert_one_sentence(refusal_of(path, content), path, "cannot be read as Parquet ")
 
 
 def test_parquet_without_a_column_or_without_rows(tmp_path: Path) -> None:
@@ -334,8 +334,21 @@ def test_parquet_without_a_column_or_without_rows(tmp_path: Path) -> None:
     )
     table = pyarrow.Table.from_pylist(ROWS)
     parquet.write_table(table.slice(0, 0), path)
-    with pytest.raises(UserError, match=r"rows\.parquet: the file is empty$"):
-        list(iter_records(path))
+    with pytest.raises(UserError, match=r"rows\.parquet: holds no rows$"):
+        read_examples(path, RowOptions(), need_labels=True)
+
+
+def test_parquet_with_text_in_another_encoding(tmp_path: Path) -> None:
+    """The advice to convert the file with iconv is for text files alone."""
+    cells = {name: [row[name] for row in ROWS] for name in ROWS[0] if name != "sentence"}
+    binary = pyarrow.array([row["sentence"].encode("utf-16") for row in ROWS], pyarrow.binary())
+    bytes_as_text = pyarrow.StringArray.from_buffers(len(ROWS), *binary.buffers()[1:])
+    path = tmp_path / "rows.parquet"
+    parquet.write_table(pyarrow.table({**cells, "sentence": bytes_as_text}), path)
+    message = refusal_of(path, path.read_bytes())
+    assert_one_sentence(message, path, "cannot be read as Parquet from its beginning (")
+    assert "utf-8" in message
+    assert "iconv" not in message
 
 
 @pytest.mark.parametrize(

@@ -159,7 +159,7 @@ def test_damaged_parquet(tmp_path: Path) -> None:
     write_submission(path, IDS, PROBS, LABELS)
     whole = path.read_bytes()
     for content in (b"", b"PAR1", whole[:-1], whole[: len(whole) // 2], b"id,pred_label,probs\n"):
-        assert "not a whole Parquet file (" in refusal_of(path, content)
+        assert "cannot be read as Parquet from its beginning (" in refusal_of(path, content)
 
 
 def test_parquet_of_other_programs(tmp_path: Path) -> None:
