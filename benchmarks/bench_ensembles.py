@@ -8,7 +8,7 @@
 
 The single models and those that are joined by seed and by technique are the experiments' own, and
 with `--pretrained DIR/pretraining` bench_pretraining.py's; the folds are trained here. Finished
-folds are kept. Ends with a table.
+folds are kept. Ends with a table of the joined `--rows` below the single model.
 """
 
 from __future__ import annotations
@@ -46,33 +46,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--pretrained", type=Path, help="the same of bench_pretraining.py's runs")
     parser.add_argument("--target_prior", type=Path, help="JSON of class shares")
     parser.add_argument("--seeds", type=int, default=3, help="runs of each row [3]")
-    parser.add_argument("--num_folds", type=int, default=5, help="of a k-fold run; 0 = none [5]")
+    parser.add_argument("--num_folds", type=int, default=5, help="of a k-fold run [5]")
+    rows = ("seeds", "techniques", "folds")
+    parser.add_argument(
+        "--rows", nargs="+", choices=rows, default=rows, help="what is joined [all]"
+    )
     args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)
     seeds = range(args.seeds)
     single = [predictions(args.experiments, BASE, seed) for seed in seeds]
     joined = Joined(args.work_dir)
-    files = {
-        "one model": single,
-        f"{args.seeds} seeds, soft vote": [joined.vote("seeds", single)],
-        f"{args.seeds} seeds, hard vote": [joined.vote("seeds_hard", single, "hard")],
-    }
-    techniques = [
-        [predictions(args.experiments, name, seed) for name in TECHNIQUES] for seed in seeds
-    ]
-    name = f"{len(TECHNIQUES)} techniques"
-    files[f"{name}, soft vote"] = [
-        joined.vote(f"techniques{seed}", techniques[seed]) for seed in seeds
-    ]
-    if args.pretrained:
-        files[f"{name} and the pretrained encoder, soft vote"] = [
-            joined.vote(
-                f"pretrained{seed}",
-                [*techniques[seed], predictions(args.pretrained, "pretrained", seed)],
-            )
-            for seed in seeds
-        ]
-    if args.num_folds:
+    files = {"one model": single}
+    if "seeds" in args.rows:
+        files[f"{args.seeds} seeds, soft vote"] = [joined.vote("seeds", single)]
+        files[f"{args.seeds} seeds, hard vote"] = [joined.vote("seeds_hard", single, "hard")]
+    if "techniques" in args.rows:
+        files |= joined_techniques(joined, seeds, args.experiments, args.pretrained)
+    if "folds" in args.rows:
         files[f"{args.num_folds} folds, soft vote"] = [
             joined.vote(f"folds{seed}", trained_folds(args.work_dir, args.num_folds, seed))
             for seed in seeds
@@ -85,6 +75,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name, paths in files.items()
     }
     print(as_markdown(score_rows(gold, probs, resamples=1000)))
+
+
+def joined_techniques(
+    joined: Joined, seeds: Sequence[int], experiments: Path, pretrained: Path | None
+) -> dict[str, list[Path]]:
+    """The techniques of each seed joined; where there is a pretrained encoder, with it as well."""
+    name = f"{len(TECHNIQUES)} techniques"
+    members = [[predictions(experiments, row, seed) for row in TECHNIQUES] for seed in seeds]
+    files = {
+        f"{name}, soft vote": [joined.vote(f"techniques{seed}", members[seed]) for seed in seeds]
+    }
+    if pretrained:
+        files[f"{name} and the pretrained encoder, soft vote"] = [
+            joined.vote(
+                f"pretrained{seed}", [*members[seed], predictions(pretrained, "pretrained", seed)]
+            )
+            for seed in seeds
+        ]
+    return files
 
 
 class Joined:
