@@ -12,6 +12,14 @@ settings.register_profile("kore", deadline=None, derandomize=True)
 settings.load_profile("kore")
 
 
+# Few tests, many minutes: begun last, each would run on one core beside an idle one.
+LONGEST = ("test_readme.py", "test_end_to_end.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.path.name not in LONGEST)  # a stable sort
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real rows where somebody has put it beside the repository."""
