@@ -1,6 +1,7 @@
 """KLUE-RE's scores, times 100 (Park et al. 2021, "KLUE", appendix on relation extraction).
 
-Pure functions of numbers; the relations that count are passed in.
+Pure functions of numbers; the relations that count are passed in. scikit-learn takes a second to
+import, so that only those who score wait for it, not those who predict.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import auc, f1_score, precision_recall_curve, precision_recall_fscore_support
 
 from schema import LabelMap
 
@@ -78,6 +78,8 @@ def micro_f1(
     A no_relation row that is predicted as a relation is a false positive, so those rows stay in.
     0 where no row is, or is predicted as, a positive relation.
     """
+    from sklearn.metrics import f1_score
+
     return 100 * float(
         f1_score(
             gold,
@@ -98,6 +100,8 @@ def auprc(
     One-vs-rest, trapezoidal, no_relation included. A relation without a gold row has no recall:
     it is left out of the mean, and a warning names it.
     """
+    from sklearn.metrics import auc, precision_recall_curve
+
     areas = []
     without_gold = []
     for number, name in enumerate(names):
@@ -119,6 +123,8 @@ def auprc(
 
 def per_relation(gold: Ints, predicted: Ints, names: tuple[str, ...]) -> tuple[RelationScore, ...]:
     """Precision, recall and F1 of every relation, in the order of `names`."""
+    from sklearn.metrics import precision_recall_fscore_support
+
     numbers = list(range(len(names)))
     precision, recall, f1, support = precision_recall_fscore_support(
         gold, predicted, labels=numbers, average=None, zero_division=0

@@ -34,6 +34,7 @@ from transformers import (
 )
 
 import mini
+import train
 from checkpoint import STATE_KIND, load_model, load_payload
 from make_sample_data import make_sample
 from records import write_examples
@@ -200,8 +201,7 @@ def test_any_encoder_folder(folder: Path, tmp_path: Path, kind: str) -> None:
         span_pooling="start",
         use_cuda="False",
     )
-    result = command("train.py", *flags)
-    assert result.returncode == 0, result.stderr
+    train.main(flags)
     trained = load_model(tmp_path / "models" / "run.pth")
     vocabulary = trained.input_encoder.tokenizer.get_vocab()
     for token in ("[E1-PER]", "[/E2-ORG]"):
