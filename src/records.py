@@ -199,7 +199,11 @@ def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
 
 def _parquet_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Record]]:
     """Entities are structs or text; whole columns are never held."""
-    return parquet_rows(path, lambda columns: check_columns(path, columns, needed))
+    row = 0
+    for row, record in parquet_rows(path, lambda found: check_columns(path, found, needed)):
+        yield row, record
+    if not row:
+        raise UserError(f"{path}: the file is empty")
 
 
 def _checked_object(path: Path, line: int, record: Any) -> Record:

@@ -142,10 +142,10 @@ def test_files_that_cannot_be_read(tmp_path: Path, content: str, told: str) -> N
 def test_mistakes_end_in_one_sentence(tmp_path: Path) -> None:
     assert_one_sentence(command("tools/check_data.py"), "required: FILE")
     path = write_rows(tmp_path / "rows.csv", *EXAMPLES)
-    with pytest.raises(UserError, match="would be replaced"):
-        check_data.main([str(path), "--fix", str(path)])
-    with pytest.raises(UserError, match=r"rows\.txt: expected a file that ends in \.csv"):
-        check_data.main([str(tmp_path / "rows.txt")])
+    result = command("tools/check_data.py", str(path), "--fix", str(path))
+    assert_one_sentence(result, "would be replaced")
+    unknown = command("tools/check_data.py", str(tmp_path / "rows.txt"))
+    assert_one_sentence(unknown, "rows.txt: expected a file that ends in .csv")
 
 
 def test_serious_findings_end_in_1_without_an_error(rows: Path) -> None:
