@@ -25,16 +25,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import torch
 from transformers import PreTrainedTokenizerBase
 
-import mini
 from alternation import Turn, Way, Ways
-from config import RowOptions
-from dataset import InputEncoder
-from marking import MarkerScheme, mark
+from kore.data.dataset import InputEncoder
+from kore.data.markers import MarkerScheme, mark
+from kore.data.options import RowOptions
+from kore.data.records import write_examples
+from kore.data.rows import read_examples
+from kore.data.schema import Example
+from kore.network import mini
 from measuring import median_ratio, table
 from plain_rows import read_plainly, tokenize_row
-from records import write_examples
-from rows import read_examples
-from schema import Example
 from workload import MAX_LENGTH, make_tokenizer, read_rows
 
 STAGES = ("read", "encode")

@@ -22,10 +22,10 @@ from mini_runs import RECIPE_FILE, run_flags, split_by_sentence  # puts src/ on 
 # isort: split
 import ensemble
 import train
-from config import EnsembleOptions
-from files import safe_name
-from score_table import GoldRows, as_markdown, score_rows
-from submission import find_labels, read_submission
+from kore.common.files import safe_name
+from kore.evaluation.score_table import GoldRows, as_markdown, score_rows
+from kore.prediction.options import EnsembleOptions
+from kore.prediction.predictions import find_labels, read_submission
 
 BASE = RECIPE_FILE.stem
 TECHNIQUES = (

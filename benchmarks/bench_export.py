@@ -27,16 +27,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
 
-from checkpoint import load_model, save_model
-from config import BATCH_TOKENS, DeviceOptions, TrainOptions
-from dataset import EncodedRow, InputEncoder
-from devices import make_accelerator
-from marking import MarkerScheme, mark
-from model import RelationClassifier
-from onnx_export import onnx_bytes
-from prediction import Predictor, prepared
-from schema import Example, LabelMap, labels_in_order
-from trained_model import TrainedModel
+from kore.common.devices import make_accelerator
+from kore.common.flags import BATCH_TOKENS, DeviceOptions
+from kore.data.dataset import EncodedExample, InputEncoder
+from kore.data.markers import MarkerScheme, mark
+from kore.data.schema import Example, LabelMap, labels_in_order
+from kore.network.checkpoint import load_model, save_model
+from kore.network.model import RelationClassifier
+from kore.network.onnx_export import onnx_bytes
+from kore.network.trained import TrainedModel
+from kore.prediction.predictor import Predictor, prepared
+from kore.training.options import TrainOptions
 from workload import SHAPES, make_encoder, make_tokenizer, read_rows
 
 QUICK_ROWS, QUICK_REPEATS = 16, 1
@@ -105,7 +106,7 @@ def random_model(
     )
 
 
-Way = Callable[[Sequence[EncodedRow], int], Any]
+Way = Callable[[Sequence[EncodedExample], int], Any]
 
 
 def make_ways(trained: TrainedModel, folder: Path) -> tuple[dict[str, Way], dict[str, float]]:
@@ -136,7 +137,7 @@ def make_way(trained: TrainedModel, precision: str) -> Way:
 
 
 def measure(
-    ways: dict[str, Way], rows: Sequence[EncodedRow], batch_tokens: int, repeats: int
+    ways: dict[str, Way], rows: Sequence[EncodedExample], batch_tokens: int, repeats: int
 ) -> dict[str, float]:
     """Median rows/s of each way after one uncounted call, the ways taking turns."""
     seconds: dict[str, list[float]] = {name: [] for name in ways}

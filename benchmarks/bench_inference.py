@@ -23,14 +23,16 @@ from baselines import (  # puts src/ on the path
 )
 
 # isort: split
-from batching import token_batches
-from checkpoint import TrainedModel
 from comparison import compare, print_report
-from config import BATCH_TOKENS, InferenceOptions, TrainOptions
-from dataset import InputEncoder
-from devices import make_accelerator
-from model import RelationClassifier
-from prediction import CHUNK_ROWS, predict_examples
+from kore.common.devices import make_accelerator
+from kore.common.flags import BATCH_TOKENS
+from kore.data.batching import token_batches
+from kore.data.dataset import InputEncoder
+from kore.network.checkpoint import TrainedModel
+from kore.network.model import RelationClassifier
+from kore.prediction.options import InferenceOptions
+from kore.prediction.predictor import CHUNK_ROWS, predict_examples
+from kore.training.options import TrainOptions
 from workload import DROPOUT, MAX_LENGTH, Job, add_flags, make_job, set_defaults
 
 ROWS = {

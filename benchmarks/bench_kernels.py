@@ -24,10 +24,10 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import rnn
 
-from dropout import dropout
-from encoder_pass import Padded, _attend_padded
+from kore.network.dropout import dropout
+from kore.network.encoder_pass import Padded, _attend_padded
+from kore.network.model import BiLSTM
 from measuring import table
-from model import BiLSTM
 
 ROWS, TOKENS, HEADS, SIZE = 16, 63, 12, 64
 WIDTH = 192

@@ -25,12 +25,12 @@ from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from config import RowOptions, SchemaOptions
-from label_files import load_label_map
-from rows import read_examples
-from schema import Example
-from score_table import GoldRows, as_markdown, score_rows
-from submission import write_submission
+from kore.data.label_files import load_label_map
+from kore.data.options import RowOptions, SchemaOptions
+from kore.data.rows import read_examples
+from kore.data.schema import Example
+from kore.evaluation.score_table import GoldRows, as_markdown, score_rows
+from kore.prediction.predictions import write_submission
 
 AROUND = 10  # characters on both sides of an entity
 

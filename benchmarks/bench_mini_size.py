@@ -19,8 +19,8 @@ from typing import Any
 from mini_runs import best_scores, run_flags, split_by_sentence  # puts src/ on the path, first
 
 # isort: split
-import mini
 import train
+from kore.network import mini
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

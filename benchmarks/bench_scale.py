@@ -26,8 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import psutil
 from matplotlib.figure import Figure
 
-from files import csv_writer
-from records import iter_records
+from kore.common.files import csv_writer
+from kore.data.records import iter_records
 
 INFERENCE = Path(__file__).resolve().parents[1] / "src" / "inference.py"
 COLUMNS = ["sentence", "subject_entity", "object_entity"]

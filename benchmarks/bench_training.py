@@ -19,15 +19,15 @@ from alternation import Turn, Way, Ways
 from baselines import train_plainly, train_with_trainer, train_with_trainer_at_best  # src/: path
 
 # isort: split
-from batching import WINDOW_UPDATES
-from checkpoint import TrainedModel
 from comparison import compare, print_report
-from config import TrainOptions
-from dataset import InputEncoder
-from devices import keep_freed_memory, make_accelerator, make_deterministic
-from model import RelationClassifier
-from run_files import RunFiles
-from trainer import EncodedData, Trainer
+from kore.common.devices import keep_freed_memory, make_accelerator, make_deterministic
+from kore.data.batching import WINDOW_UPDATES
+from kore.data.dataset import InputEncoder
+from kore.network.checkpoint import TrainedModel
+from kore.network.model import RelationClassifier
+from kore.training.options import TrainOptions
+from kore.training.run_files import RunFiles
+from kore.training.trainer import EncodedData, Trainer
 from workload import (
     BATCH_SIZE,
     DROPOUT,

@@ -12,8 +12,8 @@ from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from marking import MarkedText, MarkerScheme, mark
-from schema import Entity, Example, Span
+from kore.data.markers import MarkedText, MarkerScheme, mark
+from kore.data.schema import Entity, Example, Span
 from workload import MAX_LENGTH, Job
 
 Features = dict[str, Any]

@@ -24,14 +24,15 @@ from transformers import (
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-import mini
-from config import DeviceOptions, RowOptions
-from dataset import EncodedRow, InputEncoder
-from devices import make_accelerator
-from make_sample_data import make_sample
-from marking import MarkerScheme, mark
-from rows import read_examples
-from schema import Example, LabelMap, entity_types
+from kore.common.devices import make_accelerator
+from kore.common.flags import DeviceOptions
+from kore.data.dataset import EncodedExample, InputEncoder
+from kore.data.markers import MarkerScheme, mark
+from kore.data.options import RowOptions
+from kore.data.rows import read_examples
+from kore.data.sample_run import make_sample
+from kore.data.schema import Example, LabelMap, entity_types
+from kore.network import mini
 
 SEED = 42
 MAX_LENGTH = 160
@@ -212,7 +213,7 @@ def representative_rows(
 
 
 def _uncut(
-    examples: Sequence[Example], rows: Sequence[EncodedRow]
+    examples: Sequence[Example], rows: Sequence[EncodedExample]
 ) -> tuple[list[Example], list[int]]:
     """Rows that fit, and their lengths: what is cut, and where, differs between the ways."""
     kept = [number for number, row in enumerate(rows) if not row.was_cut]

@@ -1,27 +1,9 @@
-"""Trains a relation classifier: `python src/train.py --help`."""
+"""Train a relation classifier: `python src/train.py --help`."""
 
-from __future__ import annotations
+from kore.cli import main_of
+from kore.common.errors import run_command
 
-from collections.abc import Sequence
-
-from config import TrainOptions, parse_options
-from errors import run_command
-
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    options = parse_options(TrainOptions, arguments, "Train a Korean relation classifier.")
-    # torch and transformers take seconds to import, --help should not wait for them.
-    from devices import process_group_left
-    from training_run import train
-
-    with process_group_left():
-        if options.num_folds:
-            from cross_validation import train_folds  # a plain run needs nothing of it
-
-            train_folds(options)
-        else:
-            train(options)
-
+main = main_of("train")
 
 if __name__ == "__main__":
     run_command(main)

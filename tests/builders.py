@@ -22,12 +22,13 @@ from transformers import (
     RobertaModel,
 )
 
-import mini
-from checkpoint import TrainedModel
-from dataset import Batch, InputEncoder
-from marking import MarkerScheme, mark, marker_tokens
-from model import RelationClassifier, add_marker_tokens
-from schema import Entity, Example, LabelMap, Span
+from kore.data.dataset import Batch, InputEncoder
+from kore.data.markers import MarkerScheme, mark, marker_tokens
+from kore.data.schema import Entity, Example, LabelMap, Span
+from kore.network import mini
+from kore.network.checkpoint import TrainedModel
+from kore.network.model import RelationClassifier
+from kore.network.pretrained import add_marker_tokens
 
 LABELS = LabelMap(("no_relation", "per:employee_of", "org:founded"), "no_relation")
 

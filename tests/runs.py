@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from transformers import BertConfig, BertModel
 
-import mini
 import train
-from checkpoint import STATE_KIND, load_payload
-from errors import UserError
-from make_sample_data import make_sample
-from records import write_examples
+from kore.common.errors import UserError
+from kore.data.records import write_examples
+from kore.data.sample_run import make_sample
+from kore.network import mini
+from kore.network.checkpoint import STATE_KIND, load_payload
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 

@@ -1,69 +1,15 @@
-"""Checks a file of predictions before it is handed in: `python src/tools/check_submission.py -h`.
-
-Exit status: 0 = every row is as it should be, 1 = faults were found, 2 = it could not be checked.
-"""
-
-from __future__ import annotations
+"""Check a file of predictions: `python src/tools/check_submission.py --help`."""
 
 import sys
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+# Run as a script, Python puts only this folder on the path.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from config import SubmissionCheckOptions, parse_options
-from errors import UserError, run_command
+from kore.cli import main_of
+from kore.common.errors import run_command
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    options = parse_options(
-        SubmissionCheckOptions, arguments, "Check a file of predictions, row by row."
-    )
-    if len(options.submission) != 1:
-        raise UserError(f"{len(options.submission)} SUBMISSION files given, expected one")
-    path = Path(options.submission[0])
-    count, faults = 0, 0
-    for line, fault in find_faults(path, options):
-        faults += bool(fault)
-        count += not fault
-        if fault and (faults <= options.show or not options.show):
-            print(f"{path}:{line} {fault}")
-    if faults > options.show > 0:
-        print(f"… and {faults - options.show} more (--show 0 shows all)")
-    if faults:
-        print(f"{faults} faults in {path}")
-        sys.exit(1)
-    print(f"{path}: {count} rows, the ids and order of {options.test_file}; nothing is wrong")
-
-
-def find_faults(path: Path, options: SubmissionCheckOptions) -> Iterator[tuple[int, str]]:
-    """(line, what is wrong) of every fault, and (line, "") of every row without one.
-
-    Raises:
-        UserError: a file is missing, damaged as a whole, or the test file has faulty rows.
-    """
-    # numpy and pyarrow take a while to import, --help should not wait for them.
-    from rows import read_examples
-    from submission import find_labels, iter_predictions
-
-    labels = find_labels(path, options)
-    examples = read_examples(Path(options.test_file), options, need_labels=False)
-    places = {example.id: place for place, example in enumerate(examples)}
-    missing = dict.fromkeys(places)
-    line, furthest = 1, ""  # the id that stands last in the test file, of those so far
-    for row in iter_predictions(path, labels):
-        line, faults = row.line, list(row.faults)
-        missing.pop(row.id, None)
-        if row.id and row.id not in places:
-            faults.append(f"id: {row.id!r} is not in {options.test_file}")
-        elif row.id and furthest and places[row.id] < places[furthest]:
-            faults.append(f"id: {row.id!r} stands before {furthest!r} in {options.test_file}")
-        elif row.id:
-            furthest = row.id
-        yield from ((line, fault) for fault in faults or [""])
-    for row_id in missing:
-        yield line + 1, f"id: {row_id!r} of {options.test_file} has no row"
-
+main = main_of("check-submission")
 
 if __name__ == "__main__":
     run_command(main)

@@ -16,18 +16,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import inference
 import train
-from config import (
-    MINI,
-    RECIPE,
-    PrepareOptions,
-    SampleOptions,
-    TrainOptions,
-    given_flags,
-    given_value,
-    parse_options,
-)
-from errors import UserError, run_command
-from recipes import recipe_flags
+from kore.common.errors import UserError, run_command
+from kore.common.flags import MINI, RECIPE, given_flags, given_value, parse_options
+from kore.common.recipes import recipe_flags
+from kore.data.options import PrepareOptions, SampleOptions
+from kore.training.options import TrainOptions
 
 DATA_DIR = Path("data")
 SAMPLE_DIR = Path(SampleOptions.data_dir)
@@ -106,11 +99,11 @@ def _training_data(flags: Sequence[str]) -> list[str]:
             "with --train_file and --valid_file, or move the other away"
         )
     if (DATA_DIR / "train.csv").exists():
-        import prepare_data
+        from kore.data.prepare_run import prepare
 
         print(f"Splitting {DATA_DIR / 'train.csv'}:")
         options = parse_options(TrainOptions, flags)
-        prepare_data.prepare(
+        prepare(
             PrepareOptions(
                 on_bad_row=options.on_bad_row, output_dir=options.output_dir, seed=options.seed
             )

@@ -1,0 +1,149 @@
+"""Every command once: its options, what runs it, and one sentence about it.
+
+`kore train …` and `python src/train.py …` are the same command with the same parser.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from kore.common.errors import ExitStatus, UserError, nearest, run_command
+from kore.common.flags import parse_options
+
+
+class Command(NamedTuple):
+    """`options` and `run` are "module:name", imported only when the command is given."""
+
+    about: str
+    options: str
+    run: str
+
+
+COMMANDS = {
+    "train": Command(
+        "Train a Korean relation classifier.",
+        "kore.training.options:TrainOptions",
+        "kore.studies.run:train",
+    ),
+    "predict": Command(
+        "Predict the relation of every example.",
+        "kore.prediction.options:InferenceOptions",
+        "kore.prediction.run:predict_file",
+    ),
+    "evaluate": Command(
+        "Score predictions against gold labels.",
+        "kore.evaluation.options:EvaluationOptions",
+        "kore.evaluation.run:report",
+    ),
+    "check-data": Command(
+        "Check data files for faults, duplicates, leaks and odd characters; clean one of them.",
+        "kore.inspection.options:CheckOptions",
+        "kore.inspection.run:check",
+    ),
+    "prepare-data": Command(
+        "Split labelled examples into train_data.csv and valid_data.csv.",
+        "kore.data.options:PrepareOptions",
+        "kore.data.prepare_run:prepare",
+    ),
+    "make-sample-data": Command(
+        "Generate examples in the form of KLUE-RE from invented names.",
+        "kore.data.options:SampleOptions",
+        "kore.data.sample_run:write_sample",
+    ),
+    "eda": Command(
+        "Draw a data set.",
+        "kore.inspection.options:EdaOptions",
+        "kore.inspection.plots_run:draw",
+    ),
+    "ensemble": Command(
+        "Combine the predictions of several models.",
+        "kore.prediction.options:EnsembleOptions",
+        "kore.prediction.ensemble_run:join_members",
+    ),
+    "search": Command(
+        "Search for the best flags of training, all of which may be given as well.",
+        "kore.studies.options:SearchOptions",
+        "kore.studies.search_run:search",
+    ),
+    "experiments": Command(
+        "Train recipes with several seeds and compare their scores.",
+        "kore.studies.options:ExperimentOptions",
+        "kore.studies.experiments_run:run_experiments",
+    ),
+    "pretrain": Command(
+        "Pretrain an encoder on texts by masked language modelling; labels are never read.",
+        "kore.pretraining.options:PretrainOptions",
+        "kore.pretraining.run:pretrain",
+    ),
+    "export": Command(
+        "Export a checkpoint as a folder for transformers or as an ONNX file.",
+        "kore.prediction.options:ExportOptions",
+        "kore.prediction.export_run:export",
+    ),
+    "explain": Command(
+        "Show which words moved the prediction for one example, and what was attended to.",
+        "kore.evaluation.options:ExplainOptions",
+        "kore.evaluation.explain_run:explain",
+    ),
+    "check-submission": Command(
+        "Check a file of predictions before it is handed in.",
+        "kore.prediction.options:SubmissionCheckOptions",
+        "kore.prediction.check_run:check",
+    ),
+    "predict-on-ray": Command(
+        "Predict the relations of a whole corpus on a Ray cluster: Parquet or CSV to Parquet.",
+        "kore.prediction.options:RayOptions",
+        "kore.prediction.ray_run:predict_corpus",
+    ),
+}
+
+
+def main_of(name: str) -> Callable[..., None]:
+    """The `main(arguments=None)` of a command's script."""
+
+    def main(arguments: Sequence[str] | None = None) -> None:
+        run(name, arguments)
+
+    return main
+
+
+def run(name: str, arguments: Sequence[str] | None = None) -> None:
+    """Parses a command's flags, `sys.argv` where `arguments` is None, and runs it.
+
+    Raises:
+        UserError: anything the user can fix.
+        SystemExit: with status 1 where a check found something.
+    """
+    command = COMMANDS[name]
+    options = parse_options(_load(command.options), arguments, command.about)
+    # torch and transformers take seconds to import, --help should not wait for them.
+    result = _load(command.run)(options)
+    if result is ExitStatus.FOUND:
+        sys.stdout.flush()  # sys.exit would hide from run_command that a reader went away
+        sys.exit(result)
+
+
+def main() -> None:
+    """The console command: `kore NAME [flags]`."""
+    run_command(_console)
+
+
+def _console() -> None:
+    name, *arguments = sys.argv[1:] or ["--help"]
+    if name in ("-h", "--help"):
+        width = max(map(len, COMMANDS))
+        print("usage: kore COMMAND [flags]; kore COMMAND --help lists them\n")
+        print("\n".join(f"  {name:{width}}  {known.about}" for name, known in COMMANDS.items()))
+        return
+    if name not in COMMANDS:
+        raise UserError(f"{name!r} is no command; did you mean {nearest(name, COMMANDS)}?")
+    sys.argv[0] = f"kore {name}"  # the name that --help shows
+    run(name, arguments)
+
+
+def _load(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(importlib.import_module(module), name)

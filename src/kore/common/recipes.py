@@ -1,0 +1,78 @@
+"""Recipes: files of flags, `recipes/NAME.json`, for --recipe.
+
+    {"about": "what it is", "recipe": "the one it starts from", "scheduler": "cosine", ...}
+
+A recipe's flags stand before those of the command line, which therefore win.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+from kore.common import resources
+from kore.common.errors import UserError, nearest
+from kore.common.files import read_json
+
+FOLDER = resources.FOLDER / "recipes"
+ABOUT, BASE = "about", "recipe"
+
+
+def recipe_flags(name: str, known: Collection[str]) -> list[str]:
+    """The flags of a recipe as a command line has them.
+
+    Args:
+        name: of a file in `recipes/` without its suffix, or the path of a .json file.
+        known: names of the command's flags.
+
+    Raises:
+        UserError: there is no such recipe, or it holds something else than flags.
+    """
+    return as_arguments(read_recipe(name, known))
+
+
+def read_recipe(name: str, known: Collection[str]) -> dict[str, Any]:
+    """Flags and their values, those of the recipes it starts from among them."""
+    flags: dict[str, Any] = {}
+    seen: list[str] = []
+    while name:
+        path = _path(name)
+        if name in seen:
+            raise UserError(f"{path}: starts from itself ({' -> '.join([*seen, name])})")
+        seen.append(name)
+        flags = {**_read(path, known), **flags}
+        name = flags.pop(BASE, "")
+        if name.endswith(".json"):  # beside the recipe that names it
+            name = str(path.parent / name)
+    return flags
+
+
+def as_arguments(flags: dict[str, Any]) -> list[str]:
+    """{"seed": 7} -> ["--seed", "7"]."""
+    return [text for name, value in flags.items() for text in (f"--{name}", str(value))]
+
+
+def _read(path: Path, known: Collection[str]) -> dict[str, Any]:
+    flags = read_json(path)
+    if not isinstance(flags, dict):
+        raise UserError(f'{path}: expected flags such as {{"num_epochs": 5}}')
+    for key, value in flags.items():
+        if key not in {ABOUT, BASE, *known}:
+            raise UserError(f"{path}: no flag {key!r}; did you mean {nearest(key, known)}?")
+        if key == BASE and not isinstance(value, str):
+            raise UserError(f"{path}: {BASE} is {value!r}, expected the name of a recipe")
+        if not isinstance(value, str | int | float):
+            raise UserError(f"{path}: {key} is {value!r}, expected a text, a number or true/false")
+    flags.pop(ABOUT, None)
+    return flags
+
+
+def _path(name: str) -> Path:
+    if name.endswith(".json"):
+        return Path(name)
+    path = FOLDER / f"{name}.json"
+    if not path.is_file():
+        known = [found.stem for found in FOLDER.glob("*.json")]
+        raise UserError(f"--recipe {name}: no such recipe; did you mean {nearest(name, known)}?")
+    return path

@@ -1,0 +1,139 @@
+"""Predictions and gold labels -> everything the scoring command writes.
+
+read the files -> `assess`: all numbers -> text on stdout, tables, pictures, report.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from kore.common.arrays import Floats
+from kore.common.errors import UserError
+from kore.common.files import atomic_write
+from kore.data.rows import read_examples
+from kore.data.schema import Example, LabelMap
+from kore.evaluation import figures
+from kore.evaluation.assessment import Assessment, assess
+from kore.evaluation.error_analysis import changed_rows, confident_errors
+from kore.evaluation.html_report import write_html
+from kore.evaluation.options import EvaluationOptions
+from kore.prediction.predictions import find_labels, read_schema, read_submission
+from kore.scoring.metrics import reliability
+
+ESTIMATE = "estimate"
+
+
+def report(options: EvaluationOptions) -> Assessment:
+    """Scores `--prediction_file` against `--gold_file` and writes to `--output_dir`.
+
+    Raises:
+        UserError: a file is faulty, or the files do not hold the same ids.
+    """
+    for name in ("prediction_file", "gold_file"):
+        if not getattr(options, name):
+            raise UserError(f"`{name}` is missing: name the file")
+    _check_flags(options)
+    prediction_file = Path(options.prediction_file)
+    labels = find_labels(prediction_file, options)
+    if options.compare:
+        _check_same_schema(options, labels)
+    examples = read_examples(
+        Path(options.gold_file), options, need_labels=True, known_labels=labels.names
+    )
+    probs = matched(options, prediction_file, examples, labels)
+    train_examples: list[Example] = []
+    if options.train_file:
+        train_examples = read_examples(Path(options.train_file), options, need_labels=False)
+    other = None
+    if options.compare:
+        other = matched(options, Path(options.compare), examples, labels)
+    unlabelled = None
+    if options.target_prior == ESTIMATE:
+        unlabelled = read_submission(Path(options.unlabelled_file), labels).probs
+    result = assess(options, examples, probs, labels, other, unlabelled, train_examples)
+    print(result.text())
+    written = write_files(Path(options.output_dir), result)
+    print(f"\nWritten: {', '.join(str(path) for path in written)}")
+    return result
+
+
+def _check_same_schema(options: EvaluationOptions, labels: LabelMap) -> None:
+    other = read_schema(Path(options.compare))
+    if other is not None and other.names != labels.names:
+        raise UserError(
+            f"{options.compare}: its relations or their order are not those of "
+            f"{options.prediction_file}; compare predictions of one schema"
+        )
+
+
+def matched(
+    options: EvaluationOptions, file: Path, examples: Sequence[Example], labels: LabelMap
+) -> Floats:
+    """Probabilities (N, C) of a prediction file, row by row of the gold examples.
+
+    Raises:
+        UserError: the two do not hold the same ids.
+    """
+    predictions = read_submission(file, labels)
+    row_of_id = {row_id: row for row, row_id in enumerate(predictions.ids)}
+    gold_ids = {example.id for example in examples}
+    sides: list[tuple[Collection[str], Collection[str], Path]] = [
+        (row_of_id.keys(), gold_ids, file)
+    ]
+    if options.on_bad_row == "stop":  # else rows of the gold file may have been set aside
+        sides.append((gold_ids, row_of_id.keys(), Path(options.gold_file)))
+    for held, wanted, lacking_file in sides:
+        lacking = [row_id for row_id in wanted if row_id not in held]
+        if lacking:
+            raise UserError(
+                f"{lacking_file}: lacks {len(lacking)} ids of the other file, {lacking[0]!r} "
+                "among them; name the predictions and the gold labels of the same rows"
+            )
+    return predictions.probs[[row_of_id[example.id] for example in examples]]
+
+
+def write_files(folder: Path, result: Assessment) -> list[Path]:
+    """Numbers, tables and pictures, and the page that shows them all; returns their paths."""
+    gold, predicted, names = result.gold, result.predicted, result.labels.names
+    scores_file = folder / "scores.json"
+    with atomic_write(scores_file) as file:
+        json.dump(result.as_dict(), file, indent=2, ensure_ascii=False)
+        file.write("\n")
+    tables = {
+        "slices.csv": result.slices,
+        "errors.csv": confident_errors(result.examples, gold, result.probs, result.labels),
+    }
+    if result.other is not None:
+        tables["changed_rows.csv"] = changed_rows(
+            result.examples, gold, predicted, result.other.argmax(axis=1), result.labels
+        )
+    for name, table in tables.items():
+        with atomic_write(folder / name) as file:
+            table.to_csv(file, index=False)
+    pictures = [
+        folder / f"{name}.png"
+        for name in ("confusion_matrix", "confusion_shares", "precision_recall", "reliability")
+    ]
+    figures.confusion(gold, predicted, names, pictures[0])
+    figures.confusion(gold, predicted, names, pictures[1], is_normalised=True)
+    figures.precision_recall(gold, result.probs, names, pictures[2])
+    curves = {"first": result.probs, "second": result.other}
+    figures.reliability(
+        {name: reliability(gold, probs) for name, probs in curves.items() if probs is not None},
+        pictures[3],
+    )
+    page = folder / "report.html"
+    write_html(page, result, tables["errors.csv"], tables.get("changed_rows.csv"), pictures)
+    return [page, scores_file, *(folder / name for name in tables), *pictures]
+
+
+def _check_flags(options: EvaluationOptions) -> None:
+    if options.target_prior == ESTIMATE and not options.unlabelled_file:
+        raise UserError(
+            "--target_prior estimate needs --unlabelled_file, the predictions of the rows whose "
+            "class shares are wanted"
+        )
+    if options.unlabelled_file and options.target_prior != ESTIMATE:
+        raise UserError("--unlabelled_file goes with --target_prior estimate")

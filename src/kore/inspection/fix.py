@@ -1,0 +1,89 @@
+"""Mends the rows of a file as far as no judgement is needed, and keeps account of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+from kore.common.errors import UserError
+from kore.common.files import atomic_write, csv_writer
+from kore.data.characters import find_suspicious, repaired_example
+from kore.data.duplicates import (
+    LEFT_OUT,
+    REPAIRED,
+    UNCHANGED,
+    Change,
+    Row,
+    _left_out,
+    find_duplicates,
+)
+from kore.data.records import write_examples
+from kore.inspection.checks import Finding
+
+
+def changes_file(path: Path) -> Path:
+    """Where the changes of a mended file are listed: clean.csv -> clean.changes.csv."""
+    return path.with_suffix(".changes.csv")
+
+
+def clean(
+    rows: Sequence[Row], faults: Iterable[Finding], against: Collection[str]
+) -> tuple[list[Row], list[Change]]:
+    """Rows without faults, leaks, duplicates and suspicious characters; and all changes by line.
+
+    Args:
+        rows: the good rows of a file.
+        faults: of its other rows.
+        against: sentences that must not stand in the result.
+    """
+    reasons: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
+    for fault in faults:
+        reasons[fault.lines[0], fault.id].append(f"{fault.column}: {fault.message}")
+    changes = [Change(*place, LEFT_OUT, "; ".join(found)) for place, found in reasons.items()]
+    kept = []
+    for row in rows:
+        clean = row if row.example.sentence in against else _clean(row, changes)
+        if clean.example.sentence in against:
+            changes.append(_left_out(row, "its sentence stands in the file of --against"))
+        else:
+            kept.append(clean)
+    doubles = find_duplicates(kept, changes)
+    kept = [row for row in kept if row not in doubles]
+    return kept, sorted(changes, key=lambda change: change.line)
+
+
+def write_cleaned(path: Path, rows: Sequence[Row], changes: Sequence[Change]) -> None:
+    """Writes the rows in the competition's CSV form, and the changes beside them.
+
+    Raises:
+        UserError: no row is left, or a file cannot be written.
+    """
+    if not rows:
+        raise UserError(f"--fix {path}: no row would be left; nothing was written")
+    write_examples(path, [row.example for row in rows])
+    with atomic_write(changes_file(path)) as file:
+        writer = csv_writer(file)
+        writer.writerow(Change._fields)
+        writer.writerows(changes)
+
+
+def _clean(row: Row, changes: list[Change]) -> Row:
+    """The row with its characters repaired."""
+    names = dict.fromkeys(
+        f"{odd.name} ({odd.kind})" for odd in find_suspicious(row.example.sentence)
+    )
+    words = (row.example.subject.word, row.example.object.word)
+    if any(word != word.strip() for word in words):
+        names["white space at an end of an entity"] = None
+    if not names:  # nearly all rows; to repair them as well would take seconds
+        return row
+    example = repaired_example(row.example)
+    if example is None:
+        why = "an entity holds nothing but characters that a repair would remove"
+        changes.append(Change(row.line, row.example.id, UNCHANGED, why))
+        return row
+    if example == row.example:
+        return row
+    changes.append(Change(row.line, row.example.id, REPAIRED, ", ".join(names)))
+    return Row(row.line, example)

@@ -1,0 +1,77 @@
+"""How long rows are, in characters and in tokens, and what a `--max_length` would cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+from transformers import AutoTokenizer, PreTrainedTokenizerBase
+
+from kore.common.errors import UserError
+from kore.data.dataset import ENCODING_CHUNK, InputEncoder
+from kore.data.markers import MarkerScheme, mark
+from kore.data.schema import Example, entity_types
+from kore.network import mini
+from kore.network.checkpoint import load_model
+from kore.network.pretrained import silence_hf_logging
+
+QUANTILES = (0.5, 0.9, 0.99, 1.0)
+MAX_LENGTHS = (128, 160, 256)
+_UNCUT = 1_000_000  # tokens; no sentence is as long
+
+
+def length_encoder(tokenizer: str, examples: Sequence[Example]) -> InputEncoder:
+    """An encoder that cuts nothing.
+
+    Args:
+        tokenizer: a checkpoint, whose own markers are taken; or a folder or hub name, or "" for a
+            vocabulary learned from `examples` as `mini` learns it, both with typed markers in
+            punctuation, the default of training.
+
+    Raises:
+        UserError: there is no such tokenizer.
+    """
+    if Path(tokenizer).suffix in (".pth", ".onnx"):
+        trained = load_model(Path(tokenizer)).input_encoder
+        return InputEncoder(trained.tokenizer, trained.scheme, _UNCUT)
+    scheme = MarkerScheme(True, True, "punct", entity_types(examples))
+    if tokenizer:
+        return InputEncoder(_load_tokenizer(tokenizer), scheme, _UNCUT)
+    texts = (mark(example, scheme).text for example in examples)
+    return InputEncoder(mini.learn_tokenizer(texts, mini.SIZE.vocab_size), scheme, _UNCUT)
+
+
+def token_counts(encoder: InputEncoder, examples: Sequence[Example]) -> list[int]:
+    """Tokens of every row, [CLS], [SEP] and markers included."""
+    counts = []
+    starts = range(0, len(examples), ENCODING_CHUNK)  # the tokens of all rows are never held
+    for start in tqdm(starts, desc="counting tokens", disable=None):
+        rows = encoder.encode(examples[start : start + ENCODING_CHUNK], quiet=True)
+        counts += [len(row.input_ids) for row in rows]
+    return counts
+
+
+def quantiles(lengths: Sequence[int]) -> dict[str, int]:
+    """The shortest length that so many rows do not exceed: {"50%": 62, …, "100%": 310}."""
+    values = np.quantile(lengths, QUANTILES, method="inverted_cdf")
+    names = (f"{share:.0%}" for share in QUANTILES)
+    return {name: int(value) for name, value in zip(names, values, strict=True)}
+
+
+def coverage(counts: Sequence[int]) -> dict[str, float]:
+    """The share of rows, from 0 to 1, that each of MAX_LENGTHS holds uncut."""
+    return {str(most): float(np.mean(np.asarray(counts) <= most)) for most in MAX_LENGTHS}
+
+
+def _load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
+    silence_hf_logging()
+    try:
+        return AutoTokenizer.from_pretrained(name_or_path)
+    except (OSError, ValueError, ImportError, RuntimeError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise UserError(
+            f"--tokenizer {name_or_path}: no tokenizer in a folder, in the cache or on the hub "
+            f"({reason}); check the name, or leave --tokenizer out to learn one from the rows"
+        ) from error

@@ -1,0 +1,206 @@
+"""The data doctor's visit: reads files of rows, examines them, tells, and mends one of them.
+
+file       --read_source--->  SourceFile: good rows, and faults of the others
+SourceFile --examine------->  FileReport      SourceFiles --find_leaks-->  Leaks
+all these  --data_report--->  text and JSON   good rows   --data_fix---->  a mended CSV
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import NamedTuple
+
+from kore.common.errors import ExitStatus, UserError
+from kore.data.dataset import InputEncoder
+from kore.data.duplicates import Row
+from kore.data.records import iter_records
+from kore.data.rows import CheckedRow, iter_rows, record_id
+from kore.inspection import checks as data_checks
+from kore.inspection import fix as data_fix
+from kore.inspection.checks import Finding
+from kore.inspection.lengths import coverage, length_encoder, quantiles, token_counts
+from kore.inspection.options import CheckOptions
+from kore.inspection.report import FileReport, Leak, full_text, write_json
+
+
+class SourceFile(NamedTuple):
+    """The good rows of a file, and the faults of the others."""
+
+    path: Path
+    rows: list[Row]
+    faults: list[Finding]
+    faulty_rows: int
+
+
+def check(options: CheckOptions) -> ExitStatus:
+    """Checks, prints, writes; says whether something serious was found.
+
+    Raises:
+        UserError: a file cannot be read or written, or names are given that make no sense.
+    """
+    paths = [Path(name) for name in options.files]
+    check_names(options, paths)
+    sources = [read_source(path) for path in paths]
+    against = lines_of_sentences(Path(options.against)) if options.against else {}
+    encoder = _encoder(options.tokenizer, sources)
+    reports = [examine(source, encoder) for source in sources]
+    leaks = find_leaks(sources, options.against, against)
+    tokens_of = options.tokenizer or f"a vocabulary learned from {paths[0]}"
+    text, is_serious = full_text(reports, leaks, tokens_of, options.show)
+    print(text)
+    if options.json:
+        write_json(Path(options.json), reports, leaks, is_serious)
+    if options.fix:
+        _fix(Path(options.fix), sources[0], against)
+    return ExitStatus.FOUND if is_serious else ExitStatus.DONE
+
+
+def check_names(options: CheckOptions, paths: list[Path]) -> None:
+    """Refuses files that are named twice, and results that would replace what is read.
+
+    Raises:
+        UserError: with the name at fault.
+    """
+    seen = [path.resolve() for path in paths]
+    twice = [str(path) for path, count in Counter(seen).items() if count > 1]
+    if twice:
+        raise UserError(f"{twice[0]} is named twice; name every FILE once")
+    if options.against and Path(options.against).resolve() in seen:
+        raise UserError(
+            f"--against {options.against} is one of the files to examine, and all its sentences "
+            "would be shared; name another file"
+        )
+    written = []
+    if options.fix:
+        if len(paths) > 1:
+            raise UserError(f"--fix mends one file, but {len(paths)} are given; name one FILE")
+        if Path(options.fix).suffix != ".csv":
+            raise UserError(f"--fix {options.fix}: expected a name that ends in .csv")
+        written = [Path(options.fix), data_fix.changes_file(Path(options.fix))]
+    written += [Path(options.json)] if options.json else []
+    read = {*seen, *(Path(name).resolve() for name in (options.against, options.tokenizer) if name)}
+    for path in written:
+        if path.resolve() in read:
+            raise UserError(f"{path} is read here and would be replaced; name another file")
+    if len({path.resolve() for path in written}) < len(written):
+        raise UserError(f"--json {options.json} is a file of --fix as well; name another file")
+
+
+def read_source(path: Path) -> SourceFile:
+    """All rows of a file. Where some rows have a label, a row without one is faulty.
+
+    Raises:
+        UserError: it cannot be read, or holds no rows.
+    """
+    checked = list(iter_rows(str(path), iter_records(path), need_labels=False))
+    if not checked:
+        raise UserError(f"{path}: holds no rows")
+    faults = [finding for row in checked for finding in _faults(row)]
+    rows = [Row(row.line, row.example) for row in checked if row.example is not None]
+    labelled = sum(row.example.label is not None for row in rows)
+    if 0 < labelled < len(rows):
+        message = f"is missing, whereas {labelled} rows have one"
+        bare = [row for row in rows if row.example.label is None]
+        faults += [Finding((row.line,), row.example.id, "label", message) for row in bare]
+        faults.sort()
+        rows = [row for row in rows if row.example.label is not None]
+    return SourceFile(path, rows, faults, len(checked) - len(rows))
+
+
+def lines_of_sentences(path: Path) -> dict[str, list[int]]:
+    """The lines of every sentence of a file; its rows are not checked.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    records = iter_records(path)
+    sentences = ((line, record.get("sentence")) for line, record in records)
+    return _lines_of((line, text) for line, text in sentences if isinstance(text, str))
+
+
+def examine(source: SourceFile, encoder: InputEncoder | None) -> FileReport:
+    """Counts, lengths and findings of one file."""
+    rows = source.rows
+    examples = [row.example for row in rows]
+    counts = token_counts(encoder, examples) if encoder is not None else []
+    repeats, conflicts = data_checks.duplicates(rows)
+    clashes = data_checks.clashes(rows)
+    return FileReport(
+        file=str(source.path),
+        rows=len(rows) + source.faulty_rows,
+        good_rows=len(rows),
+        labels=_counted(row.label for row in examples if row.label is not None),
+        subject_types=_counted(row.subject.type for row in examples),
+        object_types=_counted(row.object.type for row in examples),
+        characters=quantiles([len(row.sentence) for row in examples]) if examples else {},
+        tokens=quantiles(counts) if counts else {},
+        covered=coverage(counts) if counts else {},
+        findings={
+            "faults": source.faults,
+            "conflicts": conflicts,
+            "clashes": clashes,
+            "duplicates": repeats,
+            "unusual_types": data_checks.unusual_types(rows, told=clashes),
+            "particles": data_checks.particle_endings(rows),
+            "characters": data_checks.odd_characters(rows),
+        },
+    )
+
+
+def find_leaks(
+    sources: Sequence[SourceFile], against_name: str, against: dict[str, list[int]]
+) -> list[Leak]:
+    """Every two files that share a sentence."""
+    files = [
+        (str(source.path), _lines_of((line, example.sentence) for line, example in source.rows))
+        for source in sources
+    ]
+    pairs = [*combinations(files, 2), *((file, (against_name, against)) for file in files)]
+    leaks = []
+    for (name, lines), (other, other_lines) in pairs:
+        shared = [sentence for sentence in lines if sentence in other_lines]
+        if shared:
+            here, there = (
+                sorted(line for sentence in shared for line in of[sentence])
+                for of in (lines, other_lines)
+            )
+            leaks.append(Leak(name, other, len(shared), here, there))
+    return leaks
+
+
+def _faults(row: CheckedRow) -> list[Finding]:
+    faults = []
+    for fault in row.faults:
+        row_id = record_id(fault.record)
+        faults.append(Finding((fault.line,), row_id, fault.column, fault.message))
+    return faults
+
+
+def _encoder(tokenizer: str, sources: Sequence[SourceFile]) -> InputEncoder | None:
+    """One for all files, as the files of a run share one; None where no row is good."""
+    for source in sources:
+        if source.rows:
+            return length_encoder(tokenizer, [row.example for row in source.rows])
+    return None
+
+
+def _lines_of(sentences: Iterable[tuple[int, str]]) -> dict[str, list[int]]:
+    lines: defaultdict[str, list[int]] = defaultdict(list)
+    for line, sentence in sentences:
+        lines[sentence].append(line)
+    return dict(lines)
+
+
+def _counted(values: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())
+
+
+def _fix(path: Path, source: SourceFile, against: dict[str, list[int]]) -> None:
+    rows, changes = data_fix.clean(source.rows, source.faults, against)
+    data_fix.write_cleaned(path, rows, changes)
+    counts = _counted(change.what for change in changes)
+    told = ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"
+    print(f"\nWritten: {path} ({len(rows)} rows), {data_fix.changes_file(path)} (changes: {told})")

@@ -1,0 +1,134 @@
+"""Saving and loading, whole or not at all.
+
+`models/<run_name>.pth` is one self-contained file: what it takes to encode a row as training did,
+compute its probabilities and name the relations.
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoConfig, AutoModel
+
+from kore.common.errors import UserError
+from kore.common.files import atomic_write
+from kore.network.hf_folder import load_folder
+from kore.network.model import RelationClassifier
+from kore.network.onnx_file import load_onnx
+from kore.network.pretrained import set_dropout
+from kore.network.trained import (
+    DESCRIPTION_KEYS,
+    TrainedModel,
+    describe,
+    design_of,
+    from_description,
+    is_readable,
+)
+
+FORMAT_VERSION = 2  # 2 may have a design and a cue sentence
+MODEL_KIND = "kore-model"
+STATE_KIND = "kore-training-state"
+_MODEL_KEYS = ("weights", "encoder_config", *DESCRIPTION_KEYS)
+
+
+def save_model(path: Path, trained: TrainedModel) -> None:
+    """Writes a checkpoint; an earlier one at `path` survives any failure.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    save_payload(path, MODEL_KIND, model_payload(trained))
+
+
+def load_model(path: Path) -> TrainedModel:
+    """Reads a checkpoint, or what src/tools/export.py made of one: a folder or an ONNX file.
+
+    Raises:
+        UserError: it is missing, truncated, foreign, incomplete or of a newer format.
+    """
+    if path.is_dir():
+        return load_folder(path)
+    if path.suffix == ".onnx":
+        return load_onnx(path)
+    return model_from_payload(path, load_payload(path, MODEL_KIND))
+
+
+def model_payload(trained: TrainedModel) -> dict[str, Any]:
+    """A model as tensors, texts and numbers, which `weights_only` loading admits.
+
+    Raises:
+        UserError: its weights are out of reach, in an ONNX file.
+    """
+    model = trained.classifier
+    return {
+        "weights": {name: weight.cpu() for name, weight in model.state_dict().items()},
+        "encoder_config": json.loads(model.encoder.config.to_json_string(use_diff=False)),
+        **describe(trained),
+    }
+
+
+def model_from_payload(path: Path, payload: dict[str, Any]) -> TrainedModel:
+    """The reverse of `model_payload`; `path` is named in errors."""
+    missing = [key for key in _MODEL_KEYS if key not in payload]
+    if missing:
+        raise UserError(f"{path}: the checkpoint lacks {', '.join(missing)}; train it again")
+    config = dict(payload["encoder_config"])
+    encoder = AutoModel.from_config(AutoConfig.for_model(**config), dtype=torch.float32)
+    dropout = payload["options"].get("dropout", 0.0)
+    set_dropout(encoder, dropout)
+    model = RelationClassifier(
+        encoder, len(payload["labels"]), payload["pooling"], dropout, design_of(payload)
+    )
+    try:
+        model.load_weights(payload["weights"])
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: the weights do not fit the model the checkpoint describes "
+            f"({' '.join(str(error).split())[:200]}); train it again"
+        ) from error
+    return from_description(model, payload)
+
+
+def save_payload(path: Path, kind: str, payload: dict[str, Any]) -> None:
+    """Writes `payload` with its kind and format version.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with atomic_write(path, "wb") as file:
+        try:
+            torch.save({"kind": kind, "format_version": FORMAT_VERSION, **payload}, file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):  # torch hides a full disk behind its own
+                raise error.__context__ from None
+            raise
+
+
+def load_payload(path: Path, kind: str) -> dict[str, Any]:
+    """Reads what `save_payload` wrote; nothing in the file is executed.
+
+    Raises:
+        UserError: it is missing, truncated, foreign or of a newer format.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such checkpoint")
+    # Ignored: torch's warning of the pickle protocol of a foreign file.
+    with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+        try:
+            payload = torch.load(file, map_location="cpu", weights_only=True)
+        except Exception as error:  # damaged bytes make the readers raise almost anything
+            raise UserError(
+                f"{path}: not a whole KoRE checkpoint: truncated, or written by another program"
+            ) from error
+    if not isinstance(payload, dict) or payload.get("kind") != kind:
+        raise UserError(f"{path}: not a {kind} file; name a models/RUN_NAME.pth")
+    if not is_readable(payload.get("format_version"), FORMAT_VERSION):
+        raise UserError(
+            f"{path}: format {payload.get('format_version')}, but this version of KoRE reads "
+            f"{FORMAT_VERSION}; update KoRE"
+        )
+    return payload

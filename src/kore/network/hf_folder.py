@@ -1,0 +1,193 @@
+"""A trained model as a folder in the layout of Hugging Face.
+
+    config.json, model.safetensors           the encoder, as AutoModel loads it
+    tokenizer.json, tokenizer_config.json    the tokenizer, as AutoTokenizer loads it
+    head.safetensors                         pooling and head, KoRE's own
+    kore.json                                relations, markers, window, options, scores
+    README.md                                the model card
+
+Nothing in such a folder is executed when it is read.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from transformers import AutoModel, PreTrainedModel
+
+from kore.common.errors import UserError
+from kore.common.files import atomic_folder
+from kore.network.model import RelationClassifier
+from kore.network.model_card import model_card
+from kore.network.pretrained import max_positions, set_dropout, silence_hf_logging
+from kore.network.trained import (
+    DESCRIPTION_KEYS,
+    TrainedModel,
+    check_format,
+    describe,
+    design_of,
+    from_description,
+    make_tokenizer,
+)
+
+FORMAT_VERSION = 2
+KIND = "kore-folder"
+_OWN_FILE = "kore.json"
+_FILES = (_OWN_FILE, "config.json", "model.safetensors", "head.safetensors", "tokenizer.json")
+_UNUSED = "pooler."  # BERT-kind encoders come with it, RelationClassifier takes it off
+_REMEDY = "export it again"
+
+
+def save_folder(path: Path, trained: TrainedModel) -> None:
+    """Writes the folder whole or not at all.
+
+    Raises:
+        UserError: something else stands at `path`, it cannot be written, or `trained` is from an
+            ONNX file.
+    """
+    check_target(path)
+    model = trained.classifier
+    description = describe(trained)
+    tokenizer = make_tokenizer(description["tokenizer"], description["special_tokens"])
+    tokenizer.model_max_length = max_positions(model.encoder) or trained.input_encoder.max_length
+    del description["tokenizer"]  # in tokenizer.json
+    own = {"kind": KIND, "format_version": FORMAT_VERSION, **description}
+    head = {
+        name: weight.detach().cpu().contiguous()
+        for name, weight in model.state_dict().items()
+        if not name.startswith("encoder.")
+    }
+    with atomic_folder(path) as folder:
+        try:
+            _save_encoder(folder, model.encoder, trained.labels.names)
+            save_file(head, folder / "head.safetensors", metadata={"format": "pt"})
+        except SafetensorError as error:  # what a full disk becomes
+            raise OSError(str(error)) from error
+        tokenizer.save_pretrained(folder)
+        name_known_class(folder / "tokenizer_config.json")
+        _write_json(folder / _OWN_FILE, own)
+        (folder / "README.md").write_text(model_card(path.name, trained), encoding="utf-8")
+
+
+def check_target(path: Path) -> None:
+    """Raises UserError where `path` is taken by anything but an earlier export."""
+    if path.exists() and not (path / _OWN_FILE).is_file():
+        raise UserError(
+            f"{path} is already there and is no folder that this tool wrote; move it away or pass "
+            "another --output_file"
+        )
+
+
+def load_folder(path: Path) -> TrainedModel:
+    """Reads what `save_folder` wrote.
+
+    Raises:
+        UserError: it is foreign, damaged, incomplete or of a newer format.
+    """
+    own = _read_own(path)
+    missing = [name for name in _FILES if not (path / name).is_file()]
+    if missing:
+        raise UserError(f"{path}: lacks {', '.join(missing)}; {_REMEDY}")
+    encoder = _load_encoder(path)
+    try:
+        dropout = own["options"].get("dropout", 0.0)
+        set_dropout(encoder, dropout)
+        model = RelationClassifier(
+            encoder, len(own["labels"]), own["pooling"], dropout, design_of(own)
+        )
+        _load_head(model, load_file(path / "head.safetensors"))
+        serialized = (path / "tokenizer.json").read_text(encoding="utf-8")
+        return from_description(model, {**own, "tokenizer": serialized})
+    except UserError:
+        raise
+    except Exception as error:  # damaged or edited files make their readers raise almost anything
+        raise _damaged(path, error) from error
+
+
+def _save_encoder(folder: Path, encoder: PreTrainedModel, labels: tuple[str, ...]) -> None:
+    """config.json with the relations' names, and the weights AutoModel expects, all of them.
+
+    AutoModel builds BERT and RoBERTa with a pooler, which KoRE's models are without: zeros in its
+    place keep it from being drawn at random at every loading.
+    """
+    silence_hf_logging()
+    with torch.device("meta"):
+        expected = AutoModel.from_config(encoder.config).state_dict()
+    weights = dict(encoder.state_dict())
+    for name, weight in expected.items():
+        if name not in weights and name.startswith(_UNUSED):
+            weights[name] = torch.zeros(weight.shape)
+    encoder.save_pretrained(folder, state_dict=weights, max_shard_size="1TB")
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config["id2label"] = {str(number): name for number, name in enumerate(labels)}
+    config["label2id"] = {name: number for number, name in enumerate(labels)}
+    _write_json(folder / "config.json", config)
+
+
+def name_known_class(config_file: Path) -> None:
+    """Names the tokenizer's class as every version of transformers knows it; 5 has another name."""
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    _write_json(config_file, {**config, "tokenizer_class": "PreTrainedTokenizerFast"})
+
+
+def _read_own(path: Path) -> dict[str, Any]:
+    file = path / _OWN_FILE
+    if not file.is_file():
+        raise UserError(
+            f"{path}: a folder without {_OWN_FILE}, so none that src/tools/export.py wrote; name "
+            "one of those, or a models/RUN_NAME.pth"
+        )
+    try:
+        own = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file}: not valid JSON ({error}); {_REMEDY}") from error
+    if not isinstance(own, dict) or own.get("kind") != KIND:
+        raise UserError(f"{file}: not written by src/tools/export.py; {_REMEDY}")
+    keys = [key for key in DESCRIPTION_KEYS if key != "tokenizer"]
+    check_format(file, own, FORMAT_VERSION, keys, _REMEDY)
+    return own
+
+
+def _load_encoder(path: Path) -> PreTrainedModel:
+    silence_hf_logging()
+    try:
+        encoder, found = AutoModel.from_pretrained(
+            path,
+            dtype=torch.float32,
+            output_loading_info=True,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            ignore_mismatched_sizes=True,  # it would name them in a log; we do in the sentence
+        )
+    except Exception as error:
+        raise _damaged(path, error) from error
+    faults = [str(name) for key in ("missing_keys", "mismatched_keys") for name in found[key]]
+    if faults:
+        raise UserError(
+            f"{path}: model.safetensors does not hold what config.json describes "
+            f"({', '.join(sorted(faults))[:200]}); {_REMEDY}"
+        )
+    return encoder
+
+
+def _load_head(model: RelationClassifier, head: dict[str, Tensor]) -> None:
+    """Fills pooling and head; raises RuntimeError where their weights do not fit."""
+    encoder = {f"encoder.{name}": weight for name, weight in model.encoder.state_dict().items()}
+    model.load_weights({**encoder, **head})
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    return UserError(f"{path}: its files are damaged or do not fit together ({reason}); {_REMEDY}")
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    text = json.dumps(content, indent=2, ensure_ascii=False)
+    path.write_text(f"{text}\n", encoding="utf-8")

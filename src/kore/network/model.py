@@ -1,0 +1,223 @@
+"""Encoder -> pooled entity representation -> logits. The loss is elsewhere.
+
+To add a pooling, write a module of (hidden, mask) -> vector and name it in `POOLINGS`;
+`--span_pooling` offers it once it stands in config.py's choices.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from kore.network.dropout import Dropout, replace_dropouts
+from kore.network.encoder_pass import EncoderPass, at_positions
+from kore.network.pooling import (
+    CLS_ONLY,
+    POOLINGS,
+    span_mask,
+)
+
+NONE, BOTH = "none", "both"  # where the types restrict the relations; else at inference alone
+
+
+@dataclass(frozen=True)
+class ModelDesign:
+    """What a classifier may have beside encoder, pooling and head. A checkpoint carries it.
+
+    last_layers: so many of the encoder's layers are joined.
+    bilstm: an LSTM in both directions reads the states before they are pooled.
+    num_types: entity types known in training; only needed by what follows.
+    type_embedding: each type, as subject and as object, has a vector of its own, which is added
+        to the embeddings of the entity's words.
+    type_restriction: where relations that no training row has between entities of such types are
+        ruled out: "none", "inference" or "both", which is in training as well.
+    """
+
+    last_layers: int = 1
+    bilstm: bool = False
+    num_types: int = 0
+    type_embedding: bool = False
+    type_restriction: str = NONE
+
+
+PLAIN = ModelDesign()
+RULED_OUT = -20.0  # from the highest that is allowed: as good as never, yet the loss is finite
+
+
+class RelationClassifier(nn.Module):
+    """Any encoder with a head over `[CLS]`, or over `[CLS]`, subject and object spans joined.
+
+    Args:
+        encoder: gives `last_hidden_state` (B, T, H).
+        num_labels: C, the number of relations.
+        pooling: a name in `POOLINGS`, or "cls" for `[CLS]` alone.
+        dropout: of the head.
+        design: what else it has.
+    """
+
+    def __init__(
+        self,
+        encoder: PreTrainedModel,
+        num_labels: int,
+        pooling: str,
+        dropout: float,
+        design: ModelDesign = PLAIN,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        if getattr(encoder, "pooler", None) is not None:
+            # Unused, and weights without a gradient stop several processes.
+            encoder.register_module("pooler", None)
+        hidden_size = encoder.config.hidden_size
+        state_size = hidden_size * design.last_layers
+        self.design = design
+        self.lstm = None
+        if design.bilstm:
+            self.lstm = BiLSTM(state_size, hidden_size // 2)
+            state_size = hidden_size // 2 * 2
+        self.pooling_name = pooling
+        self.pooling = None if pooling == CLS_ONLY else POOLINGS[pooling](state_size)
+        joined_size = state_size * (1 + 2 * getattr(self.pooling, "vectors", 1))
+        if self.pooling is None:
+            joined_size = state_size
+        self.head = nn.Sequential(
+            Dropout(dropout),
+            nn.Linear(joined_size, hidden_size),
+            nn.GELU(),
+            Dropout(dropout),
+            nn.Linear(hidden_size, num_labels),
+        )
+        # Divides the logits of a model in evaluation mode; fitted on validation rows (Guo et al.
+        # 2017, "On Calibration of Modern Neural Networks"). The largest one stays the largest.
+        self.temperature: Tensor
+        self.register_buffer("temperature", torch.ones(()))
+        self.type_embedding = None
+        if design.type_embedding:
+            words: Any = encoder.get_input_embeddings()
+            embedding_size: int = words.embedding_dim
+            self.type_embedding = nn.Embedding(2 * (design.num_types + 1), embedding_size)
+            nn.init.zeros_(self.type_embedding.weight)  # at first the encoder reads as it did
+        # (types, types, C): may a relation hold between a subject and an object of these types?
+        self.allowed: Tensor | None
+        types = design.num_types + 1
+        everything = torch.ones(types, types, num_labels).bool()
+        self.register_buffer("allowed", None if design.type_restriction == NONE else everything)
+        replace_dropouts(encoder)
+        self.run_encoder()
+
+    def run_encoder(self, *, checkpointing: bool = False, compiled: bool = False) -> None:
+        """Chooses how the encoder is run, see `EncoderPass`; the logits stay the same."""
+        self._encoder_pass = EncoderPass(
+            self.encoder,
+            checkpointing=checkpointing,
+            compiled=compiled,
+            last_layers=self.design.last_layers,
+        )
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        subject_span: Tensor,
+        object_span: Tensor,
+        num_tokens: int | None = None,
+        entity_types: Tensor | None = None,
+    ) -> Tensor:
+        """input_ids, attention_mask (B, T); spans (B, 2), half-open -> logits (B, C).
+
+        Args:
+            num_tokens: the sum of `attention_mask`; lets a GPU run the rows without their padding.
+            entity_types: (B, 2), of subject and object, counted from 1; 0 and None = not known.
+        """
+        masks = [span_mask(span, input_ids.shape[1]) for span in (subject_span, object_span)]
+        read = _first_token(attention_mask)
+        if self.pooling is not None:
+            read = functools.reduce(torch.logical_or, masks, read)
+        if self.lstm is not None:
+            read = attention_mask
+        if entity_types is None:
+            entity_types = torch.zeros_like(subject_span)
+        added = self.type_states(entity_types, subject_span, object_span, input_ids.shape[1])
+        states, positions = self._encoder_pass(input_ids, attention_mask, read, num_tokens, added)
+        if positions is not None:
+            masks = [mask.gather(1, positions) for mask in masks]
+        if self.lstm is not None:
+            states = self.lstm(states, attention_mask.sum(dim=1))
+        pooled = [states[:, 0]]  # [CLS]
+        if self.pooling is not None:
+            pooled += [self.pooling(states, mask) for mask in masks]
+        logits = self.head(torch.cat(pooled, dim=-1))
+        if not self.training:
+            logits = logits.float()
+        if self.allowed is not None and (not self.training or self.design.type_restriction == BOTH):
+            logits = restricted(logits, self.allowed[entity_types[:, 0], entity_types[:, 1]])
+        return logits if self.training else logits / self.temperature
+
+    def type_states(
+        self, entity_types: Tensor | None, subject_span: Tensor, object_span: Tensor, length: int
+    ) -> Tensor | None:
+        """What is added to the words of rows of T = `length` tokens: (B, T, E), or None.
+
+        Args: as of `forward`.
+        """
+        if self.type_embedding is None or entity_types is None:
+            return None
+        masks = [span_mask(span, length) for span in (subject_span, object_span)]
+        offset = torch.arange(2, device=entity_types.device) * (self.design.num_types + 1)
+        vectors = self.type_embedding(entity_types + offset)  # (B, 2, E)
+        return (torch.stack(masks, dim=-1)[..., None] * vectors[:, None]).sum(dim=2)
+
+    def load_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Takes the weights of a checkpoint; one made before 0.3 has no temperature.
+
+        Raises:
+            RuntimeError: they do not fit.
+        """
+        self.load_state_dict({"temperature": torch.ones(()), **weights})
+
+
+class BiLSTM(nn.Module):
+    """An LSTM for each direction over rows with padding behind, in float32.
+
+    torch's own needs such rows packed, and then fills a tensor of all tokens with zeros for every
+    token in the backward pass on a processor. Here the second LSTM reads the rows turned round.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        self.forwards = nn.LSTM(input_size, hidden_size, batch_first=True)
+        self.backwards = nn.LSTM(input_size, hidden_size, batch_first=True)
+
+    def forward(self, states: Tensor, lengths: Tensor) -> Tensor:
+        """states (B, T, H), lengths (B,) in tokens -> (B, T, 2 H'), anything for padding."""
+        positions = torch.arange(states.shape[1], device=states.device)
+        from_end = lengths[:, None] - 1 - positions
+        turned = torch.where(from_end >= 0, from_end, positions)
+        # cuDNN gives no gradients of an LSTM in evaluation mode, which explanations ask for.
+        is_explained = torch.is_grad_enabled() and not self.training
+        without_cudnn = torch.backends.cudnn.flags(enabled=False) if is_explained else nullcontext()
+        with torch.autocast(states.device.type, enabled=False), without_cudnn:
+            states = states.float()
+            left, _ = self.forwards(states)
+            right, _ = self.backwards(at_positions(states, turned))
+        return torch.cat([left, at_positions(right, turned)], dim=-1)
+
+
+def restricted(logits: Tensor, allowed: Tensor) -> Tensor:
+    """logits (B, C) where relations that are not allowed (B, C) lie far below the others."""
+    best = logits.detach().masked_fill(~allowed, -torch.inf).amax(dim=1, keepdim=True)
+    return torch.where(allowed, logits, best + RULED_OUT)
+
+
+def _first_token(attention_mask: Tensor) -> Tensor:
+    """(B, T), True at position 0."""
+    return (torch.arange(attention_mask.shape[1], device=attention_mask.device) == 0).expand(
+        attention_mask.shape
+    )

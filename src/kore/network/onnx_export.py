@@ -1,0 +1,175 @@
+"""A torch model -> the bytes of an ONNX file, in full precision or with weights in 8 bits."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from kore.common.errors import UserError
+from kore.data.dataset import Batch
+from kore.data.schema import Entity, Example, Span
+from kore.network.model import RelationClassifier
+from kore.network.onnx_file import FORMAT_VERSION, INPUTS, KIND, METADATA_KEY, OUTPUT, TYPES_INPUT
+from kore.network.trained import TrainedModel, describe
+
+OPSET = 18  # every onnxruntime since 1.14 runs it
+MOST_BYTES = 2**31 - 1  # what one file in the format of ONNX (protobuf) can hold
+ATTENTION = "eager"  # plain operators: the simplest graph, and as fast in onnxruntime
+
+
+class ProbabilityModel(nn.Module):
+    """What is traced: from ids and spans to probabilities."""
+
+    def __init__(self, model: RelationClassifier) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        subject_span: Tensor,
+        object_span: Tensor,
+        entity_types: Tensor | None = None,
+    ) -> Tensor:
+        """input_ids, attention_mask (B, T) int64; others (B, 2) -> (B, C), rows that sum to 1."""
+        mask = attention_mask.bool()
+        logits = self.model(input_ids, mask, subject_span, object_span, None, entity_types)
+        return logits.float().softmax(dim=-1)
+
+
+def onnx_bytes(trained: TrainedModel, int8: bool = False) -> bytes:
+    """An ONNX file of the model; with `int8` its matrices are quantised dynamically.
+
+    Raises:
+        UserError: the model is an ONNX file already, is too large for one, or the packages that
+            write them are not installed.
+    """
+    model = trained.classifier
+    size = sum(weight.numel() * 4 for weight in model.parameters())
+    if size > MOST_BYTES:
+        raise UserError(
+            f"the weights take {size / 2**30:.1f} GiB, but an ONNX file holds 2 GiB at most; pass "
+            "--format hf"
+        )
+    try:
+        import onnx  # noqa: F401 - the exporter needs both, and would fail without a word of help
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            "writing ONNX files needs packages of their own: poetry install --with export, or "
+            "python -m pip install onnx onnxruntime onnxscript"
+        ) from error
+    with _quiet():
+        proto = _trace(model, example_batch(trained))
+        if int8:
+            proto = _quantised(proto)
+    description = {
+        "kind": KIND,
+        "format_version": FORMAT_VERSION,
+        "weights": "int8" if int8 else "float32",
+        **describe(trained),
+    }
+    entry = proto.metadata_props.add()
+    entry.key, entry.value = METADATA_KEY, json.dumps(description, ensure_ascii=False)
+    return proto.SerializeToString()
+
+
+def example_batch(trained: TrainedModel) -> Batch:
+    """Two rows of different lengths, so that the padding is traced as well."""
+    examples = [
+        Example("a", "가 나", Entity("가", Span(0, 1), ""), Entity("나", Span(2, 3), "")),
+        Example("b", "가 나 다 라", Entity("라", Span(6, 7), ""), Entity("나", Span(2, 3), "")),
+    ]
+    return Batch.collate(trained.input_encoder.encode(examples), trained.input_encoder.pad_id)
+
+
+def _trace(model: RelationClassifier, batch: Batch) -> Any:
+    """The model as an `onnx.ModelProto` with dynamic numbers of rows and tokens."""
+    arguments: tuple[Tensor | None, ...] = (
+        batch.input_ids,
+        batch.attention_mask.long(),
+        batch.subject_span,
+        batch.object_span,
+    )
+    names: tuple[str, ...] = INPUTS
+    if model.design.num_types:
+        arguments = (*arguments, batch.entity_types)
+        names = (*INPUTS, TYPES_INPUT)
+    axes = ({0: "batch", 1: "length"},) * 2 + ({0: "batch"},) * (len(names) - 2)
+    was_training = model.training
+    with _attention(model.encoder), torch.no_grad():
+        try:
+            program = torch.onnx.export(
+                ProbabilityModel(model).eval(),
+                arguments,
+                input_names=names,
+                output_names=[OUTPUT],
+                opset_version=OPSET,
+                dynamic_shapes=axes,
+                dynamo=True,
+                verbose=False,
+            )
+        finally:
+            model.train(was_training)
+    assert program is not None
+    proto = program.model_proto
+    for node in proto.graph.node:  # the exporter notes paths and source lines of this machine
+        node.ClearField("metadata_props")
+        node.ClearField("doc_string")
+    for value in (*proto.graph.value_info, *proto.graph.input, *proto.graph.output):
+        value.ClearField("metadata_props")
+    return proto
+
+
+def _quantised(proto: Any) -> Any:
+    """The same graph with weights of matrices and embeddings in 8 bits.
+
+    Activations are quantised as they come. Seven of the eight bits are used: processors without
+    the newer instructions (VNNI) overflow with all eight, and a file should score alike on all.
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "int8.onnx"
+        quantize_dynamic(
+            proto, path, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8
+        )
+        return onnx.load(path)
+
+
+@contextmanager
+def _attention(encoder: PreTrainedModel) -> Iterator[None]:
+    """Has the encoder compute its attention in plain operators for a while."""
+    before = encoder.config._attn_implementation
+    if before == ATTENTION:
+        yield
+        return
+    encoder.set_attn_implementation(ATTENTION)
+    try:
+        yield
+    finally:
+        encoder.set_attn_implementation(before)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the exporters' notes on their own inner life; what goes wrong is raised to us."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,135 @@
+"""A trained model as one ONNX file, from token ids and entity spans to probabilities.
+
+    inputs    input_ids, attention_mask (B, T); subject_span, object_span (B, 2); all int64;
+              entity_types (B, 2) where the model reads them
+    output    probs (B, C)
+
+The file is self-contained: the tokenizer, the relations and all else that prediction needs stand
+as JSON under the key `kore` of its metadata. onnxruntime runs it; see onnx_export.py for how it is
+made.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from kore.common.errors import UserError
+from kore.network.model import PLAIN, ModelDesign
+from kore.network.trained import (
+    DESCRIPTION_KEYS,
+    TrainedModel,
+    check_format,
+    design_of,
+    from_description,
+)
+
+FORMAT_VERSION = 2
+KIND = "kore-onnx"
+METADATA_KEY = "kore"
+INPUTS = ("input_ids", "attention_mask", "subject_span", "object_span")
+TYPES_INPUT = "entity_types"  # only of models that read them
+OUTPUT = "probs"
+_REMEDY = "export it again with src/tools/export.py"
+_SILENT = 4  # onnxruntime's severity "fatal": what goes wrong is raised to us as well
+
+
+class OnnxClassifier(nn.Module):
+    """An ONNX file in the place of a `RelationClassifier`, for prediction alone.
+
+    Args:
+        session: an `onnxruntime.InferenceSession` with `INPUTS` and `OUTPUT`.
+        pooling, design: as the model it was made from.
+    """
+
+    def __init__(self, session: Any, pooling: str, design: ModelDesign = PLAIN) -> None:
+        super().__init__()
+        self.session = session
+        self.pooling_name = pooling
+        self.design = design
+        self._input_names = [entry.name for entry in session.get_inputs()]
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        subject_span: Tensor,
+        object_span: Tensor,
+        num_tokens: int | None = None,
+        entity_types: Tensor | None = None,
+    ) -> Tensor:
+        """input_ids, attention_mask (B, T); spans (B, 2), half-open -> (B, C).
+
+        The result is the logarithm of the probabilities: as good as logits, since its softmax
+        gives the probabilities again.
+        """
+        if entity_types is None:
+            entity_types = torch.zeros_like(subject_span)
+        tensors = (input_ids, attention_mask, subject_span, object_span, entity_types)
+        feed = {
+            name: tensor.long().cpu().numpy()
+            for name, tensor in zip((*INPUTS, TYPES_INPUT), tensors, strict=True)
+            if name in self._input_names
+        }
+        probs = torch.from_numpy(self.session.run([OUTPUT], feed)[0]).to(input_ids.device)
+        return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+
+
+def load_onnx(path: Path) -> TrainedModel:
+    """Reads a file of src/tools/export.py; nothing in it is executed but the operators of ONNX.
+
+    Raises:
+        UserError: it is missing, truncated, foreign or of a newer format, or onnxruntime is not
+            installed.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        session = make_session(str(path))
+    except UserError:
+        raise
+    except Exception as error:  # onnxruntime has a class of its own for every kind of damage
+        raise UserError(
+            f"{path}: not a whole ONNX file that onnxruntime can run: truncated, or written by "
+            f"another program; {_REMEDY}"
+        ) from error
+    try:
+        content = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
+    except (KeyError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or content.get("kind") != KIND:
+        raise UserError(f"{path}: an ONNX file, but none that KoRE wrote; {_REMEDY}")
+    check_format(path, content, FORMAT_VERSION, DESCRIPTION_KEYS, _REMEDY)
+    try:
+        model = OnnxClassifier(session, content["pooling"], design_of(content))
+        return from_description(model, content)
+    except UserError:
+        raise
+    except Exception as error:  # an edited description makes its readers raise almost anything
+        raise UserError(f"{path}: its description is damaged ({error}); {_REMEDY}") from error
+
+
+def make_session(model: str | bytes) -> Any:
+    """An `onnxruntime.InferenceSession` on the processor, with as many threads as torch has.
+
+    Args:
+        model: a path, or the bytes of a file.
+
+    Raises:
+        UserError: onnxruntime is not installed.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise UserError(
+            "ONNX files need the package onnxruntime: poetry install --with export, "
+            "or python -m pip install onnxruntime"
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = _SILENT
+    options.intra_op_num_threads = torch.get_num_threads()
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

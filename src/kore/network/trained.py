@@ -1,0 +1,130 @@
+"""A model together with everything its encoding path needs, whatever file it was read from.
+
+Every format holds the same description as texts and numbers (`describe`, `from_description`) and
+differs in how it keeps the weights: see checkpoint.py, hf_folder.py and onnx_file.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import PreTrainedTokenizerFast
+
+from kore.common.errors import UserError
+from kore.data.dataset import InputEncoder
+from kore.data.markers import MarkerScheme
+from kore.data.schema import LabelMap
+from kore.network.model import ModelDesign, RelationClassifier
+
+DESCRIPTION_KEYS = (
+    "tokenizer",
+    "special_tokens",
+    "labels",
+    "no_relation",
+    "markers",
+    "pooling",
+    "max_length",
+    "options",
+    "scores",
+)
+
+
+@dataclass
+class TrainedModel:
+    """A model with everything its encoding path needs.
+
+    `model` takes input_ids, attention_mask (B, T), subject_span and object_span (B, 2) and gives
+    logits (B, C): a `RelationClassifier`, or an `OnnxClassifier` that can only predict. `options`
+    are the training flags, `scores` those on the validation rows ({} before any).
+    """
+
+    model: nn.Module
+    input_encoder: InputEncoder
+    labels: LabelMap
+    options: dict[str, Any]
+    scores: dict[str, Any]
+
+    @property
+    def classifier(self) -> RelationClassifier:
+        """`model`, where its weights are at hand.
+
+        Raises:
+            UserError: they are out of reach, in an ONNX file.
+        """
+        if not isinstance(self.model, RelationClassifier):
+            raise UserError(
+                "a model from an .onnx file only predicts, and as it is; name the checkpoint "
+                "(.pth) or the folder that it was made from"
+            )
+        return self.model
+
+
+def describe(trained: TrainedModel) -> dict[str, Any]:
+    """All of a model but its weights, as texts and numbers that JSON can hold."""
+    tokenizer = trained.input_encoder.tokenizer
+    return {
+        "tokenizer": tokenizer.backend_tokenizer.to_str(),
+        "special_tokens": dict(tokenizer.special_tokens_map),
+        "labels": list(trained.labels.names),
+        "no_relation": trained.labels.no_relation,
+        "markers": {
+            **asdict(trained.input_encoder.scheme),
+            "types": list(trained.input_encoder.scheme.types),
+        },
+        "pooling": trained.model.pooling_name,
+        "design": asdict(cast(ModelDesign, trained.model.design)),
+        "max_length": trained.input_encoder.max_length,
+        "options": trained.options,
+        "scores": trained.scores,
+    }
+
+
+def design_of(description: Mapping[str, Any]) -> ModelDesign:
+    """The model's design; models made before 0.4 have the plain one and do not say so."""
+    return ModelDesign(**description.get("design", {}))
+
+
+def from_description(model: nn.Module, description: Mapping[str, Any]) -> TrainedModel:
+    """The reverse of `describe`, around a model that was made apart."""
+    markers = {**description["markers"], "types": tuple(description["markers"]["types"])}
+    tokenizer = make_tokenizer(description["tokenizer"], description["special_tokens"])
+    return TrainedModel(
+        model=model,
+        input_encoder=InputEncoder(tokenizer, MarkerScheme(**markers), description["max_length"]),
+        labels=LabelMap(tuple(description["labels"]), description["no_relation"]),
+        options=description["options"],
+        scores=description["scores"],
+    )
+
+
+def is_readable(found: Any, newest: int) -> bool:
+    """Whether a format version is one of those up to the newest."""
+    return type(found) is int and 1 <= found <= newest
+
+
+def check_format(
+    path: Path, content: Mapping[str, Any], version: int, keys: Collection[str], remedy: str
+) -> None:
+    """Raises UserError where `content` of the file at `path` is of another version or incomplete.
+
+    `remedy` says how to come by a complete file.
+    """
+    if not is_readable(content.get("format_version"), version):
+        raise UserError(
+            f"{path}: format {content.get('format_version')}, but this version of KoRE reads "
+            f"{version}; update KoRE"
+        )
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise UserError(f"{path}: lacks {', '.join(missing)}; {remedy}")
+
+
+def make_tokenizer(serialized: str, special_tokens: Mapping[str, str]) -> PreTrainedTokenizerFast:
+    """A fast tokenizer as it was; its class does not matter, all it does stands in the JSON."""
+    tokenizer = Tokenizer.from_str(serialized)
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special_tokens)

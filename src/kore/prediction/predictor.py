@@ -1,0 +1,187 @@
+"""Encoded rows -> probabilities: what validation and inference share."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import gather_object
+from accelerate.utils.memory import should_reduce_batch_size
+from numpy.typing import NDArray
+from torch import nn
+from tqdm import tqdm
+
+from kore.common.arrays import Floats
+from kore.common.devices import keep_freed_memory
+from kore.common.errors import UserError
+from kore.common.flags import BATCH_TOKENS
+from kore.data.batching import padded_length, token_batches
+from kore.data.dataset import Batch, EncodedExample, InputEncoder
+from kore.data.schema import Example
+from kore.network.checkpoint import TrainedModel
+
+Computed = tuple[NDArray[np.int64], Floats]  # row numbers (B,) and their probabilities (B, C)
+
+SMALL_MODEL = 20_000_000  # weights
+CHUNK_ROWS = 2048  # rows that are sorted by length together: little padding, little to lose
+
+
+def predict_examples(
+    trained: TrainedModel,
+    examples: Sequence[Example],
+    accelerator: Accelerator,
+    batch_tokens: int = BATCH_TOKENS,
+) -> Floats:
+    """Probabilities (N, C) of examples in their order, in the label order of `trained`."""
+    rows = trained.input_encoder.encode(examples)
+    model = prepared(trained, accelerator)
+    return Predictor(model, trained.input_encoder, accelerator, batch_tokens).probs(rows)
+
+
+def prepared(trained: TrainedModel, accelerator: Accelerator) -> nn.Module:
+    """The model of `trained` on its device, in evaluation mode, for a `Predictor`."""
+    model = accelerator.prepare_model(trained.model, evaluation_mode=True)
+    # A small one's blocks are small enough for glibc to keep by itself, in less memory.
+    if sum(weight.numel() for weight in model.parameters()) > SMALL_MODEL:
+        keep_freed_memory()
+    return model.eval()
+
+
+def predict_probs(
+    model: nn.Module,
+    rows: Sequence[EncodedExample],
+    encoder: InputEncoder,
+    accelerator: Accelerator,
+) -> Floats:
+    """Softmax probabilities (N, C) in the order of `rows`, the work shared among the processes.
+
+    `model` has been through `accelerator.prepare`; its training mode is restored afterwards.
+    """
+    # The wrapper of several processes waits for the others at every call; their shares differ.
+    model = accelerator.unwrap_model(model)
+    was_training = model.training
+    model.eval()
+    share = slice(accelerator.process_index, None, accelerator.num_processes)
+    with tqdm(
+        total=len(rows),
+        desc="predicting",
+        unit=" rows",
+        disable=None if accelerator.is_main_process else True,
+    ) as progress:
+        computed = Predictor(model, encoder, accelerator).computed(rows, share, progress.update)
+    model.train(was_training)
+    return in_order(gather_object(computed) if accelerator.num_processes > 1 else computed)
+
+
+class Predictor:
+    """A model in evaluation mode that computes rows in batches of like length.
+
+    When memory runs out the token budget is halved, once, and the work goes on.
+
+    Args:
+        model: has been through `accelerator.prepare`.
+        encoder: that the rows come from; they are padded to no more than its max_length.
+        batch_tokens: most tokens of a batch, padding included.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        encoder: InputEncoder,
+        accelerator: Accelerator,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> None:
+        self.model = model
+        self.pad_id = encoder.pad_id
+        self.max_length = encoder.max_length
+        self.device = accelerator.device
+        self.batch_tokens = batch_tokens
+        self._is_halved = False
+
+    def probs(self, rows: Sequence[EncodedExample]) -> Floats:
+        """Softmax probabilities (N, C) in the order of `rows`, computed in float64.
+
+        Raises:
+            UserError: memory runs out with half the token budget as well.
+        """
+        return in_order(self.computed(rows))
+
+    def computed(
+        self,
+        rows: Sequence[EncodedExample],
+        share: slice = slice(None),
+        report: Callable[[int], object] = lambda done: None,
+    ) -> list[Computed]:
+        """The same as row numbers and probabilities, batch by batch.
+
+        Args:
+            share: which batches of every 2048 rows to compute.
+            report: is told how many rows each batch has brought, in all processes together.
+        """
+        parts: list[tuple[NDArray[np.int64], torch.Tensor]] = []
+        for start in range(0, len(rows), CHUNK_ROWS):
+            for numbers, logits in self._logits(rows[start : start + CHUNK_ROWS], share):
+                parts.append((numbers + start, logits))
+                report(len(numbers) * (share.step or 1))
+        # Only now is a GPU waited for.
+        return [(numbers, logits.double().softmax(-1).cpu().numpy()) for numbers, logits in parts]
+
+    def _logits(
+        self, rows: Sequence[EncodedExample], share: slice
+    ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
+        """Row numbers of a batch and its logits (B, C), batch by batch."""
+        lengths = np.asarray([len(row.input_ids) for row in rows])
+        waiting = deque(token_batches(lengths, self.batch_tokens)[share])
+        while waiting:
+            numbers = waiting.popleft()
+            try:
+                yield numbers, self._forward([rows[i] for i in numbers])
+            except (RuntimeError, MemoryError) as error:
+                self._halve(error)
+                left = np.concatenate([numbers, *waiting])
+                batches = token_batches(lengths[left], self.batch_tokens)
+                waiting = deque(left[batch] for batch in batches)
+
+    @torch.inference_mode()
+    def _forward(self, rows: Sequence[EncodedExample]) -> torch.Tensor:
+        longest = max(len(row.input_ids) for row in rows)
+        length = max(longest, min(padded_length(longest), self.max_length))
+        batch = Batch.collate(rows, self.pad_id, length=length)
+        return self.model(*batch.to(self.device).inputs).float()
+
+    def _halve(self, error: Exception) -> None:
+        if not isinstance(error, MemoryError) and not should_reduce_batch_size(error):
+            raise error
+        if self._is_halved:
+            raise UserError(
+                f"memory is full even with {self.batch_tokens} tokens at once; pass a smaller "
+                "--batch_tokens"
+            ) from error
+        self._is_halved = True
+        self.batch_tokens = max(1, self.batch_tokens // 2)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        print(f"memory is full: going on with --batch_tokens {self.batch_tokens}", file=sys.stderr)
+
+
+def in_order(computed: Sequence[Computed]) -> Floats:
+    """Probabilities (N, C) by row number."""
+    probs = np.concatenate([part for _, part in computed])
+    restored = np.empty_like(probs)
+    restored[np.concatenate([numbers for numbers, _ in computed])] = probs
+    return restored
+
+
+def warn_of_unseen_types(trained: TrainedModel, types: Iterable[str]) -> None:
+    """Says on stderr which entity types the markers of the model leave out."""
+    scheme = trained.input_encoder.scheme
+    unseen = sorted(set(types) - set(scheme.types))
+    if scheme.use_markers and scheme.use_types and unseen:
+        print(
+            f"Entity types never seen in training, marked without a type: {', '.join(unseen)}",
+            file=sys.stderr,
+        )

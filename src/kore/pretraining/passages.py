@@ -1,0 +1,89 @@
+"""Files of Korean text -> passages, for what learns from text alone: labels are never read.
+
+    .csv .json .jsonl .parquet    the column `sentence`, and the entities' places where they stand
+    .tsv                          one syllable or word piece a line, as KLUE-NER; tags are not read
+    .txt                          one passage a line
+
+All but .parquet may be gzipped as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from kore.common.errors import UserError
+from kore.data.entity_cells import parse_entity, shortened
+from kore.data.records import Record, has_half_character, iter_lines, iter_records, without_gzip
+from kore.data.schema import Span
+
+_ENTITY_COLUMNS = ("subject_entity", "object_entity")
+_COMMENT = "##"  # of KLUE-NER's headers
+
+
+class Passage(NamedTuple):
+    """A text, and the characters of the entities that are known in it."""
+
+    text: str
+    entities: tuple[Span, ...] = ()
+
+
+def read_passages(paths: Iterable[Path]) -> list[Passage]:
+    """The different texts of all files, in the order in which they first stand there.
+
+    A text that stands in several rows comes once, with the entities of all of them.
+
+    Raises:
+        UserError: a file is missing, is not UTF-8 text, has no column `sentence`, or all are empty.
+    """
+    entities: dict[str, dict[Span, None]] = {}
+    for path in paths:
+        for passage in _passages(path):
+            if passage.text.strip():
+                entities.setdefault(passage.text, {}).update(dict.fromkeys(passage.entities))
+    if not entities:
+        raise UserError("the files hold no text")
+    return [Passage(text, tuple(spans)) for text, spans in entities.items()]
+
+
+def _passages(path: Path) -> Iterator[Passage]:
+    kind = without_gzip(path).suffix
+    if kind == ".txt":
+        yield from (Passage(text.strip()) for _, text in iter_lines(path))
+    elif kind == ".tsv":
+        yield from _columns_of_pieces(path)
+    else:
+        yield from (_of_record(*row, path) for row in iter_records(path, needed=("sentence",)))
+
+
+def _of_record(line: int, record: Record, path: Path) -> Passage:
+    sentence = record.get("sentence")
+    if not isinstance(sentence, str) or has_half_character(sentence):
+        raise UserError(f"{path}:{line} sentence: found {shortened(sentence)}, expected a text")
+    spans = []
+    for column in _ENTITY_COLUMNS:
+        if record.get(column):
+            try:
+                spans.append(parse_entity(record[column], sentence).span)
+            except ValueError as error:
+                raise UserError(f"{path}:{line} {column}: {error}") from error
+    return Passage(sentence, tuple(spans))
+
+
+def _columns_of_pieces(path: Path) -> Iterator[Passage]:
+    """Passages of a file with a piece a line before a tab, ended by an empty line."""
+    pieces: list[str] = []
+    for line, text in iter_lines(path):
+        if text.startswith(_COMMENT) and not pieces:
+            continue
+        if text:
+            piece, tab, _ = text.partition("\t")
+            if not tab:
+                raise UserError(f"{path}:{line}: no tab, expected a piece of text, a tab and a tag")
+            pieces.append(piece)
+        elif pieces:
+            yield Passage("".join(pieces))
+            pieces = []
+    if pieces:
+        yield Passage("".join(pieces))

@@ -1,0 +1,224 @@
+"""Pretraining on texts: an update, loss and hits after each epoch, the encoder's folder kept."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors import SafetensorError
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from kore.common.errors import UserError
+from kore.common.files import atomic_folder
+from kore.evaluation import figures
+from kore.network.hf_folder import name_known_class
+from kore.pretraining.masked_lm import MaskedLanguageModel
+from kore.pretraining.masking import TokenRow, mask, pack, tokenize
+from kore.pretraining.options import PretrainOptions
+from kore.pretraining.passages import Passage
+from kore.training.loop import EpochLoop
+from kore.training.optimizer import make_optimizer
+from kore.training.run_files import write_log
+
+STATE_KIND = "kore-pretraining-state"
+_LOGITS_STEP = 64  # masked tokens are computed in multiples of it: see batching.padded_length
+_IGNORED = -100  # what cross_entropy leaves out
+
+
+@dataclass
+class PretrainingFiles:
+    """Where a run writes."""
+
+    encoder: Path
+
+    @property
+    def run_name(self) -> str:
+        return self.encoder.name
+
+    @property
+    def folder(self) -> Path:
+        return self.encoder.with_name(f"{self.encoder.name}.run")
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "last.pth"
+
+
+class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
+    """One run: model, texts and files; the encoder's folder is written after every epoch.
+
+    Args:
+        whole: an encoder with its language-modelling head.
+        passages: the texts; those held out are never learned from.
+        data_checksums: names and SHA-256 of the text files, kept in the state.
+
+    Raises:
+        UserError: there are too few texts, or fewer rows than steps in an update.
+    """
+
+    state_kind = STATE_KIND
+
+    def __init__(
+        self,
+        options: PretrainOptions,
+        accelerator: Accelerator,
+        whole: PreTrainedModel,
+        tokenizer: PreTrainedTokenizerBase,
+        passages: list[Passage],
+        files: PretrainingFiles,
+        data_checksums: dict[str, str],
+    ) -> None:
+        self.whole = whole
+        self.tokenizer = tokenizer
+        rows = tokenize(passages, tokenizer, bool(options.mask_whole_words))
+        self.train_rows, self.valid_rows = split(rows, options)
+        model = MaskedLanguageModel(whole)
+        model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
+        optimizer = make_optimizer(model, options)
+        updates = len(packed_updates(self.train_rows, tokenizer, options, epoch=0))
+        super().__init__(options, accelerator, model, optimizer, updates, files, data_checksums)
+        self._announce(len(passages))
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Goes on from what `last` held."""
+        super().restore(state)
+        self.model.load_state_dict(state["weights"])
+
+    def _own_state(self) -> dict[str, Any]:
+        return {"options": asdict(self.options), "weights": self.model.state_dict()}
+
+    def _updates(self, epoch: int) -> list[TokenRow]:
+        return packed_updates(self.train_rows, self.tokenizer, self.options, epoch)
+
+    def _update(self, rows: TokenRow, step: int) -> tuple[Tensor, int]:
+        """One optimizer step over `rows`; the losses are those of the masked tokens."""
+        options = self.options
+        generator = np.random.default_rng([options.seed, step, 1])
+        masked = mask(rows, options.mask_ratio, self.tokenizer, generator)
+        total = int(masked.is_masked.sum())
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
+        parts = np.array_split(np.arange(len(rows.ids)), options.gradient_accumulation_steps)
+        for number, part in enumerate(parts, start=step * len(parts)):
+            torch.manual_seed(options.seed * 1_000_003 + number)  # dropout, wherever we resume
+            logits, wanted = self._logits(rows.ids, masked.input_ids, masked.is_masked, part)
+            loss = functional.cross_entropy(logits, wanted, reduction="sum")
+            self.accelerator.backward(loss / total)
+            loss_sum += loss.detach()
+        self._step()
+        return loss_sum, total
+
+    def _logits(
+        self, ids: np.ndarray, input_ids: np.ndarray, is_masked: np.ndarray, part: np.ndarray
+    ) -> tuple[Tensor, Tensor]:
+        """(M, V) for the masked tokens of some rows, in float32, and the tokens (M,) they were.
+
+        M is a multiple of 64; what is beyond the masked tokens is wanted to be _IGNORED.
+        """
+        places = torch.from_numpy(is_masked[part])
+        tokens = torch.from_numpy(ids[part])[places]
+        beyond = -len(tokens) % _LOGITS_STEP
+        wanted = functional.pad(tokens, (0, beyond), value=_IGNORED).to(self._device)
+        read = torch.from_numpy(input_ids[part]).to(self._device)
+        logits = self.model(read, places.to(self._device), len(wanted))
+        return logits.float(), wanted
+
+    def _finish_epoch(self) -> None:
+        position = self.position
+        row = {
+            "epoch": position.epoch + 1,
+            "train_loss": position.loss_sum / position.count,
+            **self._validate(),
+            "seconds": round(position.seconds, 1),
+        }
+        position.start_next_epoch(row)
+        self._save_encoder()
+        write_log(self.files.folder, position.history)
+        figures.pretraining_curve(position.history, self.files.folder / "pretraining_curve.png")
+        print(
+            f"epoch {row['epoch']}: train loss {row['train_loss']:.4f}, valid loss "
+            f"{row['valid_loss']:.4f}, masked tokens found {row['accuracy']:.2f} %",
+            file=sys.stderr,
+        )
+
+    @torch.no_grad()
+    def _validate(self) -> dict[str, float]:
+        """Loss and accuracy at the same masked tokens of the held-out texts every time."""
+        options = self.options
+        generator = np.random.default_rng(options.seed)
+        rows = pack(self.valid_rows, options.max_length, self.tokenizer, generator)
+        masked = mask(rows, options.mask_ratio, self.tokenizer, generator)
+        self.model.eval()
+        loss, found, total = 0.0, 0, 0
+        for start in range(0, len(rows.ids), options.batch_size):
+            part = np.arange(start, min(start + options.batch_size, len(rows.ids)))
+            logits, wanted = self._logits(rows.ids, masked.input_ids, masked.is_masked, part)
+            loss += float(functional.cross_entropy(logits, wanted, reduction="sum"))
+            found += int((logits.argmax(dim=1) == wanted).sum())
+            total += int((wanted != _IGNORED).sum())
+        return {"valid_loss": loss / total, "accuracy": 100 * found / total}
+
+    def _save_encoder(self) -> None:
+        with atomic_folder(self.files.encoder) as folder:
+            try:
+                self.whole.save_pretrained(folder, max_shard_size="1TB")
+            except SafetensorError as error:  # what a full disk becomes
+                raise OSError(str(error)) from error
+            self.tokenizer.save_pretrained(folder)
+            name_known_class(folder / "tokenizer_config.json")
+
+    def _announce(self, passages: int) -> None:
+        tokens = sum(len(row.ids) for row in self.train_rows)
+        weights = sum(weight.numel() for weight in self.whole.parameters())
+        print(
+            f"{self.options.run_name}: {self.options.model_name_or_path}, {weights / 1e6:.1f} M "
+            f"weights, on {self.accelerator.device}, precision {self.accelerator.mixed_precision}; "
+            f"{passages} different texts, {tokens / 1e6:.2f} M tokens an epoch, "
+            f"{len(self.valid_rows)} texts held out",
+            file=sys.stderr,
+        )
+
+
+def split(rows: list[TokenRow], options: PretrainOptions) -> tuple[list[TokenRow], list[TokenRow]]:
+    """The texts that are learned from, and those held out.
+
+    Raises:
+        UserError: there are too few.
+    """
+    order = np.random.default_rng(options.seed).permutation(len(rows))
+    held_out = max(1, round(len(rows) * options.valid_ratio))
+    if held_out >= len(rows):
+        raise UserError(
+            f"the files hold {len(rows)} different texts with a token, too few to learn from "
+            "and to measure on; bring more"
+        )
+    return [rows[i] for i in order[held_out:]], [rows[i] for i in order[:held_out]]
+
+
+def packed_updates(
+    rows: list[TokenRow], tokenizer: PreTrainedTokenizerBase, options: PretrainOptions, epoch: int
+) -> list[TokenRow]:
+    """The packed rows (B, T) of each update of an epoch.
+
+    Raises:
+        UserError: an update has fewer rows than steps.
+    """
+    generator = np.random.default_rng([options.seed, epoch])
+    packed = pack(rows, options.max_length, tokenizer, generator)
+    rows_per_update = options.batch_size * options.gradient_accumulation_steps
+    count = -(-len(packed.ids) // rows_per_update)
+    smallest = len(packed.ids) // count
+    if smallest < options.gradient_accumulation_steps:
+        raise UserError(
+            f"the texts make updates of {smallest} rows, too few for "
+            f"{options.gradient_accumulation_steps} steps each; lower "
+            "--gradient_accumulation_steps"
+        )
+    parts = (np.array_split(part, count) for part in packed)
+    return [TokenRow(ids, units) for ids, units in zip(*parts, strict=True)]

@@ -1,0 +1,335 @@
+"""A search for the best flags of training, by Optuna (Akiba et al. 2019).
+
+    OUTPUT_DIR/search/<study>/trials.csv, history.png, slices.png, importance.png
+    OUTPUT_DIR/search/<study>/study.db     all trials; several processes may share it
+    MODEL_DIR/<study>/trial7.pth …         the best trial's checkpoint, and all logs
+
+A trial is an ordinary run of training: one that was killed goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import math
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from kore.common.changes import differences
+from kore.common.devices import is_launched
+from kore.common.errors import UnfitError, UserError
+from kore.common.files import atomic_write, checksum
+from kore.common.resources import find_file
+from kore.evaluation.figures import save_figure
+from kore.studies.options import SearchOptions
+from kore.studies.search_space import Choice, Range, Space, read_space
+from kore.training.loop import DivergedError
+from kore.training.options import TrainOptions, default_learning_rate
+from kore.training.run import train
+from kore.training.run_files import RunFiles, check_run_name, read_log
+
+try:
+    import optuna
+    from optuna.storages import RetryHeartbeatStaleTrialCallback as Retry
+    from optuna.trial import TrialState
+    from sqlalchemy.exc import DatabaseError
+except ImportError as error:
+    raise UserError(
+        "src/search.py needs a package of its own: poetry install --with search, or "
+        "python -m pip install optuna"
+    ) from error
+
+_PROCESS, _RUN, _STUDY = "process", "run", "what is searched"
+_SHOWN = 10  # trials in the printed table
+_ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+# Flags of training that a search sets by itself, or that change no score.
+_FREE_FLAGS = {"recipe", "resume", "run_name", "model_dir", "output_dir", "save_steps", "num_folds"}
+
+
+def search(options: SearchOptions) -> Path:
+    """Runs trials until there are enough, and returns the path of their table.
+
+    Raises:
+        UserError: the space is faulty, or the study was begun with another one or other flags.
+        KeyboardInterrupt: with a message that says how to go on.
+    """
+    _check_flags(options)
+    space = read_space(find_file(options.space))
+    wanted = _wanted(options, space)
+    folder = Path(options.output_dir) / "search" / options.study
+    model_dir = Path(options.model_dir) / options.study
+    folder.mkdir(parents=True, exist_ok=True)
+    with _locked(folder):
+        study = _open_study(options, space, folder)
+        _take_up_dead_trials(study)
+    try:
+        if len(study.get_trials(states=_ENDED)) < wanted:
+            study.optimize(
+                lambda trial: _run_trial(trial, study, options, space),
+                callbacks=[
+                    optuna.study.MaxTrialsCallback(wanted, states=_ENDED),
+                    lambda study, trial: _write_table(study, folder / "trials.csv"),
+                    lambda study, trial: _keep_the_best(study, model_dir),
+                ],
+            )
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            "Stopped; all trials are kept. To go on, give the same command once more"
+        ) from None
+    table = folder / "trials.csv"
+    _write_table(study, table)
+    _draw(study, folder)
+    print(_summary(study, options))
+    return table
+
+
+def _check_flags(options: SearchOptions) -> None:
+    check_run_name(options.study or ".")
+    if options.num_folds or options.run_name:
+        raise UserError("a search sets --num_folds and --run_name by itself; leave them out")
+    if is_launched():
+        raise UserError(
+            "a trial runs as one process; leave accelerate launch out, and start the same command "
+            "as often as there are GPUs: the processes share the trials"
+        )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time; the lock of one that dies is free again."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _open_study(options: SearchOptions, space: Space, folder: Path) -> optuna.Study:
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what goes wrong is told by us
+    database = folder / "study.db"
+    pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+    if options.pruning:
+        pruner = optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=1)
+    try:
+        study = optuna.create_study(
+            study_name=options.study,
+            storage=f"sqlite:///{database.resolve()}",
+            pruner=pruner,
+            direction="maximize",
+            load_if_exists=True,
+        )
+    except DatabaseError as error:
+        raise UserError(
+            f"{database}: no study that can be read ({str(error).splitlines()[0]}); remove it, or "
+            "pass another --study"
+        ) from error
+    study.sampler = _sampler(options, space, len(study.trials))
+    _check_same(options, space, study, folder)
+    return study
+
+
+def _sampler(
+    options: SearchOptions, space: Space, trials_before: int
+) -> optuna.samplers.BaseSampler:
+    if options.sampler == "grid":
+        values = {name: list(_grid_values(options, name, space)) for name in space}
+        return optuna.samplers.GridSampler(values, seed=options.seed)
+    # A search that is gone on with must not draw its first values once more.
+    return optuna.samplers.TPESampler(seed=options.seed + trials_before)
+
+
+def _check_same(options: SearchOptions, space: Space, study: optuna.Study, folder: Path) -> None:
+    """Refuses to rank trials together that were trained with other flags or rows."""
+    flags = dataclasses.asdict(_train_options(options))
+    described: dict[str, Any] = {
+        f"--{name}": value for name, value in flags.items() if name not in _FREE_FLAGS | set(space)
+    }
+    described["--sampler"] = options.sampler
+    described["the space"] = {name: list(domain) for name, domain in space.items()}
+    for name in (options.train_file, options.valid_file):
+        described[f"the checksum of {name}"] = checksum(Path(name)) if Path(name).is_file() else ""
+    described = json.loads(json.dumps(described))
+    before = study.user_attrs.get(_STUDY)
+    if before is None:
+        study.set_user_attr(_STUDY, described)
+        return
+    changed = differences(before, described)
+    if changed:
+        raise UserError(
+            f"{folder}: this search was begun differently ({'; '.join(changed)}); give the same "
+            "command, or another --study"
+        )
+
+
+def _grid_values(options: SearchOptions, name: str, space: Space) -> tuple[Any, ...]:
+    domain = space[name]
+    if isinstance(domain, Range):
+        raise UserError(
+            f"{options.space}: {name} is a range, but a grid needs a list of values; pass "
+            "--sampler tpe, or name the values"
+        )
+    return domain.values
+
+
+def _wanted(options: SearchOptions, space: Space) -> int:
+    """How many trials there are to be."""
+    if options.sampler != "grid":
+        return options.num_trials
+    return math.prod(len(_grid_values(options, name, space)) for name in space)
+
+
+def _take_up_dead_trials(study: optuna.Study) -> None:
+    """Queues trials once more whose process on this machine is gone; they go on where they were."""
+    for trial in study.get_trials(states=(TrialState.RUNNING,)):
+        host, _, process = str(trial.user_attrs.get(_PROCESS, "")).rpartition(":")
+        if host == socket.gethostname() and not _is_alive(int(process)):
+            study.tell(trial.number, state=TrialState.FAIL)
+            _queue_again(study, trial.number)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is another user's
+        return True
+    return True
+
+
+def _queue_again(study: optuna.Study, number: int) -> None:
+    with warnings.catch_warnings(action="ignore"):  # that this callback is experimental
+        Retry(inherit_intermediate_values=True)(study, study.trials[number])
+
+
+def _run_trial(
+    trial: optuna.Trial, study: optuna.Study, options: SearchOptions, space: Space
+) -> float:
+    """One training; returns the best epoch's score, in per cent."""
+    trial.set_user_attr(_PROCESS, f"{socket.gethostname()}:{os.getpid()}")
+    run_name = trial.user_attrs.get(_RUN, f"trial{trial.number}")  # a queued one has its run's
+    trial.set_user_attr(_RUN, run_name)
+    chosen = {name: _suggest(trial, name, domain) for name, domain in space.items()}
+    told = ", ".join(f"{name} {value}" for name, value in chosen.items())
+    print(f"trial {trial.number}: {told}", file=sys.stderr)
+    files = RunFiles(Path(options.model_dir) / options.study, run_name)
+    metric = options.selection_metric
+
+    def report(row: dict[str, Any]) -> None:
+        trial.report(row[metric], row["epoch"])
+        is_last = row["epoch"] == trial_options.num_epochs
+        if trial.should_prune() and not is_last:
+            raise optuna.TrialPruned()
+
+    try:
+        trial_options = _options_of(options, chosen, files)
+        train(trial_options, report)
+    except (DivergedError, UnfitError) as error:
+        print(f"trial {trial.number} is given up: {error}", file=sys.stderr)
+        _remove_weights(files)
+        raise optuna.TrialPruned() from error
+    except optuna.TrialPruned:
+        _remove_weights(files)
+        raise
+    except (KeyboardInterrupt, UserError):
+        _queue_again(study, trial.number)  # Optuna takes this one for failed
+        raise
+    return max(float(row[metric]) for row in read_log(files.folder))
+
+
+def _options_of(options: SearchOptions, chosen: dict[str, Any], files: RunFiles) -> TrainOptions:
+    base = _train_options(options)
+    if base.learning_rate == default_learning_rate(base.model_name_or_path):
+        chosen = {"learning_rate": None, **chosen}  # another encoder has another one
+    try:
+        return dataclasses.replace(
+            base,
+            **chosen,
+            model_dir=str(files.model_dir),
+            run_name=files.run_name,
+            resume=True,
+        )
+    except UserError as error:
+        raise UnfitError(str(error)) from error
+
+
+def _keep_the_best(study: optuna.Study, model_dir: Path) -> None:
+    """Removes the states of all trials that have their score, and the weights of all but the best.
+
+    Not before the study has the score: a trial that is killed in between goes on from its state.
+    """
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    best = max(complete, key=lambda trial: float(trial.value or 0.0), default=None)
+    for trial in complete:
+        files = RunFiles(model_dir, trial.user_attrs[_RUN])
+        files.last.unlink(missing_ok=True)
+        if trial is not best:
+            files.best.unlink(missing_ok=True)
+
+
+def _remove_weights(files: RunFiles) -> None:
+    """An encoder may take gigabytes; the log and the flags of a trial stay."""
+    files.best.unlink(missing_ok=True)
+    files.last.unlink(missing_ok=True)
+
+
+def _suggest(trial: optuna.Trial, name: str, domain: Choice | Range) -> Any:
+    if isinstance(domain, Choice):
+        return trial.suggest_categorical(name, domain.values)
+    if type(domain.low) is int and type(domain.high) is int:
+        return trial.suggest_int(name, domain.low, domain.high, log=domain.is_log)
+    return trial.suggest_float(name, domain.low, domain.high, log=domain.is_log)
+
+
+def _train_options(options: SearchOptions) -> TrainOptions:
+    given = {field.name: getattr(options, field.name) for field in fields(TrainOptions)}
+    return TrainOptions(**given)
+
+
+def _write_table(study: optuna.Study, path: Path) -> None:
+    frame = study.trials_dataframe(attrs=("number", "value", "state", "duration", "params"))
+    with atomic_write(path) as file:
+        frame.to_csv(file, index=False)
+
+
+def _draw(study: optuna.Study, folder: Path) -> None:
+    """Pictures of the trials; importance only where scores differ."""
+    from matplotlib import pyplot
+    from optuna.visualization import matplotlib as drawings
+
+    scores = {trial.value for trial in study.get_trials(states=(TrialState.COMPLETE,))}
+    pictures: dict[str, Any] = {
+        "history": drawings.plot_optimization_history,
+        "slices": drawings.plot_slice,
+    }
+    if len(scores) > 1:
+        pictures["importance"] = drawings.plot_param_importances
+    with warnings.catch_warnings(action="ignore"):  # that these functions are experimental
+        for name, draw in pictures.items():
+            axes = draw(study)
+            first = axes.flat[0] if hasattr(axes, "flat") else axes
+            save_figure(first.figure, folder / f"{name}.png")
+            pyplot.close(first.figure)  # Optuna opens them in pyplot, which would keep them
+
+
+def _summary(study: optuna.Study, options: SearchOptions) -> str:
+    """The best trials, and the flags of the first."""
+    done = study.get_trials(states=(TrialState.COMPLETE,))
+    if not done:
+        return "No trial came to its end."
+    done.sort(key=lambda trial: -float(trial.value or 0.0))
+    names = list(done[0].params)
+    lines = [f"| trial | {options.selection_metric} | {' | '.join(names)} |"]
+    lines.append("|---" * (len(names) + 2) + "|")
+    for trial in done[:_SHOWN]:
+        cells = [str(trial.number), f"{trial.value:.2f}"]
+        cells += [str(trial.params[name]) for name in names]
+        lines.append(f"| {' | '.join(cells)} |")
+    best = " ".join(f"--{name} {value}" for name, value in done[0].params.items())
+    return "\n".join([*lines, f"Best: {best}"])

@@ -1,0 +1,68 @@
+"""Optimizer and learning-rate schedule."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
+
+from kore.training.options import OptimizationOptions
+
+
+def make_optimizer(
+    model: nn.Module, options: OptimizationOptions, layer_lr_decay: float = 1.0
+) -> Optimizer:
+    """AdamW (Loshchilov and Hutter 2019); biases and layer norms are not decayed.
+
+    Args:
+        layer_lr_decay: a layer learns at its learning rate times that of the layer above; the head
+            at `--learning_rate` (Howard and Ruder 2018, "ULMFiT").
+    """
+    parameters = [(name, w) for name, w in model.named_parameters() if w.requires_grad]
+    heights = {name: _height(name) for name, _ in parameters}
+    top = 1 + max((height for height in heights.values() if height is not None), default=0)
+    learning_rate = options.learning_rate or 0.0
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for is_matrix in (True, False):
+        for name, weight in parameters:
+            if (weight.ndim > 1) is is_matrix:
+                height = heights[name]
+                below = 0 if height is None or layer_lr_decay == 1 else top - height
+                rate = learning_rate * layer_lr_decay**below
+                decay = options.weight_decay if is_matrix else 0.0
+                groups.setdefault((rate, decay), []).append(weight)
+    return torch.optim.AdamW(
+        [
+            {"params": weights, "lr": rate, "weight_decay": decay}
+            for (rate, decay), weights in groups.items()
+        ],
+        lr=learning_rate,
+        fused=True,
+    )
+
+
+def _height(name: str) -> int | None:
+    """0 for the embeddings, 1 for the first layer …, None for what is above the encoder."""
+    if not name.startswith("encoder."):
+        return None
+    layer = re.search(r"\.layers?\.(\d+)\.", name)
+    return int(layer[1]) + 1 if layer else 0
+
+
+def make_schedule(
+    optimizer: Optimizer, options: OptimizationOptions, updates_per_epoch: int
+) -> LRScheduler:
+    """Linear warm-up, then a linear or cosine fall to 0; stepped once an update."""
+    total = updates_per_epoch * options.num_epochs
+    make = {
+        "linear": get_linear_schedule_with_warmup,
+        "cosine": get_cosine_schedule_with_warmup,
+    }[options.scheduler]
+    schedule: LRScheduler = make(  # type: ignore[operator]
+        optimizer, round(total * options.warmup_ratio), total
+    )
+    return schedule

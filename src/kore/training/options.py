@@ -1,0 +1,162 @@
+"""Options of training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kore.common.errors import UserError
+from kore.common.flags import (
+    MINI,
+    DeviceOptions,
+    option,
+)
+from kore.data.options import RowOptions, SchemaOptions
+
+
+@dataclass
+class OptimizationOptions(DeviceOptions):
+    """What training and pretraining share."""
+
+    model_name_or_path: str = option(
+        "klue/roberta-large", f"encoder: hub name, folder, or '{MINI}' (made from scratch)"
+    )
+    model_dir: str = option("models", "folder for checkpoints")
+    run_name: str = option("", "name of the checkpoint; '' = the encoder's name and a number")
+    resume: bool = option(False, "go on with the run of that name, or the latest where none is")
+    batch_size: int = option(16, "rows of a step on one device", within="[1, 100000]")
+    gradient_accumulation_steps: int = option(1, "steps an update", within="[1, 10000]")
+    num_epochs: int = option(10, "passes over the training rows", within="[1, 10000]")
+    learning_rate: float | None = option(
+        None, "peak learning rate; by default 3e-5, and 1e-3 for mini", within="(0, 1]"
+    )
+    scheduler: str = option("linear", "decay after warm-up", choices=("linear", "cosine"))
+    warmup_ratio: float = option(0.1, "share of all updates that warms up", within="[0, 1)")
+    weight_decay: float = option(0.01, "AdamW's decay of weight matrices", within="[0, 1]")
+    max_grad_norm: float = option(1.0, "gradients are clipped to this norm", within="(0, inf)")
+    gradient_checkpointing: bool = option(
+        False, "compute inner values twice instead of keeping them: less memory, slower"
+    )
+    save_steps: int = option(
+        500, "updates between two states saved for --resume", within="[1, 1000000000]"
+    )
+    seed: int = option(42, "fixes everything that is drawn", within="[0, 4294967295]")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.learning_rate is None:
+            self.learning_rate = default_learning_rate(self.model_name_or_path)
+
+
+def default_learning_rate(model_name_or_path: str) -> float:
+    """The peak rate of an encoder where none is given."""
+    return 1e-3 if model_name_or_path == MINI else 3e-5
+
+
+@dataclass
+class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
+    recipe: str = option("", "flags of recipes/NAME.json, or of a .json file; flags given win")
+    train_file: str = option("data/train_data.csv", "rows to learn from (.csv, .json, .jsonl)")
+    valid_file: str = option("data/valid_data.csv", "rows to measure every epoch on")
+    num_folds: int = option(
+        0,
+        "split TRAIN_FILE into so many folds and train a model for each; 0 = use VALID_FILE",
+        within="[0, 1000]",
+    )
+    max_length: int = option(160, "most tokens of a row", within="[8, 100000]")
+    dropout: float = option(0.1, "dropout of encoder and head", within="[0, 1)")
+    use_entity_markers: bool = option(True, "mark the entities in the text")
+    use_entity_types: bool = option(True, "write the entity's type into the markers")
+    marker_style: str = option(
+        "punct", "'@ * 단체 * 비틀즈 @' or '[E1-ORG]비틀즈[/E1-ORG]'", choices=("punct", "special")
+    )
+    use_span_pooling: bool = option(True, "join [CLS] with both entity spans; off = [CLS] alone")
+    span_pooling: str = option(
+        "attention",
+        "how a span becomes one vector; start_end = its first and last token, the markers, joined",
+        choices=("mean", "max", "attention", "start", "start_end"),
+    )
+    cue_sentence: bool = option(
+        False, "put 'SUBJECT 와 OBJECT 의 관계' with its markers before the text"
+    )
+    entity_type_embedding: bool = option(
+        False, "add a learned vector of its type to the words of an entity"
+    )
+    last_layers: int = option(1, "join so many of the encoder's last layers", within="[1, 100]")
+    bilstm: bool = option(False, "read the encoder's states with an LSTM before pooling")
+    type_restriction: str = option(
+        "none",
+        "rule out relations that no training row has between entities of such types",
+        choices=("none", "inference", "both"),
+    )
+    focal_loss: bool = option(False, "focal loss with --alpha and --gamma; off = cross-entropy")
+    alpha: float = option(1.0, "weight of the focal loss", within="(0, inf)")
+    gamma: float = option(2.0, "how much easy rows count less in the focal loss", within="[0, inf)")
+    asymmetric_loss: bool = option(
+        False, "asymmetric loss with --gamma_positive and --gamma_negative instead"
+    )
+    gamma_positive: float = option(
+        0.0, "how much less a sure row's own relation counts", within="[0, inf)"
+    )
+    gamma_negative: float = option(
+        2.0, "how much less improbable other relations count", within="[0, inf)"
+    )
+    class_balanced_beta: float = option(
+        0.0,
+        "weigh relations by their effective number of rows, e.g. 0.999; 0 = all alike",
+        within="[0, 1)",
+    )
+    label_smoothing: float = option(
+        0.0, "share of the target spread over all relations", within="[0, 1)"
+    )
+    r_drop: float = option(
+        0.0, "weight of the divergence between two passes with other dropout", within="[0, inf)"
+    )
+    fgm: float = option(
+        0.0, "size of an adversarial step on the word embeddings, e.g. 0.5", within="[0, inf)"
+    )
+    layer_lr_decay: float = option(
+        1.0, "each layer learns by this factor slower than the one above", within="(0, 1]"
+    )
+    weight_average: str = option(
+        "none",
+        "keep averaged weights: of all updates, older ones fading, or of the last quarter",
+        choices=("none", "ema", "swa"),
+    )
+    ema_decay: float = option(0.999, "how slowly the older ones fade", within="(0, 1)")
+    drop_conflicts: bool = option(False, "leave out training rows that repeat or contradict others")
+    swap_entities: str = option(
+        "",
+        "JSON of inverse relations: learn rows with subject and object swapped as well; "
+        "src/tools/klue_inverses.json has KLUE's",
+    )
+    replace_entities: float = option(
+        0.0,
+        "so many rows more, as a share, with an entity replaced by another of its type",
+        within="[0, 10]",
+    )
+    oversample_to: int = option(
+        0, "repeat rows of a relation until there are so many", within="[0, 1000000]"
+    )
+    mask_tokens: float = option(
+        0.0, "share of the text's tokens outside the entities to mask in training", within="[0, 1)"
+    )
+    selection_metric: str = option(
+        "micro_f1", "the best epoch is the highest in this", choices=("micro_f1", "auprc")
+    )
+    patience: int = option(
+        0, "stop after so many epochs without a better one; 0 = never", within="[0, 10000]"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_folds == 1:
+            raise UserError("--num_folds is 1, expected 0 (none) or at least 2")
+        if self.focal_loss and self.asymmetric_loss:
+            raise UserError("--focal_loss and --asymmetric_loss: choose one of them")
+        if self.cue_sentence and not self.use_entity_markers:
+            raise UserError("--cue_sentence needs --use_entity_markers True: it names them")
+        if self.fgm and self.gradient_accumulation_steps > 1:
+            raise UserError(
+                "--fgm needs --gradient_accumulation_steps 1: its step goes along the gradient of "
+                "the whole update"
+            )

@@ -1,0 +1,89 @@
+"""The files of one run: how they are named and what the readable ones hold."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kore.common.errors import UserError
+from kore.common.files import atomic_write, write_table
+from kore.training.options import TrainOptions
+
+
+@dataclass
+class RunFiles:
+    """Where a run writes."""
+
+    model_dir: Path
+    run_name: str
+
+    @property
+    def best(self) -> Path:
+        return self.model_dir / f"{self.run_name}.pth"
+
+    @property
+    def folder(self) -> Path:
+        return self.model_dir / self.run_name
+
+    @property
+    def last(self) -> Path:
+        return self.folder / "last.pth"
+
+
+def check_run_name(name: str) -> None:
+    """Raises UserError where a run's name is no file name."""
+    if re.search(r"[/\\\0]|^\.", name):
+        raise UserError(f"--run_name {name!r} is no file name; leave out / and \\")
+
+
+def run_files(options: TrainOptions) -> RunFiles:
+    """The run's files, under a name of its own.
+
+    Raises:
+        UserError: a new run would write over an old one, or the name is no file name.
+    """
+    model_dir = Path(options.model_dir)
+    check_run_name(options.run_name)
+    if not options.run_name:
+        options.run_name = _numbered_name(options, model_dir)
+    files = RunFiles(model_dir, options.run_name)
+    if not options.resume and (files.best.exists() or files.last.exists()):
+        raise UserError(
+            f"{files.best if files.best.exists() else files.last} is already there; pass another "
+            "--run_name, or --resume to go on with that run"
+        )
+    return files
+
+
+def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
+    """`mini-3`: the next free number, or with `--resume` the highest taken."""
+    base = Path(options.model_name_or_path).name
+    taken = [
+        int(match[1])
+        for path in model_dir.glob(f"{base}-*")
+        if (match := re.fullmatch(re.escape(base) + r"-(\d+)(\.pth)?", path.name))
+    ]
+    highest = max(taken, default=0)
+    return f"{base}-{highest if options.resume and highest else highest + 1}"
+
+
+def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
+    """`log.csv` with a row an epoch."""
+    write_table(folder / "log.csv", history)
+
+
+def read_log(folder: Path) -> list[dict[str, str]]:
+    """The rows of `log.csv`, as texts."""
+    with (folder / "log.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def write_options(folder: Path, options: TrainOptions) -> None:
+    """`options.json`: every flag of the run."""
+    with atomic_write(folder / "options.json") as file:
+        json.dump(vars(options), file, indent=2, ensure_ascii=False)
+        file.write("\n")

@@ -1,0 +1,63 @@
+"""What the validation rows say of a model: its scores, and the temperature that calibrates it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kore.common.arrays import Floats, Ints
+from kore.data.schema import LabelMap
+from kore.scoring.calibration import as_logits, at_temperature, fit_temperature
+from kore.scoring.metrics import (
+    ReliabilityBin,
+    Scores,
+    expected_calibration_error,
+    reliability,
+    score,
+)
+from kore.training.loss import Loss
+
+
+class Validation(NamedTuple):
+    """Scores of calibrated probabilities, which are what prediction gives.
+
+    loss: the mean over the rows, at temperature 1. curves: reliability "before" and "after".
+    """
+
+    scores: Scores
+    loss: float
+    temperature: float
+    ece_uncalibrated: float
+    curves: dict[str, list[ReliabilityBin]]
+
+
+def validate(
+    gold: Ints,
+    probs: Floats,
+    labels: LabelMap,
+    loss: Loss,
+    can_be_right: NDArray[np.bool_] | None = None,
+) -> Validation:
+    """Fits a temperature and scores what it gives.
+
+    Args:
+        gold: (N,), relation numbers.
+        probs: (N, C), at temperature 1.
+        loss: of logits (N, C) and labels (N,), a value for each row.
+        can_be_right: (N,), False where the model rules the gold relation out; such rows would
+            have the temperature soften all others.
+    """
+    logits = torch.from_numpy(as_logits(probs))
+    fitted = slice(None) if can_be_right is None else can_be_right
+    temperature = fit_temperature(gold[fitted], probs[fitted])
+    calibrated = at_temperature(probs, temperature)
+    return Validation(
+        scores=score(gold, calibrated, labels),
+        loss=float(loss(logits, torch.from_numpy(gold)).mean()),
+        temperature=temperature,
+        ece_uncalibrated=expected_calibration_error(gold, probs),
+        curves={"before": reliability(gold, probs), "after": reliability(gold, calibrated)},
+    )

@@ -1,0 +1,181 @@
+"""Files are written whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from kore.common.errors import UserError
+from kore.common.files import atomic_folder, atomic_write, checksum, safe_name
+
+
+def write(path: Path, text: str) -> None:
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+def test_writes_utf8_with_the_line_ends_given(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "표.csv"
+    write(path, "가\n나\r\n")
+    assert path.read_bytes() == b"\xea\xb0\x80\n\xeb\x82\x98\r\n"
+    assert os.listdir(path.parent) == ["표.csv"]
+
+
+def test_writes_bytes(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "model.pth", "wb") as file:
+        file.write(b"\x00\xff\n")
+    assert (tmp_path / "model.pth").read_bytes() == b"\x00\xff\n"
+
+
+def test_half_a_surrogate_pair_is_written_as_its_escape(tmp_path: Path) -> None:
+    write(tmp_path / "a.txt", "가\ud83d")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xea\xb0\x80\\ud83d"
+
+
+def test_replaces_only_when_complete(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with atomic_write(path) as file:
+        file.write("new")
+        file.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_an_exception_leaves_the_old_content_and_no_litter(
+    tmp_path: Path, error: type[BaseException]
+) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+
+    def write_half() -> None:
+        with atomic_write(path) as file:
+            file.write("half of the n")
+            raise error
+
+    with pytest.raises(error):
+        write_half()
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_full_disk_is_told_and_leaves_the_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=r"a\.txt cannot be written \(No space left on device\)"):
+        write(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(UserError, match=r"a\.txt cannot be written"):
+        write(tmp_path / "file" / "a.txt", "new")
+
+
+def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").mkdir()
+    with pytest.raises(UserError, match=r"a\.txt cannot be written"):
+        write(tmp_path / "a.txt", "new")
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")
+def test_others_may_read_what_the_umask_allows(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write(tmp_path / "a.txt", "new")
+        assert os.umask(0o027) == 0o027  # left as it was
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+def test_checksum_of_the_standard_s_example(tmp_path: Path) -> None:
+    (tmp_path / "abc").write_bytes(b"abc")  # the example of FIPS 180-2, appendix B.1
+    assert checksum(tmp_path / "abc") == (
+        "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    )
+
+
+def write_half_a_folder(target: Path) -> None:
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("half")
+        raise KeyError("a defect")
+
+
+def test_a_folder_comes_whole_or_not_at_all(tmp_path):
+    target = tmp_path / "deep" / "folder"
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("first")
+        assert not target.exists()
+    with pytest.raises(KeyError, match="a defect"):
+        write_half_a_folder(target)
+    assert (target / "a.txt").read_text() == "first"
+    with atomic_folder(target) as folder:
+        (folder / "b.txt").write_text("second")
+    assert [entry.name for entry in target.iterdir()] == ["b.txt"]
+    assert [entry.name for entry in target.parent.iterdir()] == ["folder"]
+
+
+def test_a_folder_that_cannot_take_its_place_leaves_the_earlier_one(tmp_path, monkeypatch):
+    target = tmp_path / "folder"
+    with atomic_folder(target) as folder:
+        (folder / "a.txt").write_text("first")
+    rename = os.replace
+
+    def fails_for_the_new_one(source: Path, destination: Path) -> None:
+        if source.name == "new":
+            raise OSError(28, "No space left on device")
+        rename(source, destination)
+
+    monkeypatch.setattr(os, "replace", fails_for_the_new_one)
+    with (
+        pytest.raises(UserError, match=r"folder cannot be written \(No space left on device\)"),
+        atomic_folder(target) as folder,
+    ):
+        (folder / "a.txt").write_text("second")
+    assert (target / "a.txt").read_text() == "first"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="permissions of POSIX")
+def test_files_of_a_folder_may_be_read_by_others(tmp_path):
+    before = os.umask(0o022)
+    try:
+        with atomic_folder(tmp_path / "folder") as folder:
+            (folder / "a.txt").touch(mode=0o600)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "folder" / "a.txt").stat().st_mode & 0o777 == 0o644
+
+
+@pytest.mark.parametrize("text", ["17", "klue-re-v1_train_00001", "행-3.b"])
+def test_a_safe_name_is_left_as_it_is(text: str) -> None:
+    assert safe_name(text) == text
+
+
+@pytest.mark.parametrize("text", ["../a", "/etc/a", "a\\b", "a\0b", "..", "", "a b\n", "가" * 300])
+def test_any_text_becomes_the_name_of_a_file_in_its_folder(tmp_path: Path, text: str) -> None:
+    name = safe_name(text)
+    (tmp_path / f"{name}_explanation.json").touch()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}_explanation.json"]
+    assert " " not in name
+
+
+def test_different_texts_keep_different_names() -> None:
+    assert (
+        len({safe_name(text) for text in ("a/b", "a_b", "a b", ".a_b", "가" * 99, "가" * 98)}) == 6
+    )

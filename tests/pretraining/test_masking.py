@@ -1,0 +1,112 @@
+"""Packed rows without a token lost, and words and entities masked whole."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.builders import EXAMPLES
+
+from kore.network import mini
+from kore.pretraining.masking import NO_UNIT, TokenRow, mask, pack, tokenize
+from kore.pretraining.passages import Passage
+
+PASSAGES = [Passage(row.sentence, (row.subject.span, row.object.span)) for row in EXAMPLES]
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    """It knows every letter of the texts, and nothing longer."""
+    return mini.learn_tokenizer([row.sentence for row in EXAMPLES] * 2, 10)
+
+
+def units_of(passage: Passage, tokenizer) -> list[tuple[str, ...]]:
+    """The tokens of every unit, in order."""
+    (row,) = tokenize([passage], tokenizer)
+    tokens = tokenizer.convert_ids_to_tokens(row.ids.tolist())
+    order = dict.fromkeys(row.units.tolist())
+    return [
+        tuple(token for token, unit in zip(tokens, row.units, strict=True) if unit == wanted)
+        for wanted in order
+    ]
+
+
+def test_words_and_entities_are_units(tokenizer):
+    words = units_of(Passage(EXAMPLES[2].sentence), tokenizer)
+    assert "".join(words[0]).replace("##", "") == "한결물산은"
+    whole = units_of(PASSAGES[2], tokenizer)
+    # The entity without its particle, and "1998년 3월" is one unit though it is two words.
+    joined = ["".join(unit).replace("##", "") for unit in whole]
+    assert joined[0] == "한결물산"
+    assert "1998년3월" in joined
+
+
+def test_single_tokens_are_units_where_that_is_asked_for(tokenizer):
+    (row,) = tokenize(PASSAGES[:1], tokenizer, whole_words=False)
+    assert row.units.tolist() == list(range(len(row.ids)))
+
+
+def test_a_text_without_a_token_is_left_out(tokenizer):
+    assert len(tokenize([Passage("​"), PASSAGES[0]], tokenizer)) == 1
+
+
+def test_packing_loses_no_token(tokenizer):
+    rows = tokenize(PASSAGES, tokenizer)
+    packed = pack(rows, 16, tokenizer, np.random.default_rng(1))
+    assert packed.ids.shape == packed.units.shape
+    assert packed.ids.shape[1] == 16
+    assert (packed.ids[:, 0] == tokenizer.cls_token_id).all()
+    assert (packed.units[:, 0] == NO_UNIT).all()
+    stream = packed.ids[:, 1:].flatten().tolist()
+    text = [token for row in rows for token in row.ids.tolist()]
+    length = len(text) + len(rows)  # a [SEP] each
+    assert len(stream) - length < 15
+    assert stream[length:] == stream[: len(stream) - length]  # filled from the beginning
+    without_sep = [token for token in stream[:length] if token != tokenizer.sep_token_id]
+    assert sorted(without_sep) == sorted(text)
+    assert (packed.units[packed.ids == tokenizer.sep_token_id] == NO_UNIT).all()
+    # Units of different texts never have one number.
+    assert len(np.unique(packed.units)) == 1 + sum(len(np.unique(row.units)) for row in rows)
+
+
+def test_the_order_is_drawn_by_the_generator(tokenizer):
+    rows = tokenize(PASSAGES, tokenizer)
+    first, again, other = (
+        pack(rows, 16, tokenizer, np.random.default_rng(seed)).ids.tolist() for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def many_rows(tokenizer) -> TokenRow:
+    return pack(tokenize(PASSAGES * 300, tokenizer), 64, tokenizer, np.random.default_rng(0))
+
+
+def test_units_are_masked_whole_and_as_many_as_wanted(tokenizer):
+    rows = many_rows(tokenizer)
+    masked = mask(rows, 0.2, tokenizer, np.random.default_rng(0))
+    share = masked.is_masked.mean()
+    assert 0.17 < share < 0.22  # [CLS] and [SEP] are never chosen
+    assert not masked.is_masked[rows.units == NO_UNIT].any()
+    for unit in np.unique(rows.units)[1:200]:
+        assert len(set(masked.is_masked[rows.units == unit].tolist())) == 1
+
+
+def test_what_stands_in_place_of_chosen_tokens(tokenizer):
+    rows = many_rows(tokenizer)
+    masked = mask(rows, 0.3, tokenizer, np.random.default_rng(0))
+    chosen = masked.is_masked
+    assert (masked.input_ids[~chosen] == rows.ids[~chosen]).all()
+    shares = {
+        "masked": (masked.input_ids[chosen] == tokenizer.mask_token_id).mean(),
+        "kept": (masked.input_ids[chosen] == rows.ids[chosen]).mean(),
+    }
+    assert shares["masked"] == pytest.approx(0.8, abs=0.02)
+    assert shares["kept"] == pytest.approx(0.1, abs=0.02)
+    others = set(masked.input_ids[chosen].tolist()) - {tokenizer.mask_token_id}
+    assert others.isdisjoint(tokenizer.all_special_ids)
+
+
+def test_a_row_always_has_something_to_find(tokenizer):
+    rows = pack(tokenize(PASSAGES[:1], tokenizer), 64, tokenizer, np.random.default_rng(0))
+    for seed in range(5):
+        assert mask(rows, 1e-9, tokenizer, np.random.default_rng(seed)).is_masked.any()

@@ -1,0 +1,110 @@
+"""Class shares: as given, as estimated, and what rows weigh under them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kore.common.errors import UserError
+from kore.common.resources import find_file
+from kore.data.label_files import load_label_map
+from kore.data.options import SchemaOptions
+from kore.data.schema import LabelMap
+from kore.scoring.label_shift import class_shares, distance, estimate_prior, read_prior, row_weights
+from kore.scoring.metrics import micro_f1
+
+LABELS = LabelMap(("no_relation", "A", "B", "C"), "no_relation")
+
+
+def prior_file(tmp_path: Path, content: Any) -> Path:
+    path = tmp_path / "prior.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    return path
+
+
+def test_relations_that_are_not_named_share_what_is_left(tmp_path: Path) -> None:
+    path = prior_file(tmp_path, {"A": 0.1, "no_relation": 0.6})
+    assert read_prior(path, LABELS) == pytest.approx([0.6, 0.1, 0.15, 0.15])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"A": 0.5, "no_relation": 0.6}, "sum to 1.1, expected 1"),
+        ({"no_relation": 0.1, "A": 0.1, "B": 0.1, "C": 0.1}, "sum to 0.4, expected 1"),
+        ({"D": 0.5}, "'D' is not one of the 4 relations"),
+        ({"A": 59.6}, "'A' has 59.6, expected a share between 0 and 1"),
+        ({"A": "half"}, "'A' has 'half'"),
+        ([0.5, 0.5], "expected an object"),
+    ],
+)
+def test_faulty_shares(tmp_path: Path, content: Any, said: str) -> None:
+    path = prior_file(tmp_path, content)
+    with pytest.raises(UserError, match=said) as caught:
+        read_prior(path, LABELS)
+    assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_missing_or_no_json(tmp_path: Path) -> None:
+    path = tmp_path / "prior.json"
+    with pytest.raises(UserError, match="no such file"):
+        read_prior(path, LABELS)
+    path.write_text("{", encoding="utf-8")
+    with pytest.raises(UserError, match="not valid JSON"):
+        read_prior(path, LABELS)
+
+
+def test_weights_give_the_expected_shares() -> None:
+    """Shares 1/2, 1/4, 1/4 become 3/4, 1/8, 1/8; what C would have goes to the others."""
+    gold = np.array([0, 0, 0, 0, 1, 1, 2, 2])
+    weights = row_weights(gold, np.array([0.6, 0.1, 0.1, 0.2]))
+    assert weights == pytest.approx([1.5] * 4 + [0.5] * 4)
+
+
+def test_adjusted_score_by_hand() -> None:
+    """A hit, a miss and a false relation; no_relation rows count three times as much."""
+    gold, predicted = np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])
+    assert micro_f1(gold, predicted, [1]) == pytest.approx(50.0)
+    weights = row_weights(gold, np.array([0.75, 0.25]))
+    # weights 1/2 and 3/2: hit 0.5, missed 0.5, false 1.5
+    assert micro_f1(gold, predicted, [1], weights) == pytest.approx(100 * 1.0 / (1.0 + 0.5 + 1.5))
+
+
+@pytest.mark.parametrize("true", [[0.8, 0.1, 0.1], [0.2, 0.2, 0.6], [0.4, 0.3, 0.3]])
+def test_shares_of_unlabelled_rows_are_found(true: list[float]) -> None:
+    """Rows from three normal distributions, seen by the exact posterior under other shares."""
+    generator = np.random.default_rng(0)
+    source = np.array([0.4, 0.3, 0.3])
+    means = np.array([-1.5, 0.0, 1.5])
+    relation = generator.choice(3, 20_000, p=true)
+    values = generator.normal(means[relation], 1.0)
+    likelihood = np.exp(-((values[:, None] - means) ** 2) / 2) * source
+    probs = likelihood / likelihood.sum(axis=1, keepdims=True)
+    assert estimate_prior(probs, source) == pytest.approx(true, abs=0.03)
+
+
+def test_a_relation_without_a_row_at_the_source_stays_without() -> None:
+    probs = np.array([[0.5, 0.4, 0.1], [0.7, 0.2, 0.1]])
+    shares = estimate_prior(probs, np.array([0.5, 0.5, 0.0]))
+    assert shares[2] == 0
+    assert shares.sum() == pytest.approx(1.0)
+
+
+def test_shares_and_distance() -> None:
+    shares = class_shares(np.array([0, 0, 0, 2]), 3)
+    assert shares == pytest.approx([0.75, 0.0, 0.25])
+    assert distance(shares, np.array([0.25, 0.5, 0.25])) == pytest.approx(0.5)
+
+
+def test_the_shares_that_come_with_kore_fit_the_schema() -> None:
+    labels = load_label_map(SchemaOptions())
+    path = find_file("klue_dev_shares.json")
+    shares = dict(zip(labels.names, read_prior(path, labels), strict=True))
+    assert shares["no_relation"] == 0.596
+    # 14 relations have 96 %; the other 16 have a quarter of a per cent each
+    assert shares["per:siblings"] == pytest.approx(0.0025)
+    assert sum(shares.values()) == pytest.approx(1.0)

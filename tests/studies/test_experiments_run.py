@@ -1,0 +1,164 @@
+"""A table of recipes and seeds: trained once, compared by their predictions."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.runs import save_tiny_bert, write_sample
+
+import experiments
+from kore.common.errors import UserError
+from kore.data.options import RowOptions
+from kore.data.rows import read_examples
+from kore.prediction.predictions import find_labels, read_submission
+from kore.scoring.metrics import score
+from kore.studies import experiments_run
+from kore.studies.options import ExperimentOptions
+
+BASE = {"num_epochs": 1, "batch_size": 32, "max_length": 96, "learning_rate": 1e-3}
+VARIANTS = {"smoothed": {"label_smoothing": 0.1}, "[CLS] alone": {"use_span_pooling": False}}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("experiments")
+    write_sample(folder)
+    recipe = {**BASE, "model_name_or_path": str(save_tiny_bert(folder / "tiny"))}
+    write(folder / "base.json", recipe)
+    write(folder / "variants.json", VARIANTS)
+    return folder
+
+
+def write(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+def flags_in(folder: Path, **flags: Any) -> list[str]:
+    chosen = {
+        "recipes": folder / "base.json",
+        "variants": folder / "variants.json",
+        "train_file": folder / "train_data.csv",
+        "valid_file": folder / "valid_data.csv",
+        "output_dir": folder / "out",
+        "seeds": 2,
+        "resamples": 50,
+        **flags,
+    }
+    return [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
+
+
+@pytest.fixture(scope="module")
+def results(folder: Path) -> list[dict[str, str]]:
+    write(folder / "prior.json", {"no_relation": 0.6})
+    experiments.main(flags_in(folder, jobs=2, target_prior=folder / "prior.json"))
+    with (folder / "out" / "results.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_scores_are_those_of_the_predictions(folder, results):
+    assert [row["name"] for row in results] == ["base", *VARIANTS]
+    files = sorted((folder / "out" / "predictions").glob("smoothed-seed*.csv"))
+    assert len(files) == 2
+    labels = find_labels(files[0], ExperimentOptions(label2id_path=""))
+    rows = read_examples(folder / "valid_data.csv", RowOptions(), need_labels=True)
+    gold = np.asarray(labels.index(str(row.label) for row in rows))
+    found = [score(gold, read_submission(file, labels).probs, labels) for file in files]
+    for name in ("micro_f1", "auprc"):
+        values = [getattr(one, name) for one in found]
+        assert float(results[1][name]) == pytest.approx(np.mean(values))
+        assert float(results[1][f"{name}_sd"]) == pytest.approx(np.std(values, ddof=1))
+        difference = float(results[1][name]) - float(results[0][name])
+        assert float(results[1][f"{name}_delta"]) == pytest.approx(difference)
+    assert float(results[0]["micro_f1_p"]) == 1.0
+    assert results[0]["micro_f1_adjusted"] != results[0]["micro_f1"]
+
+
+def test_the_table_people_read(folder, results):
+    lines = (folder / "out" / "results.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == 2 + len(results)
+    assert lines[0].startswith("|  | micro-F1 | AUPRC | Δ micro-F1 (p) | Δ AUPRC (p) |")
+    assert len({line.count("|") for line in lines}) == 1
+    mean, sd = float(results[1]["micro_f1"]), float(results[1]["micro_f1_sd"])
+    assert f"| smoothed | {mean:.2f} ± {sd:.2f} |" in lines[3]
+
+
+def test_finished_runs_are_kept(folder, results, monkeypatch, capsys):
+    monkeypatch.setattr(experiments_run, "_run", lambda *_: pytest.fail("ran again"))
+    experiments.main(flags_in(folder))
+    assert "| smoothed |" in capsys.readouterr().out
+
+
+def test_results_of_other_flags_or_rows_are_not_taken_for_these(folder, results, tmp_path):
+    write(tmp_path / "v.json", {**VARIANTS, "smoothed": {"label_smoothing": 0.2}})
+    message = refusal(flags_in(folder, variants=tmp_path / "v.json"))
+    assert "smoothed-seed0.csv: was made with other flags or rows" in message
+    message = refusal(flags_in(folder, valid_file=folder / "test_data.csv"))
+    assert "base-seed0.csv" in message
+    assert "was made with other flags or rows" in message
+
+
+def refusal(flags: list[str]) -> str:
+    with pytest.raises(UserError) as caught:
+        experiments.main(flags)
+    return str(caught.value)
+
+
+def test_what_is_refused_before_anything_is_trained(folder, tmp_path):
+    assert "did you mean processor" in refusal(flags_in(folder, recipes="processr"))
+    write(tmp_path / "v.json", {"row": {"label_smothing": 0.1}})
+    message = refusal(flags_in(folder, variants=tmp_path / "v.json"))
+    assert "row: no flag 'label_smothing'; did you mean label_smoothing" in message
+    write(tmp_path / "v.json", {"row": {"seed": 3}})  # the table's own business
+    assert "no flag 'seed'" in refusal(flags_in(folder, variants=tmp_path / "v.json"))
+    for name in ("recipe", "no_relation_label", "num_folds"):
+        write(tmp_path / "v.json", {"row": {name: "x"}})
+        assert f"no flag '{name}'" in refusal(flags_in(folder, variants=tmp_path / "v.json"))
+    write(tmp_path / "v.json", {"row": {"label_smoothing": 3}})
+    assert "row: --label_smoothing is 3.0" in refusal(
+        flags_in(folder, variants=tmp_path / "v.json")
+    )
+    write(tmp_path / "v.json", ["row"])
+    assert 'expected {"name"' in refusal(flags_in(folder, variants=tmp_path / "v.json"))
+    assert "--recipes names none" in refusal(["--train_file", "a.csv"])
+    missing = flags_in(folder, target_prior=tmp_path / "none.json", output_dir=tmp_path / "out")
+    assert "none.json: no such file" in refusal(missing)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ({"num_folds": 3}, "mine: sets num_folds, but a table compares"),
+        ({"label2id_path": "mine.json"}, "all rows of a table share it; pass --label2id_path mine"),
+        ({"train_file": "mine.csv"}, "mine: sets train_file, but all rows of a table share it"),
+    ],
+)
+def test_a_recipe_that_sets_what_all_rows_share(folder, tmp_path, flag, said):
+    write(tmp_path / "mine.json", {**BASE, **flag})
+    assert said in refusal(flags_in(folder, recipes=tmp_path / "mine.json"))
+
+
+def test_results_of_another_encoder_in_the_same_folder_are_not_taken_for_its(
+    folder, results, monkeypatch
+):
+    config = folder / "tiny" / "config.json"
+    before = config.read_text(encoding="utf-8")
+    config.write_text(before + " ", encoding="utf-8")
+    try:
+        assert "was made with other flags or rows" in refusal(flags_in(folder))
+    finally:
+        config.write_text(before, encoding="utf-8")
+    monkeypatch.setattr(experiments_run, "_run", lambda *_: pytest.fail("ran again"))
+    experiments.main(flags_in(folder))
+
+
+def test_a_run_that_fails_is_told_in_its_own_words(folder, tmp_path):
+    message = refusal(flags_in(folder, train_file=tmp_path / "none.csv", output_dir=tmp_path))
+    assert "a run failed: error: " in message
+    assert "none.csv: no such file" in message
+    assert ".log)" in message
