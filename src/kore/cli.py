@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from kore.common.errors import ExitStatus, UserError, nearest, run_command
-from kore.common.flags import parse_options
+from kore.common.flags import name_flags, parse_options
+from kore.common.progress import log_to_stderr, show_progress
 
 
 class Command(NamedTuple):
@@ -118,9 +119,20 @@ def run(name: str, arguments: Sequence[str] | None = None) -> None:
         SystemExit: with status 1 where a check found something.
     """
     command = COMMANDS[name]
-    options = parse_options(_load(command.options), arguments, command.about)
-    # torch and transformers take seconds to import, --help should not wait for them.
-    result = _load(command.run)(options)
+    options_class = _load(command.options)
+
+    def spelling(message: str) -> str:
+        return name_flags(message, options_class)
+
+    log_to_stderr(spelling)
+    show_progress()
+    try:
+        options = parse_options(options_class, arguments, command.about)
+        # torch and transformers take seconds to import, --help should not wait for them.
+        result = _load(command.run)(options)
+    except UserError as error:
+        error.args = (spelling(str(error)),)
+        raise
     if result is ExitStatus.FOUND:
         sys.stdout.flush()  # sys.exit would hide from run_command that a reader went away
         sys.exit(result)

@@ -19,9 +19,9 @@ from tests.runs import REPOSITORY, command, save_tiny_bert, train_flags, write_s
 optuna = pytest.importorskip("optuna")
 
 import search  # noqa: E402
-from kore.common.errors import UserError
-from kore.studies import search_run
-from kore.training.run_files import read_log
+from kore.common.errors import UserError  # noqa: E402
+from kore.studies import search_run  # noqa: E402
+from kore.training.run_files import read_log  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -211,8 +211,9 @@ def test_processes_may_begin_at_the_same_moment(folder):
     flags = flags_in(folder, {"gamma": [0.0, 2.0]})
     code = (
         "import sys; from pathlib import Path; from kore.studies import search_run\n"
-        "from kore.common.flags import parse_options; from kore.studies.options import SearchOptions\n"
-        "from search_space import read_space\n"
+        "from kore.common.flags import parse_options\n"
+        "from kore.studies.options import SearchOptions\n"
+        "from kore.studies.search_space import read_space\n"
         "options = parse_options(SearchOptions, sys.argv[2:])\n"
         "space, folder = read_space(Path(options.space)), Path(sys.argv[1])\n"
         "print('ready', flush=True); sys.stdin.readline()\n"

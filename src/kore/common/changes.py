@@ -19,8 +19,8 @@ def changed_flags(before: Mapping[str, Any], options: Any, free: Collection[str]
         free: names of flags that may differ.
     """
     defaults = {field.name: field.default for field in dataclasses.fields(options)}
-    now = {f"--{name}": value for name, value in vars(options).items() if name not in free}
-    return differences({f"--{name}": value for name, value in {**defaults, **before}.items()}, now)
+    now = {f"`{name}`": value for name, value in vars(options).items() if name not in free}
+    return differences({f"`{name}`": value for name, value in {**defaults, **before}.items()}, now)
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -37,5 +37,5 @@ def refuse_changes(last: Path, changed: Sequence[str]) -> None:
     if changed:
         raise UserError(
             f"{last} belongs to a run with other flags ({'; '.join(changed)}); give the same "
-            "flags, or another --run_name"
+            "flags, or another `run_name`"
         )

@@ -33,13 +33,13 @@ def make_accelerator(options: DeviceOptions) -> Accelerator:
     """
     has_cuda = torch.cuda.is_available()
     if options.use_cuda == "True" and not has_cuda:
-        raise UserError("--use_cuda True, but no CUDA GPU answers; pass --use_cuda auto or False")
+        raise UserError("`use_cuda` True, but no CUDA GPU answers; pass `use_cuda` auto or False")
     on_gpu = has_cuda and options.use_cuda != "False"
     precision = options.precision
     if precision == AUTO:
         precision = "bf16" if _is_bf16_native(on_gpu) else "fp32"
     if precision == "fp16" and not on_gpu:
-        raise UserError("--precision fp16 needs a GPU; pass bf16, fp32 or auto")
+        raise UserError("`precision` fp16 needs a GPU; pass bf16, fp32 or auto")
     # accelerate keeps the first choice for the life of the process; a notebook may choose again.
     AcceleratorState._reset_state(reset_partial_state=True)
     return Accelerator(

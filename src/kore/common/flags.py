@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 import types
 import typing
@@ -94,7 +95,18 @@ def parse_options(
     except UserError as error:
         if not recipe:
             raise
-        raise UserError(f"{error} (flags of --recipe {recipe} among them)") from error
+        raise UserError(f"{error} (flags of `recipe` {recipe} among them)") from error
+
+
+def name_flags(message: str, options_class: type) -> str:
+    """A message of the library as a command says it: "`max_length`" becomes "--max_length".
+
+    Only the options of the command are flags of it.
+    """
+    names = {field.name for field in dataclasses.fields(options_class)}
+    return re.sub(
+        r"`(\w+)`", lambda match: f"--{match[1]}" if match[1] in names else match[0], message
+    )
 
 
 def given_flags(arguments: Sequence[str]) -> set[str]:
@@ -175,7 +187,7 @@ class _Checked:
 
     def __post_init__(self) -> None:
         faults = [
-            f"--{field.name} is {value}, expected a value in {interval.text}"
+            f"`{field.name}` is {value}, expected a value in {interval.text}"
             for field in dataclasses.fields(self)  # type: ignore[arg-type]
             if (interval := field.metadata["within"]) is not None
             and (value := getattr(self, field.name)) is not None

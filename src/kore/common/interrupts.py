@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -22,7 +24,7 @@ def deferred_interrupt() -> Iterator[Callable[[], bool]]:
         if seen:
             raise KeyboardInterrupt("Stopped at once; the last saved state is kept")
         seen.append(number)
-        print("\nStopping after this update …", file=sys.stderr)
+        _LOGGER.info("\nStopping after this update …")
 
     for number in before:
         signal.signal(number, note)

@@ -74,5 +74,5 @@ def _path(name: str) -> Path:
     path = FOLDER / f"{name}.json"
     if not path.is_file():
         known = [found.stem for found in FOLDER.glob("*.json")]
-        raise UserError(f"--recipe {name}: no such recipe; did you mean {nearest(name, known)}?")
+        raise UserError(f"`recipe` {name}: no such recipe; did you mean {nearest(name, known)}?")
     return path

@@ -1,9 +1,9 @@
 """Examples -> token ids and spans -> Batch: the one encoding path of every command.
 
     CSV / JSON row   --rows.read_examples-->  Example
-    Example          --marking.mark-------->  MarkedText: markers and character spans
-    MarkedText       --InputEncoder-------->  EncodedExample: token ids, token spans, cut to max_length
-    EncodedRows      --Batch.collate------->  Batch: padded tensors
+    Example          --markers.mark-------->  MarkedText: markers and character spans
+    MarkedText       --InputEncoder-------->  EncodedExample: token ids and spans, cut to max_length
+    EncodedExamples  --Batch.collate------->  Batch: padded tensors
     Batch            --model--------------->  logits
 
 Training, validation and inference all call `InputEncoder.encode` with the marker scheme and
@@ -19,10 +19,10 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
 from kore.common.errors import UnfitError, UserError
+from kore.common.progress import progress_bar
 from kore.data.markers import MarkedEntity, MarkedText, MarkerScheme, mark
 from kore.data.schema import Entity, Example, Span
 from kore.data.window import TokenEntity, kept_tokens, moved
@@ -159,8 +159,9 @@ class InputEncoder:
         `quiet` leaves out the progress bar, where the caller has one.
         """
         rows: list[EncodedExample] = []
-        disable = True if quiet else None  # None: shown on a terminal
-        with tqdm(total=len(examples), desc="encoding", unit=" rows", disable=disable) as progress:
+        with progress_bar(
+            total=len(examples), desc="encoding", unit=" rows", quiet=quiet
+        ) as progress:
             for start in range(0, len(examples), ENCODING_CHUNK):
                 chunk = examples[start : start + ENCODING_CHUNK]
                 encoded = self._encode_marked([mark(example, self.scheme) for example in chunk])
@@ -282,7 +283,7 @@ class InputEncoder:
             longest = max(longest, 2 + len(lead) + length)
         if longest > self.max_length:
             raise UnfitError(
-                f"--max_length {self.max_length} is too small: the markers and two entities of a "
+                f"`max_length` {self.max_length} is too small: the markers and two entities of a "
                 f"syllable take {longest} tokens already; pass at least {longest}"
             )
 

@@ -47,7 +47,7 @@ def load_label_map(options: SchemaOptions, data_labels: Iterable[str] | None = N
     """
     if options.label2id_path == AUTO:
         if data_labels is None:
-            raise UserError("--label2id_path auto needs labelled rows to take the relations from")
+            raise UserError("`label2id_path` auto needs labelled rows to take the relations from")
         names = labels_in_order(list(data_labels), options.no_relation_label)
     else:
         names = read_label_names(Path(options.label2id_path))
@@ -66,7 +66,7 @@ def make_label_map(names: tuple[str, ...], no_relation_label: str) -> LabelMap:
     if no_relation is not None and no_relation not in names:
         shown = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise UserError(
-            f"--no_relation_label {no_relation!r} is not among the relations ({shown}); name the "
+            f"`no_relation_label` {no_relation!r} is not among the relations ({shown}); name the "
             "negative relation of your schema, or pass '' where it has none"
         )
     return LabelMap(names, no_relation)
@@ -118,7 +118,7 @@ def _read_plain(path: Path) -> Any:
     """
     path = find_file(path)
     if not path.is_file():
-        raise UserError(f"{path}: no such file; name a label map, or pass --label2id_path {AUTO}")
+        raise UserError(f"{path}: no such file; name a label map, or pass `label2id_path` {AUTO}")
     try:
         with path.open("rb") as file:
             return json.load(file) if path.suffix == ".json" else _PlainUnpickler(file).load()

@@ -27,7 +27,7 @@ def prepare(options: PrepareOptions) -> None:
     for target in targets:
         if target.exists() and not options.overwrite:
             raise UserError(
-                f"{target} is already there; move it away, or pass --overwrite to replace it"
+                f"{target} is already there; move it away, or pass `overwrite` to replace it"
             )
     examples = _read(options)
     in_valid = split(examples, options.valid_ratio, options.group_by_sentence, options.seed)
@@ -59,15 +59,15 @@ def _hub_records(options: PrepareOptions) -> Iterator[tuple[int, Record]]:
         from datasets import load_dataset
     except ImportError as error:
         raise UserError(
-            "--hub_dataset needs the package datasets: python -m pip install datasets, "
+            "`hub_dataset` needs the package datasets: python -m pip install datasets, "
             "or poetry install --with hub"
         ) from error
     try:
         rows = load_dataset(options.hub_dataset, options.hub_config, split=options.hub_split)
     except (OSError, ValueError, LookupError) as error:
         raise UserError(
-            f"--hub_dataset {options.hub_dataset}: cannot be had ({str(error).splitlines()[0]}); "
-            "check the name and the connection, or pass --input_file"
+            f"`hub_dataset` {options.hub_dataset}: cannot be had ({str(error).splitlines()[0]}); "
+            "check the name and the connection, or pass `input_file`"
         ) from error
     return named_labels(rows, rows.features["label"].names)
 

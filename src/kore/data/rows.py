@@ -7,20 +7,21 @@ A faulty row is reported as
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-import sys
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, csv_writer
+from kore.common.progress import progress_bar
 from kore.data.entity_cells import parse_entity, shortened
 from kore.data.options import RowOptions
 from kore.data.records import SURPLUS, Record, has_half_character, iter_records
 from kore.data.schema import BLIND_LABEL, Entity, Example
+
+_LOGGER = logging.getLogger(__name__)
 
 SHOWN_FAULTS = 20
 
@@ -118,7 +119,7 @@ def iter_rows(
 ) -> Iterator[CheckedRow]:
     """Every row, good or faulty, in order; the arguments are those of `check_records`."""
     lines_of_ids = LinesOfIds()
-    for line, record in tqdm(records, desc=f"reading {name}", unit=" rows", disable=None):
+    for line, record in progress_bar(records, desc=f"reading {name}", unit=" rows"):
         example, faults = parse_record(line, record)
         if example is not None:
             faults = faults + identity_faults(line, record, example, lines_of_ids)
@@ -225,7 +226,7 @@ def _label_faults(
     elif known is not None and example.label not in known:
         message = (
             f"{shortened(example.label)} is not one of the {len(known)} relations; mend it, or "
-            "name a label map that has it (--label2id_path auto takes the labels of the training "
+            "name a label map that has it (`label2id_path` auto takes the labels of the training "
             "file)"
         )
     else:
@@ -247,11 +248,11 @@ def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
         for fault in faults:
             cells = [fault.record.get(column) for column in columns]
             writer.writerow([fault.line, fault.column, fault.message, *cells])
-    print(f"{name}: {rows} faulty rows set aside in {rejected}", file=sys.stderr)
+    _LOGGER.info(f"{name}: {rows} faulty rows set aside in {rejected}")
 
 
 def faults_error(name: str, first: list[str], faults: int, rows: int) -> UserError:
     """What a run with `on_bad_row` stop ends in: the first of so many faults in so many rows."""
     more = [f"… and {faults - len(first)} more"] if faults > len(first) else []
-    advice = f"{rows} faulty rows in {name}: mend them, or set them aside with --on_bad_row skip"
+    advice = f"{rows} faulty rows in {name}: mend them, or set them aside with `on_bad_row` skip"
     return UserError("\n".join([*first, *more, advice]))

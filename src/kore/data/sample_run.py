@@ -225,7 +225,7 @@ def _refuse_foreign_files(paths: Sequence[Path]) -> None:
     if foreign:
         raise UserError(
             f"{', '.join(foreign)} would be replaced, but does not look like sample data; "
-            "name another folder with --data_dir"
+            "name another folder with `data_dir`"
         )
 
 

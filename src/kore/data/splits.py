@@ -42,7 +42,7 @@ def split(
     except ValueError as error:
         raise UserError(
             f"{len(drawable)} rows or sentences with {len(unit_counts)} labels cannot be split at "
-            f"--valid_ratio {valid_ratio} ({error}); bring more rows or another ratio"
+            f"`valid_ratio` {valid_ratio} ({error}); bring more rows or another ratio"
         ) from error
     held_out = set(valid_units)
     return [unit in held_out for unit in units]

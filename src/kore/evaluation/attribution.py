@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 from transformers import PreTrainedModel
 
 from kore.common.errors import UserError
+from kore.common.progress import progress_bar
 from kore.data.dataset import Batch
 from kore.data.schema import Span
 from kore.network.model import RelationClassifier
@@ -53,7 +53,7 @@ def integrated_gradients(
     nodes, weights = np.polynomial.legendre.leggauss(steps)  # on [-1, 1]
     total = torch.zeros_like(inputs)
     starts = range(0, steps, points_at_once)
-    for start in tqdm(starts, desc="integrating", disable=None):
+    for start in progress_bar(starts, desc="integrating"):
         chosen = slice(start, start + points_at_once)
         along = _column((nodes[chosen] + 1) / 2, inputs)
         points = (baseline + along * (inputs - baseline)).requires_grad_()

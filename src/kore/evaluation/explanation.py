@@ -171,7 +171,7 @@ def check_relation(relation: str, names: tuple[str, ...]) -> None:
     if relation and relation not in names:
         near = difflib.get_close_matches(relation, names, NEAREST_RELATIONS, cutoff=0.0)
         raise UserError(
-            f"--relation {relation}: not one of the model's {len(names)} relations; "
+            f"`relation` {relation}: not one of the model's {len(names)} relations; "
             f"the nearest are {', '.join(near)}"
         )
 
@@ -181,7 +181,7 @@ def _attention(layers: torch.Tensor | None, layer: int | None) -> NDArray[Any] |
     if layers is None:
         return None
     if layer is not None and layer > len(layers):
-        raise UserError(f"--layer {layer}: the encoder's layers are 1 to {len(layers)}")
+        raise UserError(f"`layer` {layer}: the encoder's layers are 1 to {len(layers)}")
     chosen = layers.mean(dim=0) if layer is None else layers[layer - 1]
     return chosen.cpu().numpy()
 

@@ -132,8 +132,8 @@ def write_files(folder: Path, result: Assessment) -> list[Path]:
 def _check_flags(options: EvaluationOptions) -> None:
     if options.target_prior == ESTIMATE and not options.unlabelled_file:
         raise UserError(
-            "--target_prior estimate needs --unlabelled_file, the predictions of the rows whose "
+            "`target_prior` estimate needs `unlabelled_file`, the predictions of the rows whose "
             "class shares are wanted"
         )
     if options.unlabelled_file and options.target_prior != ESTIMATE:
-        raise UserError("--unlabelled_file goes with --target_prior estimate")
+        raise UserError("`unlabelled_file` goes with `target_prior` estimate")

@@ -60,7 +60,7 @@ def write_cleaned(path: Path, rows: Sequence[Row], changes: Sequence[Change]) ->
         UserError: no row is left, or a file cannot be written.
     """
     if not rows:
-        raise UserError(f"--fix {path}: no row would be left; nothing was written")
+        raise UserError(f"`fix` {path}: no row would be left; nothing was written")
     write_examples(path, [row.example for row in rows])
     with atomic_write(changes_file(path)) as file:
         writer = csv_writer(file)

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
 from kore.common.errors import UserError
+from kore.common.progress import progress_bar
 from kore.data.dataset import ENCODING_CHUNK, InputEncoder
 from kore.data.markers import MarkerScheme, mark
 from kore.data.schema import Example, entity_types
@@ -47,7 +47,7 @@ def token_counts(encoder: InputEncoder, examples: Sequence[Example]) -> list[int
     """Tokens of every row, [CLS], [SEP] and markers included."""
     counts = []
     starts = range(0, len(examples), ENCODING_CHUNK)  # the tokens of all rows are never held
-    for start in tqdm(starts, desc="counting tokens", disable=None):
+    for start in progress_bar(starts, desc="counting tokens"):
         rows = encoder.encode(examples[start : start + ENCODING_CHUNK], quiet=True)
         counts += [len(row.input_ids) for row in rows]
     return counts
@@ -72,6 +72,6 @@ def _load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
-            f"--tokenizer {name_or_path}: no tokenizer in a folder, in the cache or on the hub "
-            f"({reason}); check the name, or leave --tokenizer out to learn one from the rows"
+            f"`tokenizer` {name_or_path}: no tokenizer in a folder, in the cache or on the hub "
+            f"({reason}); check the name, or leave `tokenizer` out to learn one from the rows"
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import logging
 from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,6 +23,8 @@ from kore.inspection import summary as data_summary
 from kore.inspection.lengths import MAX_LENGTHS, coverage, length_encoder, quantiles, token_counts
 from kore.inspection.options import EdaOptions
 
+_LOGGER = logging.getLogger(__name__)
+
 _COLUMNS = 5  # of small multiples
 _CLOUD_WORDS = 60
 _MOST_SHOWN = 60  # relations, sources or pairs in a picture
@@ -37,7 +39,7 @@ def draw_eda(options: EdaOptions) -> list[Path]:
     """
     folder = Path(options.output_dir)
     if folder.exists() and not folder.is_dir():
-        raise UserError(f"--output_dir {folder} is a file; name a folder")
+        raise UserError(f"`output_dir` {folder} is a file; name a folder")
     examples = read_examples(Path(options.data_file), options, need_labels=False)
     tokens = count_tokens(examples, options.tokenizer)
     drawings: dict[str, Callable[[], Figure]] = {
@@ -55,7 +57,7 @@ def draw_eda(options: EdaOptions) -> list[Path]:
     if any(row.label is not None for row in examples):
         drawings |= of_labels
     else:
-        print(f"{options.data_file} has no labels: without {', '.join(of_labels)}", file=sys.stderr)
+        _LOGGER.info(f"{options.data_file} has no labels: without {', '.join(of_labels)}")
     written = []
     for name, draw in drawings.items():
         written.append(folder / f"{name}.png")

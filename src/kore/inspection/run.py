@@ -70,15 +70,15 @@ def check_names(options: CheckOptions, paths: list[Path]) -> None:
         raise UserError(f"{twice[0]} is named twice; name every FILE once")
     if options.against and Path(options.against).resolve() in seen:
         raise UserError(
-            f"--against {options.against} is one of the files to examine, and all its sentences "
+            f"`against` {options.against} is one of the files to examine, and all its sentences "
             "would be shared; name another file"
         )
     written = []
     if options.fix:
         if len(paths) > 1:
-            raise UserError(f"--fix mends one file, but {len(paths)} are given; name one FILE")
+            raise UserError(f"`fix` mends one file, but {len(paths)} are given; name one FILE")
         if Path(options.fix).suffix != ".csv":
-            raise UserError(f"--fix {options.fix}: expected a name that ends in .csv")
+            raise UserError(f"`fix` {options.fix}: expected a name that ends in .csv")
         written = [Path(options.fix), data_fix.changes_file(Path(options.fix))]
     written += [Path(options.json)] if options.json else []
     read = {*seen, *(Path(name).resolve() for name in (options.against, options.tokenizer) if name)}
@@ -86,7 +86,7 @@ def check_names(options: CheckOptions, paths: list[Path]) -> None:
         if path.resolve() in read:
             raise UserError(f"{path} is read here and would be replaced; name another file")
     if len({path.resolve() for path in written}) < len(written):
-        raise UserError(f"--json {options.json} is a file of --fix as well; name another file")
+        raise UserError(f"`json` {options.json} is a file of `fix` as well; name another file")
 
 
 def read_source(path: Path) -> SourceFile:

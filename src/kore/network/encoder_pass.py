@@ -14,7 +14,7 @@ Both equal the encoder's own pass up to rounding. Any other encoder is called as
 from __future__ import annotations
 
 import functools
-import sys
+import logging
 import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -26,6 +26,8 @@ from torch.utils.checkpoint import checkpoint
 from transformers import BertModel, ElectraModel, PreTrainedModel, RobertaModel, XLMRobertaModel
 
 from kore.network.dropout import dropout
+
+_LOGGER = logging.getLogger(__name__)
 
 _BERT_LIKE = (BertModel, ElectraModel, RobertaModel, XLMRobertaModel)
 
@@ -250,7 +252,7 @@ def packing_works(device: torch.device) -> bool:
     """
     fault = _packing_fault(device)
     if fault:
-        print(f"Rows run padded: {fault}", file=sys.stderr)
+        _LOGGER.info(f"Rows run padded: {fault}")
     return not fault
 
 

@@ -80,7 +80,7 @@ def check_target(path: Path) -> None:
     if path.exists() and not (path / _OWN_FILE).is_file():
         raise UserError(
             f"{path} is already there and is no folder that this tool wrote; move it away or pass "
-            "another --output_file"
+            "another `output_file`"
         )
 
 

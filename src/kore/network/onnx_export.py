@@ -60,7 +60,7 @@ def onnx_bytes(trained: TrainedModel, int8: bool = False) -> bytes:
     if size > MOST_BYTES:
         raise UserError(
             f"the weights take {size / 2**30:.1f} GiB, but an ONNX file holds 2 GiB at most; pass "
-            "--format hf"
+            "`format` hf"
         )
     try:
         import onnx  # noqa: F401 - the exporter needs both, and would fail without a word of help

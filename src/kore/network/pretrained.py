@@ -33,9 +33,9 @@ def load_pretrained(
     except (OSError, ValueError, ImportError, RuntimeError) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise EncoderUnavailableError(
-            f"--model_name_or_path {name_or_path}: no encoder of that name in a folder, in the "
+            f"`model_name_or_path` {name_or_path}: no encoder of that name in a folder, in the "
             f"cache or on the hub ({reason}); check the name, fetch the model once while "
-            f"connected, or pass --model_name_or_path {MINI}"
+            f"connected, or pass `model_name_or_path` {MINI}"
         ) from error
     set_dropout(encoder, dropout)
     return encoder, tokenizer
@@ -75,8 +75,8 @@ def check_positions(encoder: PreTrainedModel, max_length: int, name: str) -> Non
     most = max_positions(encoder)
     if most is not None and max_length > most:
         raise UnfitError(
-            f"--max_length {max_length}, but {name} has positions for {most} tokens; pass "
-            f"--max_length {most} or less"
+            f"`max_length` {max_length}, but {name} has positions for {most} tokens; pass "
+            f"`max_length` {most} or less"
         )
 
 

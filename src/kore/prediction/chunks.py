@@ -176,5 +176,5 @@ def worker_death_as_user_error() -> Iterator[None]:
             raise
         raise UserError(
             "a process that read ahead was killed, perhaps for want of memory; what is "
-            "predicted is kept: give the same command with --resume (and --num_workers 0)"
+            "predicted is kept: give the same command with `resume` (and `num_workers` 0)"
         ) from error

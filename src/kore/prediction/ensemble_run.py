@@ -38,7 +38,7 @@ def join_members(options: EnsembleOptions) -> Path:
     format_of(output)
     members = prediction_files(options.members, Path(options.test_file), options)
     if output.resolve() in [path.resolve() for path in members]:
-        raise UserError(f"{output} is one of the files it is made of; pass another --output_name")
+        raise UserError(f"{output} is one of the files it is made of; pass another `output_name`")
     labels = common_labels(members, options)
     files = read_aligned(members, labels)
     probs = [file.probs for file in files]
@@ -163,10 +163,10 @@ def chosen_weights(options: EnsembleOptions, labels: LabelMap) -> Floats:
         given = np.asarray([-1.0])
     if not (np.isfinite(given).all() and (given >= 0).all() and given.sum() > 0):
         raise UserError(
-            f"--weights {options.weights}: expected numbers from 0 on such as 0.5,0.3,0.2, or {FIT}"
+            f"`weights` {options.weights}: expected numbers from 0 on such as 0.5,0.3,0.2, or {FIT}"
         )
     if len(given) != count:
-        raise UserError(f"--weights has {len(given)} numbers, but there are {count} members")
+        raise UserError(f"`weights` has {len(given)} numbers, but there are {count} members")
     return given / given.sum()
 
 
@@ -175,7 +175,7 @@ def _fitted(options: EnsembleOptions, labels: LabelMap) -> Floats:
     names = options.valid_predictions.split(",") if options.valid_predictions else options.members
     if len(names) != len(options.members):
         raise UserError(
-            f"--valid_predictions names {len(names)} files, but there are "
+            f"`valid_predictions` names {len(names)} files, but there are "
             f"{len(options.members)} members; name one for each, in their order"
         )
     files = prediction_files(names, gold_file, options)
@@ -186,7 +186,7 @@ def _fitted(options: EnsembleOptions, labels: LabelMap) -> Floats:
     if lacking:
         raise UserError(
             f"{gold_file}: lacks {len(lacking)} ids of {files[0]}, {lacking[0]!r} among them; name "
-            "the predictions of these rows with --valid_predictions"
+            "the predictions of these rows with `valid_predictions`"
         )
     gold = np.asarray(labels.index(label_of[row_id] for row_id in aligned[0].ids))
     return fit_weights([file.probs for file in aligned], gold)
@@ -201,10 +201,10 @@ def _check_flags(options: EnsembleOptions) -> None:
             "src/inference.py first and name the files of predictions"
         )
     if options.method == "hard" and options.weights:
-        raise UserError("--weights go with --method soft; a hard vote counts every member once")
+        raise UserError("`weights` go with `method` soft; a hard vote counts every member once")
     if options.weights == FIT and not options.gold_file:
         raise UserError(
-            "--weights fit needs --gold_file, labelled rows that no member learned from"
+            "`weights` fit needs `gold_file`, labelled rows that no member learned from"
         )
     if options.weights != FIT and (options.gold_file or options.valid_predictions):
-        raise UserError("--gold_file and --valid_predictions go with --weights fit")
+        raise UserError("`gold_file` and `valid_predictions` go with `weights` fit")

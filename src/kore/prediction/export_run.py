@@ -67,9 +67,9 @@ def output_path(options: ExportOptions, model_file: Path) -> Path:
     if options.format == "hf":
         check_target(output)
     elif output.suffix != ".onnx" or output.is_dir():
-        raise UserError(f"--output_file {output} must be a file that ends in .onnx")
+        raise UserError(f"`output_file` {output} must be a file that ends in .onnx")
     if output.resolve() == model_file.resolve():
-        raise UserError(f"{output} is the model itself; pass another --output_file")
+        raise UserError(f"{output} is the model itself; pass another `output_file`")
     return output
 
 

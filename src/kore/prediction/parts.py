@@ -82,8 +82,8 @@ class Parts:
         changed = differences(before, self._job)
         if changed:
             raise UserError(
-                f"--resume: {self.folder} was begun differently ({'; '.join(changed)}); give the "
-                "same command as before, or leave --resume out to start from the beginning"
+                f"`resume`: {self.folder} was begun differently ({'; '.join(changed)}); give the "
+                "same command as before, or leave `resume` out to start from the beginning"
             )
 
 

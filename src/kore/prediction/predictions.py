@@ -76,7 +76,7 @@ def read_schema(path: Path) -> LabelMap | None:
     except (ValueError, LookupError, TypeError) as error:
         raise UserError(
             f"{schema_file}: not a label order that src/inference.py wrote ({error}); restore it, "
-            "or remove it and pass --label2id_path"
+            "or remove it and pass `label2id_path`"
         ) from error
 
 
@@ -177,6 +177,6 @@ def _label_faults(pred_label: str, probs: tuple[float, ...], labels: LabelMap) -
         best = labels.names[probs.index(max(probs))]
         return [
             f"pred_label: {pred_label!r}, but the largest of probs is that of {best!r}; is the "
-            "label order of this file another one? Pass its --label2id_path"
+            "label order of this file another one? Pass its `label2id_path`"
         ]
     return []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -13,16 +13,18 @@ from accelerate.utils import gather_object
 from accelerate.utils.memory import should_reduce_batch_size
 from numpy.typing import NDArray
 from torch import nn
-from tqdm import tqdm
 
 from kore.common.arrays import Floats
 from kore.common.devices import keep_freed_memory
 from kore.common.errors import UserError
 from kore.common.flags import BATCH_TOKENS
+from kore.common.progress import progress_bar
 from kore.data.batching import padded_length, token_batches
 from kore.data.dataset import Batch, EncodedExample, InputEncoder
 from kore.data.schema import Example
 from kore.network.checkpoint import TrainedModel
+
+_LOGGER = logging.getLogger(__name__)
 
 Computed = tuple[NDArray[np.int64], Floats]  # row numbers (B,) and their probabilities (B, C)
 
@@ -66,11 +68,11 @@ def predict_probs(
     was_training = model.training
     model.eval()
     share = slice(accelerator.process_index, None, accelerator.num_processes)
-    with tqdm(
+    with progress_bar(
         total=len(rows),
         desc="predicting",
         unit=" rows",
-        disable=None if accelerator.is_main_process else True,
+        quiet=not accelerator.is_main_process,
     ) as progress:
         computed = Predictor(model, encoder, accelerator).computed(rows, share, progress.update)
     model.train(was_training)
@@ -159,13 +161,13 @@ class Predictor:
         if self._is_halved:
             raise UserError(
                 f"memory is full even with {self.batch_tokens} tokens at once; pass a smaller "
-                "--batch_tokens"
+                "`batch_tokens`"
             ) from error
         self._is_halved = True
         self.batch_tokens = max(1, self.batch_tokens // 2)
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        print(f"memory is full: going on with --batch_tokens {self.batch_tokens}", file=sys.stderr)
+        _LOGGER.info(f"memory is full: going on with `batch_tokens` {self.batch_tokens}")
 
 
 def in_order(computed: Sequence[Computed]) -> Floats:
@@ -181,7 +183,6 @@ def warn_of_unseen_types(trained: TrainedModel, types: Iterable[str]) -> None:
     scheme = trained.input_encoder.scheme
     unseen = sorted(set(types) - set(scheme.types))
     if scheme.use_markers and scheme.use_types and unseen:
-        print(
-            f"Entity types never seen in training, marked without a type: {', '.join(unseen)}",
-            file=sys.stderr,
+        _LOGGER.info(
+            f"Entity types never seen in training, marked without a type: {', '.join(unseen)}"
         )

@@ -120,7 +120,7 @@ class RayPredictor:
             raise UserError(
                 f"{file}:{line}: a worker died {MOST_ATTEMPTS} times over the {table.num_rows} "
                 "rows from here on, most likely because memory was full; pass a smaller "
-                "--rows_per_task or --batch_tokens, or fewer --num_workers"
+                "`rows_per_task` or `batch_tokens`, or fewer `num_workers`"
             )
         return attempts
 
@@ -168,19 +168,19 @@ def predict_corpus(options: RayOptions) -> Path:
 def _check_output(output: Path, inputs: list[Path], overwrite: bool) -> None:
     """Refuses to replace anything but the parts of an earlier run."""
     if output.exists() and not output.is_dir():
-        raise UserError(f"--output_dir {output} is a file; name a folder")
+        raise UserError(f"`output_dir` {output} is a file; name a folder")
     found = list(output.iterdir()) if output.is_dir() else []
     if found and not overwrite:
-        raise UserError(f"{output} is not empty; move it away, or pass --overwrite to replace it")
+        raise UserError(f"{output} is not empty; move it away, or pass `overwrite` to replace it")
     others = [path for path in found if path.suffix != ".parquet" or not path.is_file()]
     if others:
         raise UserError(
-            f"{output} holds more than Parquet parts ({others[0].name}), which --overwrite would "
-            "remove; name another --output_dir"
+            f"{output} holds more than Parquet parts ({others[0].name}), which `overwrite` would "
+            "remove; name another `output_dir`"
         )
     inside = [path for path in inputs if output.resolve() in path.resolve().parents]
     if inside:
-        raise UserError(f"{inside[0]} lies in --output_dir {output}; name another folder")
+        raise UserError(f"{inside[0]} lies in `output_dir` {output}; name another folder")
 
 
 def _tables(files: list[Path], options: RayOptions) -> ray.data.Dataset:

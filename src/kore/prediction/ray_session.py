@@ -83,13 +83,13 @@ def check_resources(options: RayOptions) -> None:
     # A worker holds a core for as long as the job runs; the tasks that read and write need one too.
     if options.num_workers >= cores:
         raise UserError(
-            f"--num_workers {options.num_workers}, but the cluster has {cores:.0f} cores, one of "
+            f"`num_workers` {options.num_workers}, but the cluster has {cores:.0f} cores, one of "
             f"which reads and writes; pass at most {cores - 1:.0f}"
         )
     wanted = options.num_workers * options.num_gpus_per_worker
     if wanted > gpus:
         raise UserError(
-            f"--num_workers {options.num_workers} with --num_gpus_per_worker "
+            f"`num_workers` {options.num_workers} with `num_gpus_per_worker` "
             f"{options.num_gpus_per_worker} need {wanted:g} GPUs, but the cluster has {gpus:g}"
         )
 
@@ -113,7 +113,7 @@ def _connect(options: RayOptions) -> None:
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"--address {options.address or repr('')}: no Ray answers "
+            f"`address` {options.address or repr('')}: no Ray answers "
             f"({' '.join(str(error).split())[:200]})"
         ) from error
     for handler in logging.getLogger("ray.data").handlers:
@@ -153,6 +153,6 @@ def _as_user_error(error: RayError) -> BaseException:
     if isinstance(error, (RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError)):
         return UserError(
             f"a worker could not be kept alive ({' '.join(str(error).split())[:300]}); is its "
-            "memory full? Pass fewer --num_workers"
+            "memory full? Pass fewer `num_workers`"
         )
     return error

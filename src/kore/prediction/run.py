@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
-from tqdm import tqdm
 
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.files import checksum
+from kore.common.progress import progress_bar
 from kore.data.records import without_gzip
 from kore.network.checkpoint import TrainedModel, load_model
 from kore.network.locate import find_model
@@ -61,7 +61,7 @@ def predict_file(options: InferenceOptions) -> Path:
         if _job(options, model_file, accelerator) != job:
             raise UserError(
                 f"{options.test_file} or {model_file} changed while rows were predicted; what is "
-                "predicted so far does not belong together: run it again without --resume"
+                "predicted so far does not belong together: run it again without `resume`"
             )
         parts.join()
         warn_of_unseen_types(trained, found.types)
@@ -81,7 +81,7 @@ def output_file(options: InferenceOptions, model_file: Path) -> Path:
     output = Path(options.output_dir) / name
     format_of(output)
     if output.resolve() == test_file.resolve():
-        raise UserError(f"{output} is the test file itself; pass another --output_name")
+        raise UserError(f"{output} is the test file itself; pass another `output_name`")
     return output
 
 
@@ -89,7 +89,7 @@ def _check_budget(options: InferenceOptions, trained: TrainedModel) -> None:
     longest = trained.input_encoder.max_length
     if options.batch_tokens < longest:
         raise UserError(
-            f"--batch_tokens {options.batch_tokens}, but this model reads rows of up to {longest} "
+            f"`batch_tokens` {options.batch_tokens}, but this model reads rows of up to {longest} "
             f"tokens and one of them must fit; pass at least {longest}"
         )
 
@@ -136,12 +136,12 @@ def _predict_missing(
     if num_workers is None:
         num_workers = int(len(missing) * CHUNK_ROWS > SMALL_FILE_ROWS and (os.cpu_count() or 1) > 1)
     chunks = stream_chunks(Path(options.test_file), encoder, found, wanted, num_workers)
-    progress = tqdm(
+    progress = progress_bar(
         total=found.rows,
         initial=found.rows - min(found.rows, len(missing) * CHUNK_ROWS),
         desc="predicting",
         unit=" rows",
-        disable=None if accelerator.is_main_process else True,
+        quiet=not accelerator.is_main_process,
     )
     with progress, worker_death_as_user_error():
         for chunk in chunks:

@@ -15,9 +15,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 from transformers import PreTrainedTokenizerBase
 
+from kore.common.progress import progress_bar
 from kore.data.dataset import ENCODING_CHUNK
 from kore.pretraining.passages import Passage
 
@@ -52,7 +52,7 @@ def tokenize(
     Without `whole_words` every token is a unit of its own.
     """
     rows = []
-    with tqdm(total=len(passages), desc="encoding", unit=" texts", disable=None) as progress:
+    with progress_bar(total=len(passages), desc="encoding", unit=" texts") as progress:
         for start in range(0, len(passages), ENCODING_CHUNK):
             chunk = passages[start : start + ENCODING_CHUNK]
             encoded = tokenizer(

@@ -45,4 +45,4 @@ class PretrainOptions(OptimizationOptions):
         if self.mask_whole_words is None:
             self.mask_whole_words = self.model_name_or_path != MINI
         if self.hidden_size % 64:
-            raise UserError(f"--hidden_size is {self.hidden_size}, expected a multiple of 64")
+            raise UserError(f"`hidden_size` is {self.hidden_size}, expected a multiple of 64")

@@ -103,11 +103,11 @@ def _files(options: PretrainOptions) -> PretrainingFiles:
     check_run_name(options.run_name or ".")
     if options.resume:
         if not files.last.exists():
-            raise UserError(f"{files.last}: no such file, so there is nothing to --resume")
+            raise UserError(f"{files.last}: no such file, so there is nothing to `resume`")
     elif files.encoder.exists() or files.last.exists():
         there = files.encoder if files.encoder.exists() else files.last
         raise UserError(
-            f"{there} is already there; pass another --run_name, or --resume to go on with that run"
+            f"{there} is already there; pass another `run_name`, or `resume` to go on with that run"
         )
     return files
 
@@ -126,6 +126,6 @@ def _resume_state(
     if state["data_checksums"] != checksums:
         raise UserError(
             f"the texts have changed since {files.last} was written; restore them, or start a run "
-            "with another --run_name"
+            "with another `run_name`"
         )
     return state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from kore.pretraining.passages import Passage
 from kore.training.loop import EpochLoop
 from kore.training.optimizer import make_optimizer
 from kore.training.run_files import write_log
+
+_LOGGER = logging.getLogger(__name__)
 
 STATE_KIND = "kore-pretraining-state"
 _LOGITS_STEP = 64  # masked tokens are computed in multiples of it: see batching.padded_length
@@ -141,10 +143,9 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         self._save_encoder()
         write_log(self.files.folder, position.history)
         figures.pretraining_curve(position.history, self.files.folder / "pretraining_curve.png")
-        print(
+        _LOGGER.info(
             f"epoch {row['epoch']}: train loss {row['train_loss']:.4f}, valid loss "
-            f"{row['valid_loss']:.4f}, masked tokens found {row['accuracy']:.2f} %",
-            file=sys.stderr,
+            f"{row['valid_loss']:.4f}, masked tokens found {row['accuracy']:.2f} %"
         )
 
     @torch.no_grad()
@@ -176,12 +177,11 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
     def _announce(self, passages: int) -> None:
         tokens = sum(len(row.ids) for row in self.train_rows)
         weights = sum(weight.numel() for weight in self.whole.parameters())
-        print(
+        _LOGGER.info(
             f"{self.options.run_name}: {self.options.model_name_or_path}, {weights / 1e6:.1f} M "
             f"weights, on {self.accelerator.device}, precision {self.accelerator.mixed_precision}; "
             f"{passages} different texts, {tokens / 1e6:.2f} M tokens an epoch, "
-            f"{len(self.valid_rows)} texts held out",
-            file=sys.stderr,
+            f"{len(self.valid_rows)} texts held out"
         )
 
 
@@ -218,7 +218,7 @@ def packed_updates(
         raise UserError(
             f"the texts make updates of {smallest} rows, too few for "
             f"{options.gradient_accumulation_steps} steps each; lower "
-            "--gradient_accumulation_steps"
+            "`gradient_accumulation_steps`"
         )
     parts = (np.array_split(part, count) for part in packed)
     return [TokenRow(ids, units) for ids, units in zip(*parts, strict=True)]

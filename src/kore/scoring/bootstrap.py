@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest
-from tqdm import tqdm
 
 from kore.common.arrays import Floats, Ints
+from kore.common.progress import progress_bar
 from kore.data.schema import LabelMap
 
 CONFIDENCE = 95  # per cent
@@ -64,7 +64,7 @@ def resampled_scores(
     micro_f1s, auprcs = [], []
     weights = _drawn_weights(len(gold), resamples, seed)
     chunks = -(-resamples // _CHUNK)
-    for drawn in tqdm(weights, total=chunks, desc="resampling", disable=None):
+    for drawn in progress_bar(weights, total=chunks, desc="resampling"):
         micro_f1s.append([weighted_micro_f1(gold, probs, labels, drawn) for probs in files])
         auprcs.append([weighted_auprc(gold, probs, drawn) for probs in files])
     return {

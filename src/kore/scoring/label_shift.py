@@ -37,7 +37,7 @@ def read_prior(path: Path, labels: LabelMap) -> Floats:
         UserError: it is missing or damaged, names an unknown relation, or its shares do not add up.
     """
     if not path.is_file():
-        raise UserError(f"--target_prior {path}: no such file; 'estimate' needs none")
+        raise UserError(f"`target_prior` {path}: no such file; 'estimate' needs none")
     given = read_json(path)
     if not isinstance(given, dict):
         raise UserError(f'{path}: expected an object such as {{"no_relation": 0.6}}')

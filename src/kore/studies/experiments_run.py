@@ -19,12 +19,11 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from kore.common.arrays import Floats
 from kore.common.errors import UserError, nearest
 from kore.common.files import atomic_write, checksum, read_json, safe_name, write_table
 from kore.common.flags import RECIPE, parse_options
+from kore.common.progress import progress_bar
 from kore.common.recipes import as_arguments
 from kore.common.resources import find_file, python_path
 from kore.data.options import SchemaOptions
@@ -58,11 +57,14 @@ def run_experiments(options: ExperimentOptions) -> Path:
     """
     rows = planned_rows(options)
     if options.target_prior and not find_file(options.target_prior).is_file():
-        raise UserError(f"--target_prior {options.target_prior}: no such file")
+        raise UserError(f"`target_prior` {options.target_prior}: no such file")
     folder = Path(options.output_dir)
     runs = [(row, seed) for seed in range(options.seeds) for row in rows]
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
-    with ThreadPoolExecutor(options.jobs) as pool, tqdm(total=len(runs), unit=" runs") as progress:
+    with (
+        ThreadPoolExecutor(options.jobs) as pool,
+        progress_bar(total=len(runs), unit=" runs") as progress,
+    ):
         futures = [pool.submit(_finished, options, row, seed, threads) for row, seed in runs]
         try:
             for future in futures:
@@ -83,7 +85,7 @@ def run_experiments(options: ExperimentOptions) -> Path:
 def planned_rows(options: ExperimentOptions) -> list[Row]:
     """The rows of the table, every flag of them checked before the first is trained."""
     if not options.recipes:
-        raise UserError("--recipes names none; see recipes/ for what there is")
+        raise UserError("`recipes` names none; see recipes/ for what there is")
     rows = [
         Row(name if not name.endswith(".json") else Path(name).stem, (f"--{RECIPE}", name))
         for name in options.recipes
@@ -159,7 +161,7 @@ def _finished(options: ExperimentOptions, row: Row, seed: int, threads: int) -> 
     origin = _origin(options, row)
     if made_of.exists() and read_json(made_of) != origin:
         raise UserError(
-            f"{predictions}: was made with other flags or rows; pass another --output_dir, or "
+            f"{predictions}: was made with other flags or rows; pass another `output_dir`, or "
             "remove this one"
         )
     if predictions.exists():

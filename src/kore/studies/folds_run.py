@@ -47,7 +47,7 @@ def train_folds(options: TrainOptions) -> Path:
     """
     if is_launched():
         raise UserError(
-            "folds are trained by one process; leave accelerate launch out, or --num_folds"
+            "folds are trained by one process; leave accelerate launch out, or `num_folds`"
         )
     examples, labels = read_labelled(Path(options.train_file), options)
     fold_of_row = assign_folds(examples, options.num_folds, options.seed)
@@ -98,9 +98,9 @@ def assign_folds(examples: Sequence[Example], num_folds: int, seed: int) -> np.n
     sentences = Counter(label for label, _ in {(str(row.label), row.sentence) for row in examples})
     rarest, count = min(sentences.items(), key=lambda pair: pair[1])
     if count < num_folds:
-        fewer = f"pass --num_folds {count} or less, or " if count > 1 else ""
+        fewer = f"pass `num_folds` {count} or less, or " if count > 1 else ""
         raise UserError(
-            f"--num_folds {num_folds}, but {rarest} stands in {count} sentences only; {fewer}"
+            f"`num_folds` {num_folds}, but {rarest} stands in {count} sentences only; {fewer}"
             "bring more rows of it"
         )
     folds = np.zeros(len(examples), dtype=np.int64)
@@ -135,9 +135,9 @@ def _keep_what_it_is_made_of(options: TrainOptions, files: RunFiles) -> None:
     """Refuses to go on with other folds than those that were begun: their files would change."""
     path = files.folder / "folds.json"
     made_of = {
-        "--num_folds": options.num_folds,
-        "--seed": options.seed,
-        "the checksum of --train_file": checksum(Path(options.train_file)),
+        "`num_folds`": options.num_folds,
+        "`seed`": options.seed,
+        "the checksum of `train_file`": checksum(Path(options.train_file)),
     }
     before = read_json(path) if path.exists() else made_of
     refuse_changes(path, differences(before, made_of))

@@ -94,7 +94,7 @@ def search(options: SearchOptions) -> Path:
 def _check_flags(options: SearchOptions) -> None:
     check_run_name(options.study or ".")
     if options.num_folds or options.run_name:
-        raise UserError("a search sets --num_folds and --run_name by itself; leave them out")
+        raise UserError("a search sets `num_folds` and `run_name` by itself; leave them out")
     if is_launched():
         raise UserError(
             "a trial runs as one process; leave accelerate launch out, and start the same command "
@@ -127,7 +127,7 @@ def _open_study(options: SearchOptions, space: Space, folder: Path) -> optuna.St
     except DatabaseError as error:
         raise UserError(
             f"{database}: no study that can be read ({str(error).splitlines()[0]}); remove it, or "
-            "pass another --study"
+            "pass another `study`"
         ) from error
     study.sampler = _sampler(options, space, len(study.trials))
     _check_same(options, space, study, folder)
@@ -148,9 +148,9 @@ def _check_same(options: SearchOptions, space: Space, study: optuna.Study, folde
     """Refuses to rank trials together that were trained with other flags or rows."""
     flags = dataclasses.asdict(_train_options(options))
     described: dict[str, Any] = {
-        f"--{name}": value for name, value in flags.items() if name not in _FREE_FLAGS | set(space)
+        f"`{name}`": value for name, value in flags.items() if name not in _FREE_FLAGS | set(space)
     }
-    described["--sampler"] = options.sampler
+    described["`sampler`"] = options.sampler
     described["the space"] = {name: list(domain) for name, domain in space.items()}
     for name in (options.train_file, options.valid_file):
         described[f"the checksum of {name}"] = checksum(Path(name)) if Path(name).is_file() else ""
@@ -163,7 +163,7 @@ def _check_same(options: SearchOptions, space: Space, study: optuna.Study, folde
     if changed:
         raise UserError(
             f"{folder}: this search was begun differently ({'; '.join(changed)}); give the same "
-            "command, or another --study"
+            "command, or another `study`"
         )
 
 
@@ -172,7 +172,7 @@ def _grid_values(options: SearchOptions, name: str, space: Space) -> tuple[Any, 
     if isinstance(domain, Range):
         raise UserError(
             f"{options.space}: {name} is a range, but a grid needs a list of values; pass "
-            "--sampler tpe, or name the values"
+            "`sampler` tpe, or name the values"
         )
     return domain.values
 

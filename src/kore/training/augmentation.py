@@ -6,8 +6,8 @@ replaced, rare relations repeated.
 
 from __future__ import annotations
 
+import logging
 import re
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +21,8 @@ from kore.data.duplicates import Row, find_duplicates
 from kore.data.particles import choose_particle
 from kore.data.schema import Entity, Example, LabelMap, Span, type_pair
 from kore.training.options import TrainOptions
+
+_LOGGER = logging.getLogger(__name__)
 
 _PARTICLE_PAIRS = ("은/는", "이/가", "을/를", "과/와", "으로/로", "이나/나", "이라/라", "이다/다")
 _FORMS = {form: pair for pair in _PARTICLE_PAIRS for form in pair.split("/")}
@@ -56,7 +58,7 @@ def augmented(
         rows += repeated(rows, options.oversample_to, generator)
         steps.append(f"{len(rows) - before} rows repeated")
     if steps:
-        print(f"Training rows: {', '.join(steps)}; {len(rows)} in all", file=sys.stderr)
+        _LOGGER.info(f"Training rows: {', '.join(steps)}; {len(rows)} in all")
     return rows
 
 

@@ -19,11 +19,11 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from tqdm import tqdm
 
 from kore.common.devices import hardware
 from kore.common.errors import UnfitError, UserError
 from kore.common.interrupts import deferred_interrupt
+from kore.common.progress import progress_bar
 from kore.network.checkpoint import save_payload
 from kore.training.optimizer import make_schedule
 from kore.training.options import OptimizationOptions
@@ -147,8 +147,8 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
                     self._stop_if(self._is_stopping(is_interrupted, is_check=True))
             except torch.OutOfMemoryError as error:
                 raise UnfitError(
-                    f"the GPU's memory is full at --batch_size {options.batch_size}; halve it and "
-                    "double --gradient_accumulation_steps, which gives the same updates"
+                    f"the GPU's memory is full at `batch_size` {options.batch_size}; halve it and "
+                    "double `gradient_accumulation_steps`, which gives the same updates"
                 ) from error
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -160,7 +160,7 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
         if state["position"].keys() != vars(self.position).keys():
             raise UserError(
                 f"{self.files.last} was written by another version of KoRE; finish that run "
-                "with that version, or start one with another --run_name"
+                "with that version, or start one with another `run_name`"
             )
         self.position = Position(**state["position"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -174,12 +174,12 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
         loss_sum = torch.tensor(position.loss_sum, dtype=torch.float64, device=self._device)
         started = time.monotonic() - position.seconds
         self.model.train()
-        progress = tqdm(
+        progress = progress_bar(
             total=len(updates),
             initial=position.update,
             desc=f"epoch {position.epoch + 1}/{self.options.num_epochs}",
             unit=" updates",
-            disable=None if self.accelerator.is_main_process else True,
+            quiet=not self.accelerator.is_main_process,
         )
         with progress:
             for number in range(position.update, len(updates)):
@@ -212,7 +212,7 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
         if not np.isfinite(value):
             raise DivergedError(
                 f"the loss is {value} in epoch {self.position.epoch + 1}; {self._what_is_kept()}"
-                "Lower --learning_rate, or pass --precision fp32"
+                "Lower `learning_rate`, or pass `precision` fp32"
             )
 
     def _is_stopping(self, is_interrupted: Callable[[], bool], is_check: bool) -> bool:

@@ -150,13 +150,13 @@ class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_folds == 1:
-            raise UserError("--num_folds is 1, expected 0 (none) or at least 2")
+            raise UserError("`num_folds` is 1, expected 0 (none) or at least 2")
         if self.focal_loss and self.asymmetric_loss:
-            raise UserError("--focal_loss and --asymmetric_loss: choose one of them")
+            raise UserError("`focal_loss` and `asymmetric_loss`: choose one of them")
         if self.cue_sentence and not self.use_entity_markers:
-            raise UserError("--cue_sentence needs --use_entity_markers True: it names them")
+            raise UserError("`cue_sentence` needs `use_entity_markers` True: it names them")
         if self.fgm and self.gradient_accumulation_steps > 1:
             raise UserError(
-                "--fgm needs --gradient_accumulation_steps 1: its step goes along the gradient of "
+                "`fgm` needs `gradient_accumulation_steps` 1: its step goes along the gradient of "
                 "the whole update"
             )

@@ -214,10 +214,10 @@ def _check_encoder(
     layers = getattr(encoder.config, "num_hidden_layers", options.last_layers)
     if options.last_layers > layers:
         raise UnfitError(
-            f"--last_layers {options.last_layers}, but {options.model_name_or_path} has {layers}"
+            f"`last_layers` {options.last_layers}, but {options.model_name_or_path} has {layers}"
         )
     if options.mask_tokens and tokenizer.mask_token_id is None:
-        raise UnfitError(f"--mask_tokens: {options.model_name_or_path} has no [MASK] token")
+        raise UnfitError(f"`mask_tokens`: {options.model_name_or_path} has no [MASK] token")
 
 
 def _resume_state(
@@ -232,7 +232,7 @@ def _resume_state(
         if files.best.exists():
             raise UserError(
                 f"{files.last} is gone, so that the run that made {files.best} cannot go on; pass "
-                "another --run_name"
+                "another `run_name`"
             )
         print(f"{files.last} is not there yet: starting from the beginning", file=sys.stderr)
         return None
@@ -253,7 +253,7 @@ def _check_same_data(state: dict[str, Any], checksums: dict[str, str], files: Ru
         if state["data_checksums"].get(path) != found:
             raise UserError(
                 f"{path} has changed since {files.last} was written; restore it, or start a run "
-                "with another --run_name"
+                "with another `run_name`"
             )
 
 

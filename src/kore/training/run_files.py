@@ -37,7 +37,7 @@ class RunFiles:
 def check_run_name(name: str) -> None:
     """Raises UserError where a run's name is no file name."""
     if re.search(r"[/\\\0]|^\.", name):
-        raise UserError(f"--run_name {name!r} is no file name; leave out / and \\")
+        raise UserError(f"`run_name` {name!r} is no file name; leave out / and \\")
 
 
 def run_files(options: TrainOptions) -> RunFiles:
@@ -54,7 +54,7 @@ def run_files(options: TrainOptions) -> RunFiles:
     if not options.resume and (files.best.exists() or files.last.exists()):
         raise UserError(
             f"{files.best if files.best.exists() else files.last} is already there; pass another "
-            "--run_name, or --resume to go on with that run"
+            "`run_name`, or `resume` to go on with that run"
         )
     return files
 

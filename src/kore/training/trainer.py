@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +26,8 @@ from kore.training.regularization import adversarial, masked, row_losses
 from kore.training.run_files import RunFiles, write_log
 from kore.training.validation import Validation, validate
 from kore.training.weight_average import WeightAverage
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass
@@ -171,13 +173,12 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
                 figures.reliability(result.curves, self.files.folder / "reliability.png")
             write_log(self.files.folder, position.history)
             figures.learning_curve(position.history, self.files.folder / "learning_curve.png")
-            print(
+            _LOGGER.info(
                 f"epoch {row['epoch']}: train loss {row['train_loss']:.4f}, "
                 f"valid loss {result.loss:.4f}, micro-F1 {scores.micro_f1:.2f}, "
                 f"AUPRC {scores.auprc:.2f}, accuracy {scores.accuracy:.2f}, "
                 f"calibration error {scores.ece:.2f} ({result.ece_uncalibrated:.2f} before)"
-                f"{'  (best)' if is_best else ''}",
-                file=sys.stderr,
+                f"{'  (best)' if is_best else ''}"
             )
 
     def _validate(self) -> Validation:
@@ -210,7 +211,7 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         if smallest < self.parts:
             raise UnfitError(
                 f"{rows} training rows make updates of {smallest} rows, too few for {self.parts} "
-                "steps an update; lower --gradient_accumulation_steps or the number of processes"
+                "steps an update; lower `gradient_accumulation_steps` or the number of processes"
             )
 
     def _updates(self, epoch: int) -> list[np.ndarray]:

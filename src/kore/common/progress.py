@@ -1,0 +1,47 @@
+"""What a command shows while it works, and the library does not: progress bars and notices."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from tqdm import tqdm
+
+_is_shown = False
+
+
+def show_progress() -> None:
+    """Lets `progress_bar` draw, for the rest of the process; what commands do at their start."""
+    global _is_shown
+    _is_shown = True
+
+
+def progress_bar(iterable: Any = None, *, quiet: bool = False, **settings: Any) -> tqdm[Any]:
+    """A `tqdm` that draws on a terminal alone, and only for a command."""
+    return tqdm(iterable, disable=None if _is_shown and not quiet else True, **settings)
+
+
+def log_to_stderr(spelling: Callable[[str], str]) -> None:
+    """Shows what the library logs, a line a message; what commands do at their start.
+
+    Args:
+        spelling: turns a message of the library into one of the command.
+    """
+    logger = logging.getLogger("kore")
+    for handler in [old for old in logger.handlers if isinstance(old, _StderrHandler)]:
+        logger.removeHandler(handler)
+    logger.addHandler(_StderrHandler(spelling))
+    logger.setLevel(logging.INFO)
+
+
+class _StderrHandler(logging.Handler):
+    """Writes to what `sys.stderr` is at that moment, above any progress bar."""
+
+    def __init__(self, spelling: Callable[[str], str]) -> None:
+        super().__init__()
+        self._spelling = spelling
+
+    def emit(self, record: logging.LogRecord) -> None:
+        tqdm.write(self._spelling(self.format(record)), file=sys.stderr)
