@@ -78,7 +78,7 @@ def test_an_id_of_any_text_stays_in_the_folder(folder):
 
 
 def test_without_attention_the_attribution_is_drawn_all_the_same(folder, monkeypatch, capsys):
-    monkeypatch.setattr("explanation.attention_weights", lambda encoder, row, added: None)
+    monkeypatch.setattr("kore.evaluation.explanation.attention_weights", lambda encoder, row, added: None)
     explain.main(flags(folder, row="d", output_dir=folder / "bare"))
     names = {path.name for path in (folder / "bare").iterdir()}
     assert names == {"run_d_attribution.png", "run_d_explanation.json"}
@@ -110,7 +110,7 @@ def test_a_mistake_as_a_user_sees_it(folder):
 def test_an_onnx_file_only_predicts(folder, monkeypatch):
     trained = make_trained()
     trained.model = trained.classifier.head  # as an OnnxClassifier, no RelationClassifier
-    monkeypatch.setattr("checkpoint.load_model", lambda path: trained)
+    monkeypatch.setattr("kore.evaluation.explain_run.load_model", lambda path: trained)
     with pytest.raises(UserError, match=r"a model from an \.onnx file only predicts"):
         explain.main(flags(folder, row="a"))
 
