@@ -78,7 +78,9 @@ def test_an_id_of_any_text_stays_in_the_folder(folder):
 
 
 def test_without_attention_the_attribution_is_drawn_all_the_same(folder, monkeypatch, capsys):
-    monkeypatch.setattr("kore.evaluation.explanation.attention_weights", lambda encoder, row, added: None)
+    monkeypatch.setattr(
+        "kore.evaluation.explanation.attention_weights", lambda encoder, row, added: None
+    )
     explain.main(flags(folder, row="d", output_dir=folder / "bare"))
     names = {path.name for path in (folder / "bare").iterdir()}
     assert names == {"run_d_attribution.png", "run_d_explanation.json"}

@@ -266,8 +266,8 @@ def test_class_shares_estimated_from_unlabelled_rows(case, tmp_path):
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        ({"target_prior": "estimate"}, "needs --unlabelled_file"),
-        ({"unlabelled_file": "x.csv"}, "goes with --target_prior estimate"),
+        ({"target_prior": "estimate"}, "needs `unlabelled_file`"),
+        ({"unlabelled_file": "x.csv"}, "goes with `target_prior` estimate"),
         ({"target_prior": "missing.json"}, r"missing\.json: no such file"),
         ({"compare": "missing.csv"}, r"missing\.csv: no such file"),
     ],
