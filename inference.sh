@@ -3,5 +3,5 @@
 # Works from the repository root, so relative paths among the flags start there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-source ./setup.sh main torch
+source ./setup.sh main
 exec "$PYTHON" src/tools/quickstart.py inference "$@"

@@ -1,16 +1,17 @@
 # Make .venv agree with poetry.lock. train.sh, inference.sh, test.sh and .ci/run source this with the
 # dependency groups they need:
 #
-#     source ./setup.sh main torch [dev]
+#     source ./setup.sh main [dev]
 #
-# Afterwards $PYTHON is the interpreter. Where .venv is ready this takes a blink; otherwise pip makes
-# it from poetry.lock, with the CPU build of torch where no NVIDIA GPU answers. A .venv that was not
-# made here (by `poetry install`, say) is used as it is. Written for bash 3.2, which macOS has.
+# Afterwards $PYTHON is the interpreter. Where .venv is ready this takes about two seconds; otherwise
+# pip makes it from poetry.lock, with the CPU build of torch where no NVIDIA GPU is found. The scripts
+# run KoRE from src, so KoRE itself is not installed. A .venv that was not made here (by
+# `poetry install`, for example) is used as it is. Written for bash 3.2, which macOS has.
 set -euo pipefail
 
 KORE_ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 KORE_VENV="$KORE_ROOT/.venv"
-# Marks a .venv as made here: empty until .venv is complete, then "sources|device|groups".
+# Marks a .venv as made by this script: empty until .venv is complete, then "sources|device|groups".
 KORE_STAMP="$KORE_VENV/.kore-setup"
 PYTHON="$KORE_VENV/bin/python"
 
@@ -37,18 +38,18 @@ kore_is_current() {
   [ -x "$PYTHON" ] && [ -s "$KORE_STAMP" ] || return 1
   IFS='|' read -r sources device groups <"$KORE_STAMP"
   [ "$sources" = "$(kore_sources)" ] || return 1
-  # CUDA builds run without a GPU too, so only a CPU build has to ask for the device again.
+  # A CUDA build runs without a GPU too, so only a CPU build needs to look for a GPU again.
   [ "$device" = cuda ] || [ "$device" = "$(kore_device)" ]
 }
 
-# The groups wanted beside those that .venv has already; fails where it has them all.
+# Prints the groups .venv has and those wanted besides; fails where it has them all.
 kore_more_groups() {
-  local had group more=""
-  had="$(cut -d '|' -f 3 "$KORE_STAMP")"
+  local present group more=""
+  present="$(cut -d '|' -f 3 "$KORE_STAMP")"
   for group in "$@"; do
-    case " $had " in *" $group "*) ;; *) more="$more $group" ;; esac
+    case " $present " in *" $group "*) ;; *) more="$more $group" ;; esac
   done
-  [ -n "$more" ] && echo "$had$more"
+  [ -n "$more" ] && echo "$present$more"
 }
 
 # A Python of the version in .python-version that can make environments.
@@ -63,17 +64,17 @@ sys.exit('%d.%d' % sys.version_info[:2] != '$version')" >/dev/null 2>&1; then
       return
     fi
   done
-  kore_fail "KoRE needs Python $version with its venv module and found none:" \
+  kore_fail "KoRE needs Python $version with its venv module, which was not found:" \
     "install it, for example with \"pyenv install $version\", and run this again."
 }
 
-# pip would compile to bytecode on one core, and all of it; kore_compile does better.
+# pip would compile every module to bytecode, on one core; kore_compile does it faster.
 kore_pip() {
   "$PYTHON" -m pip install -qq --disable-pip-version-check --no-input --no-deps --no-compile "$@"
 }
 
-# On all cores, leaving out the thousands of modules that nobody imports. What does not compile (some
-# packages ship templates) is no error.
+# On all cores, without the thousands of modules that nobody imports. A module that does not compile
+# is no error: some packages ship templates.
 kore_compile() {
   "$PYTHON" -m compileall -qq -j 0 -x '/tests/|/transformers/models/' "$KORE_VENV/lib" || true
 }
@@ -93,9 +94,9 @@ kore_install() {
     kore_install_locked "$@"
     return
   fi
-  torch="$("$PYTHON" "$KORE_ROOT/src/tools/locked_requirements.py" torch |
+  torch="$("$PYTHON" "$KORE_ROOT/src/tools/locked_requirements.py" main |
     sed -n 's/^\(torch==[^ ]*\).*/\1+cpu/p')"
-  # Unpacking torch takes as long as all the rest, so the two go side by side.
+  # Unpacking torch takes as long as everything else, so the two run in parallel.
   kore_pip "$torch" 2>/dev/null &
   torch_job=$!
   kore_install_locked --without-cuda "$@"
@@ -108,13 +109,13 @@ kore_install() {
 kore_make_venv() {
   local base="$1"
   rm -rf "$KORE_VENV.new" "$KORE_VENV.old"
-  # The mark comes first and the folder by renaming, so that no moment looks like somebody's .venv.
+  # The stamp comes first and the folder by renaming: at no moment does it look like a user's .venv.
   mkdir "$KORE_VENV.new"
   : >"$KORE_VENV.new/.kore-setup"
   if [ -d "$KORE_VENV" ]; then mv "$KORE_VENV" "$KORE_VENV.old"; fi
   mv "$KORE_VENV.new" "$KORE_VENV"
   rm -rf "$KORE_VENV.old"
-  "$base" -m venv "$KORE_VENV" >&2 || kore_fail "Setting up .venv failed: \"$base -m venv\" did."
+  "$base" -m venv "$KORE_VENV" >&2 || kore_fail "Setting up .venv failed: \"$base -m venv\" failed."
 }
 
 kore_setup() {
@@ -126,7 +127,7 @@ kore_setup() {
     base="$(kore_find_python)"
   fi
   (
-    # One run at a time sets up. The lock belongs to file 9 and goes when this subshell ends.
+    # One process at a time sets up. The lock is held by file 9 and released when this subshell ends.
     "$base" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
     if kore_is_current; then
       groups="$(kore_more_groups "$@")" || exit 0

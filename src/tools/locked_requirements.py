@@ -1,9 +1,9 @@
 """Print the packages of poetry.lock as pip requirements with hashes.
 
 `python src/tools/locked_requirements.py [--without-cuda] GROUP ...` reads the poetry.lock of this
-repository and writes one line a package to stdout, ready for `pip install --no-deps
---require-hashes -r`. The markers go into the lines, so that pip decides what this machine needs.
-Only the standard library is imported: setup.sh runs this before anything is installed.
+repository and writes one line per package to stdout, for `pip install --no-deps --require-hashes
+-r`. The lines carry their markers, so that pip decides what this machine needs. Only the standard
+library is imported: setup.sh runs this before anything is installed.
 """
 
 import argparse
@@ -16,12 +16,12 @@ LOCK_FILE = Path(__file__).resolve().parents[2] / "poetry.lock"
 
 
 def needs_cuda(name: str) -> bool:
-    """Whether a locked package is torch, built with CUDA there, or one of its CUDA libraries."""
+    """Whether a package is torch, which is locked as its CUDA build, or one of the CUDA libraries."""
     return name in {"torch", "triton"} or name.startswith(("nvidia-", "cuda-"))
 
 
 def marker_of(package: dict[str, Any], groups: set[str]) -> str:
-    """The marker of a locked package for the chosen groups, "" where it is always wanted."""
+    """The marker of a locked package for the chosen groups, "" where it is always installed."""
     markers = package.get("markers", "")
     if isinstance(markers, str):
         return markers
@@ -43,7 +43,7 @@ def requirement_lines(lock: dict[str, Any], groups: Iterable[str], cuda: bool) -
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("groups", nargs="*", default=["main", "torch"], help="groups of the lock")
+    parser.add_argument("groups", nargs="*", default=["main"], help="groups of the lock")
     parser.add_argument("--without-cuda", action="store_true", help="leave out torch and CUDA")
     args = parser.parse_args()
     lock = tomllib.loads(LOCK_FILE.read_text(encoding="utf-8"))

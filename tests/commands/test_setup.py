@@ -94,15 +94,15 @@ def test_no_file_names_a_package_index(name):
 
 
 def test_every_requirement_is_pinned_with_hashes():
-    lines = printed_requirements("main", "torch", "dev", "hub")
+    lines = printed_requirements("main", "dev", "hub")
     assert len(lines) > 60
     for line in lines.values():
         assert re.fullmatch(r"[a-z0-9._-]+==\S+( ; .+?)?( --hash=sha256:[0-9a-f]{64})+", line), line
 
 
 def test_requirements_for_the_cpu_leave_out_torch_and_cuda():
-    everything = printed_requirements("main", "torch")
-    without = printed_requirements("--without-cuda", "main", "torch")
+    everything = printed_requirements("main")
+    without = printed_requirements("--without-cuda", "main")
     left_out = set(everything) - set(without)
     assert {"torch", "triton", "nvidia-cublas", "nvidia-cudnn-cu13", "cuda-bindings"} <= left_out
     assert all(name.startswith(("torch", "triton", "nvidia-", "cuda-")) for name in left_out)
@@ -111,16 +111,16 @@ def test_requirements_for_the_cpu_leave_out_torch_and_cuda():
 
 
 def test_cuda_libraries_are_asked_for_on_linux_only():
-    for name, line in printed_requirements("main", "torch").items():
+    for name, line in printed_requirements("main").items():
         if name.startswith("nvidia-"):
             assert 'platform_system == "Linux"' in line
 
 
 def test_optional_groups_come_on_request_only():
     default = printed_requirements()
-    assert default == printed_requirements("main", "torch")
+    assert default == printed_requirements("main")
     assert not {"pytest", "mypy", "ruff", "datasets"} & set(default)
-    assert {"pytest", "mypy", "ruff"} <= set(printed_requirements("main", "torch", "dev"))
+    assert {"pytest", "mypy", "ruff"} <= set(printed_requirements("main", "dev"))
     assert "datasets" in printed_requirements("hub")
 
 
@@ -137,7 +137,7 @@ def test_a_marker_of_its_own_per_group_is_joined():
         found = locked_requirements.requirement_lines({"package": [package]}, groups, cuda=True)
         return list(found)
 
-    assert lines("torch") == []
+    assert lines("notebooks") == []
     assert lines("main") == ["colorama==1.0 ; (os_name == 'nt') --hash=sha256:00"]
     assert lines("main", "dev") == [
         "colorama==1.0 ; (os_name == 'nt') or (sys_platform == 'win32') --hash=sha256:00"
@@ -227,7 +227,7 @@ def test_the_dev_group_is_added_to_a_finished_venv(fake_machine):
     kept.touch()
     done = run_bash(copy, "test.sh", path=path)
     assert done.returncode == 0
-    assert done.stderr == "Adding to .venv: now main torch dev export notebooks ray search ...\n"
+    assert done.stderr == "Adding to .venv: now main dev export notebooks ray search ...\n"
     assert kept.exists()
     assert run_bash(copy, "train.sh", path=path).stderr == ""
 
