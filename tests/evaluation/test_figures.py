@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import runpy
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -33,6 +36,36 @@ def assert_png(path: Path) -> None:
     assert pixels[..., :3].std() > 0.01  # not a blank page
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
     assert plt.get_fignums() == []  # figures left open fill the memory
+
+
+def test_the_settings_of_the_process_stay_as_they_are(tmp_path):
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        before = dict(mpl.rcParams)
+        runpy.run_path(figures.__file__)  # as on the first import
+        assert dict(mpl.rcParams) == before
+        figures.learning_curve(HISTORY, tmp_path / "curve.png")
+        assert dict(mpl.rcParams) == before
+
+
+def test_the_settings_survive_threads_that_draw_at_once():
+    """Without a lock, the second would keep the first one's settings as the process's own."""
+    is_inside, may_leave = threading.Event(), threading.Event()
+
+    def draw() -> None:
+        with figures.korean_text():
+            is_inside.set()
+            may_leave.wait()
+
+    before = dict(mpl.rcParams)
+    second = threading.Thread(target=draw)
+    with figures.korean_text():
+        second.start()
+        is_inside.wait(timeout=0.2)
+    may_leave.set()
+    second.join()
+    assert is_inside.is_set()
+    assert dict(mpl.rcParams) == before
 
 
 @pytest.mark.parametrize("epochs", [1, 3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import warnings
 from pathlib import Path
@@ -75,6 +76,14 @@ def test_labels_of_any_letters_and_number_can_be_drawn(rows: list[Example], tmp_
     for drawn in (figure, data_plots.label_distribution(many)):
         save_figure(drawn, tmp_path / "picture.png")
         assert (tmp_path / "picture.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_notebook_shows_hangul_without_further_settings(rows: list[Example]) -> None:
+    """The figure is drawn by others, who know nothing of its font."""
+    korean = [row._replace(label=label) for row, label in zip(rows, ("소속", "설립"), strict=False)]
+    with warnings.catch_warnings(action="error"):  # matplotlib warns of every missing glyph
+        for figure in (data_plots.label_distribution(korean), data_plots.type_pairs(korean)):
+            figure.savefig(io.BytesIO(), bbox_inches="tight")
 
 
 def test_label_distribution_shows_counts_and_shares(rows: list[Example]) -> None:

@@ -29,11 +29,12 @@ def printable(text: str) -> str:
     )
 
 
+@figures.korean_text()
 def attention_heatmap(explanation: Explanation, layer: int | None, path: Path) -> None:
     """Who attends (rows) to whom (columns), mean over heads, as large as its tokens need."""
     assert explanation.attention is not None
     size = max(4.5, _CELL * len(explanation.tokens))
-    figure = Figure(figsize=(size + 2, size + 1))
+    figure = figures.KoreanFigure(figsize=(size + 2, size + 1))
     axes = figure.subplots()
     # By square roots: a few tokens, such as [SEP], draw most of the attention.
     image = axes.imshow(explanation.attention, cmap="Blues", norm=PowerNorm(0.5, vmin=0))
@@ -42,26 +43,25 @@ def attention_heatmap(explanation: Explanation, layer: int | None, path: Path) -
     axes.set(xlabel="attended to", ylabel="attends")
     layers = "all layers" if layer is None else f"layer {layer}"
     title = f"{_title(explanation)}\nattention, mean over the heads of {layers}"
-    axes.set_title(title, parse_math=False)
+    axes.set_title(title)
     _legend(axes)
     figure.colorbar(image, ax=axes, label="attention", fraction=0.03, pad=0.02)
     _save(figure, path)
 
 
+@figures.korean_text()
 def attribution_bars(explanation: Explanation, path: Path) -> None:
     """What each word adds to the log probability of the relation, in the order of the text."""
     words = [word for word in explanation.words if word.is_read]
-    figure = Figure(figsize=(8, 1.5 + max(2, _TALL_WORD * len(words))))
+    figure = figures.KoreanFigure(figsize=(8, 1.5 + max(2, _TALL_WORD * len(words))))
     axes = figure.subplots()
     values = [word.attribution for word in words]
     axes.barh(range(len(words)), values, color=[FOR if v >= 0 else AGAINST for v in values])
     axes.axvline(0, color="black", linewidth=0.8)
     axes.set_ylim(len(words) - 0.5, -0.5)  # the first word on top
     _name_parts(axes.yaxis, words)
-    axes.set_xlabel(
-        f"added to the log probability of {printable(explanation.relation)}", parse_math=False
-    )
-    axes.set_title(_title(explanation), parse_math=False)
+    axes.set_xlabel(f"added to the log probability of {printable(explanation.relation)}")
+    axes.set_title(_title(explanation))
     axes.grid(axis="x", alpha=0.3)
     axes.set_axisbelow(True)
     _legend(axes)
@@ -76,7 +76,7 @@ def _title(explanation: Explanation) -> str:
 def _name_parts(axis: Axis, parts: Sequence[Part], rotation: float = 0) -> None:
     axis.set_ticks(range(len(parts)), [printable(part.text) for part in parts])
     for label, part in zip(axis.get_ticklabels(), parts, strict=True):
-        label.set(fontsize=8, rotation=rotation, parse_math=False)
+        label.set(fontsize=8, rotation=rotation)
         if part.role:
             label.set_bbox({"facecolor": LABEL_BOXES[part.role], "edgecolor": "none", "pad": 1})
 

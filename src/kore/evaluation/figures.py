@@ -1,9 +1,12 @@
-"""Pictures of scores, drawn without a display and without touching a notebook's."""
+"""Pictures of scores and of training; matplotlib's settings are left as they are."""
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterable, Mapping, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +15,10 @@ import numpy as np
 import seaborn
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import RendererBase
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
+from matplotlib.transforms import Bbox
 from sklearn.metrics import auc, confusion_matrix, precision_recall_curve
 
 from kore.common.arrays import Floats, Ints
@@ -32,19 +37,40 @@ def korean_font() -> Path:
     return Path(package.origin).parent / "fonts" / "NanumGothic.ttf"
 
 
-def use_korean_font() -> None:
-    """Lets every picture show Hangul, whatever fonts the system has."""
+_LOCK = threading.RLock()  # matplotlib's settings are the process's
+_SETTINGS = {
+    "font.family": "NanumGothic",
+    "axes.unicode_minus": False,  # the font lacks it
+    "text.parse_math": False,  # a "$" in a user's label is a letter
+}
+
+
+@cache
+def _register_font() -> None:
     font_manager.fontManager.addfont(korean_font())
-    mpl.rcParams.update(
-        {
-            "font.family": "NanumGothic",
-            "axes.unicode_minus": False,
-            "text.parse_math": False,  # a "$" in a user's label is a letter
-        }
-    )
 
 
-use_korean_font()
+@contextmanager
+def korean_text() -> Iterator[None]:
+    """Inside, and in functions that it decorates, every new text can show Hangul.
+
+    The settings of matplotlib are as before afterwards, also where several threads draw at once.
+    """
+    _register_font()
+    with _LOCK, mpl.rc_context(_SETTINGS):
+        yield
+
+
+class KoreanFigure(Figure):
+    """A figure that shows Hangul whoever draws it: matplotlib makes its tick labels that late."""
+
+    def draw(self, renderer: RendererBase) -> None:
+        with korean_text():
+            super().draw(renderer)
+
+    def get_tightbbox(self, *args: Any, **kwargs: Any) -> Bbox:
+        with korean_text():
+            return super().get_tightbbox(*args, **kwargs)
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -53,6 +79,7 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
 
 
+@korean_text()
 def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
     """Losses, and validation scores, against epochs.
 
@@ -60,7 +87,7 @@ def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
         history: one dict an epoch, as in `log.csv`.
     """
     epochs = [row["epoch"] for row in history]
-    figure = Figure(figsize=(11, 4))
+    figure = KoreanFigure(figsize=(11, 4))
     losses, scores = figure.subplots(1, 2)
     for name in ("train_loss", "valid_loss"):
         losses.plot(epochs, [row[name] for row in history], marker="o", label=name)
@@ -71,10 +98,11 @@ def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
     _finish_curves(figure, path)
 
 
+@korean_text()
 def pretraining_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
     """Losses, and the share of masked tokens found, against epochs; one dict an epoch."""
     epochs = [row["epoch"] for row in history]
-    figure = Figure(figsize=(11, 4))
+    figure = KoreanFigure(figsize=(11, 4))
     losses, found = figure.subplots(1, 2)
     for name in ("train_loss", "valid_loss"):
         losses.plot(epochs, [row[name] for row in history], marker="o", label=name)
@@ -93,6 +121,7 @@ def _finish_curves(figure: Figure, path: Path) -> None:
     save_figure(figure, path)
 
 
+@korean_text()
 def confusion(
     gold: Ints, predicted: Ints, names: Sequence[str], path: Path, *, is_normalised: bool = False
 ) -> None:
@@ -106,7 +135,7 @@ def confusion(
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     labels = [names[number] for number in occurring]
     size = 2.5 + 0.42 * len(labels)
-    figure = Figure(figsize=(size + 1.5, size))
+    figure = KoreanFigure(figsize=(size + 1.5, size))
     axes = figure.subplots()
     shown = np.round(100 * shares).astype(int) if is_normalised else counts
     share_heatmap(axes, shares, shown, labels, labels, "share of the gold relation's rows")
@@ -139,6 +168,7 @@ def share_heatmap(
     )
 
 
+@korean_text()
 def precision_recall(gold: Ints, probs: Floats, names: Sequence[str], path: Path) -> None:
     """The precision-recall curve of each relation with a gold row, the most frequent first.
 
@@ -148,7 +178,7 @@ def precision_recall(gold: Ints, probs: Floats, names: Sequence[str], path: Path
     shown = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
     columns = min(5, len(shown))
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(2.6 * columns, 2.3 * rows), layout="constrained")
+    figure = KoreanFigure(figsize=(2.6 * columns, 2.3 * rows), layout="constrained")
     grid = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat
     for axes, number in zip(grid, shown, strict=False):
         precision, recall, _ = precision_recall_curve(gold == number, probs[:, number])
@@ -166,13 +196,14 @@ def precision_recall(gold: Ints, probs: Floats, names: Sequence[str], path: Path
     save_figure(figure, path)
 
 
+@korean_text()
 def reliability(curves: Mapping[str, Sequence[ReliabilityBin]], path: Path) -> None:
     """Accuracy against confidence, and how many rows have which confidence.
 
     Args:
         curves: name -> bins, as `metrics.reliability` gives them.
     """
-    figure = Figure(figsize=(5, 6))
+    figure = KoreanFigure(figsize=(5, 6))
     accuracy, counts = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     accuracy.plot([0, 1], [0, 1], color="grey", linestyle=":", label="perfect")
     for name, bins in curves.items():

@@ -18,7 +18,13 @@ from kore.common.errors import UserError
 from kore.common.files import atomic_write
 from kore.data.rows import read_examples
 from kore.data.schema import Example, Role, entity_distance
-from kore.evaluation.figures import korean_font, save_figure, share_heatmap
+from kore.evaluation.figures import (
+    KoreanFigure,
+    korean_font,
+    korean_text,
+    save_figure,
+    share_heatmap,
+)
 from kore.inspection import summary as data_summary
 from kore.inspection.lengths import MAX_LENGTHS, coverage, length_encoder, quantiles, token_counts
 from kore.inspection.options import EdaOptions
@@ -92,21 +98,24 @@ def summary(examples: Sequence[Example], tokens: Sequence[int]) -> dict[str, Any
     }
 
 
+@korean_text()
 def label_distribution(examples: Sequence[Example]) -> Figure:
     """Rows of each relation, and their share in per cent."""
     counts = data_summary.label_counts(examples)
     return _bars(counts, len(examples), f"Relations of {len(examples):,} rows")
 
 
+@korean_text()
 def sources(examples: Sequence[Example]) -> Figure:
     """Rows of each source, and their share in per cent."""
     counts = data_summary.source_counts(examples)
     return _bars(counts, len(examples), "Sources")
 
 
+@korean_text()
 def sentence_lengths(examples: Sequence[Example], tokens: Sequence[int]) -> Figure:
     """Histograms of characters and of tokens, with the lengths that `--max_length` may have."""
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    figure = KoreanFigure(figsize=(11, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     _histogram(left, [len(row.sentence) for row in examples], "characters of the sentence")
     longest = int(max(MAX_LENGTHS) * 1.05)
@@ -120,6 +129,7 @@ def sentence_lengths(examples: Sequence[Example], tokens: Sequence[int]) -> Figu
     return figure
 
 
+@korean_text()
 def type_pairs(examples: Sequence[Example]) -> Figure:
     """Rows of each relation with each pair of entity types; colours are shares of the relation.
 
@@ -130,7 +140,7 @@ def type_pairs(examples: Sequence[Example]) -> Figure:
     counts = table.to_numpy()
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     size = (4 + 0.75 * table.shape[1], 2 + 0.32 * table.shape[0])
-    figure = Figure(figsize=size, layout="constrained")
+    figure = KoreanFigure(figsize=size, layout="constrained")
     axes = figure.subplots()
     share_heatmap(axes, shares, counts, table.index, table.columns, "share of the relation's rows")
     axes.tick_params(axis="x", rotation=45)
@@ -138,11 +148,12 @@ def type_pairs(examples: Sequence[Example]) -> Figure:
     return figure
 
 
+@korean_text()
 def word_clouds(examples: Sequence[Example], role: Role) -> Figure:
     """The most frequent subjects, or objects, of each relation."""
     words = dict(islice(data_summary.words_by_relation(examples, role).items(), _MOST_SHOWN))
     rows = -(-len(words) // _COLUMNS)
-    figure = Figure(figsize=(2.9 * _COLUMNS, 2.1 * rows), layout="constrained")
+    figure = KoreanFigure(figsize=(2.9 * _COLUMNS, 2.1 * rows), layout="constrained")
     grid = list(figure.subplots(rows, _COLUMNS, squeeze=False).flat)
     for axes, (relation, counts) in zip(grid, words.items(), strict=False):
         cloud = WordCloud(
@@ -162,9 +173,10 @@ def word_clouds(examples: Sequence[Example], role: Role) -> Figure:
     return figure
 
 
+@korean_text()
 def positions(examples: Sequence[Example]) -> Figure:
     """How far the entities lie apart, and where in the sentence they begin."""
-    figure = Figure(figsize=(11, 3.8), layout="constrained")
+    figure = KoreanFigure(figsize=(11, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     distances = [entity_distance(row) for row in examples]
     _histogram(left, distances, "characters between the entities")
@@ -182,11 +194,12 @@ def positions(examples: Sequence[Example]) -> Figure:
     return figure
 
 
+@korean_text()
 def conflicts(examples: Sequence[Example]) -> Figure:
     """Labels that stand at the same sentence, subject and object."""
     pairs = data_summary.conflicting_labels(examples)
     if not pairs:
-        figure = Figure(figsize=(6, 1.2))
+        figure = KoreanFigure(figsize=(6, 1.2))
         axes = figure.subplots()
         axes.set_axis_off()
         axes.text(0.5, 0.5, "No two rows with the same question differ in label", ha="center")
@@ -198,7 +211,7 @@ def conflicts(examples: Sequence[Example]) -> Figure:
 def _bars(counts: dict[str, int], total: int | None, title: str) -> Figure:
     """Horizontal bars with their counts, and with shares of `total` in per cent."""
     names = list(counts)[:_MOST_SHOWN][::-1]
-    figure = Figure(figsize=(9, 1 + 0.28 * len(names)), layout="constrained")
+    figure = KoreanFigure(figsize=(9, 1 + 0.28 * len(names)), layout="constrained")
     axes = figure.subplots()
     bars = axes.barh(names, [counts[name] for name in names])
     texts = [
