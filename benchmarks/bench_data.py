@@ -28,7 +28,6 @@ from transformers import PreTrainedTokenizerBase
 from alternation import Turn, Way, Ways
 from kore.data.dataset import InputEncoder
 from kore.data.markers import MarkerScheme, mark
-from kore.data.options import RowOptions
 from kore.data.records import write_examples
 from kore.data.rows import read_examples
 from kore.data.schema import Example
@@ -122,7 +121,7 @@ def process_with_kore(job: DataJob, turn: Turn) -> None:
     _process(
         job,
         turn,
-        read=lambda: read_examples(job.data_file, RowOptions(), need_labels=False),
+        read=lambda: read_examples(job.data_file),
         encode=encoder.encode,
     )
 

@@ -26,7 +26,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from kore.data.label_files import load_label_map
-from kore.data.options import RowOptions, SchemaOptions
+from kore.data.options import SchemaOptions
 from kore.data.rows import read_examples
 from kore.data.schema import Example
 from kore.evaluation.score_table import GoldRows, as_markdown, score_rows
@@ -44,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)
     train, valid = (
-        read_examples(args.work_dir / f"{part}_data.csv", RowOptions(), need_labels=True)
+        read_examples(args.work_dir / f"{part}_data.csv", need_labels=True)
         for part in ("train", "valid")
     )
-    labels = load_label_map(SchemaOptions())
+    labels = load_label_map(SchemaOptions.label2id_path)
     features = Features()
     model = LogisticRegression(C=args.strength, max_iter=200)
     model.fit(features.learn(train), labels.index(str(row.label) for row in train))

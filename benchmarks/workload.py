@@ -28,7 +28,6 @@ from kore.common.devices import make_accelerator
 from kore.common.flags import DeviceOptions
 from kore.data.dataset import EncodedExample, InputEncoder
 from kore.data.markers import MarkerScheme, mark
-from kore.data.options import RowOptions
 from kore.data.rows import read_examples
 from kore.data.sample_run import make_sample
 from kore.data.schema import Example, LabelMap, entity_types
@@ -112,7 +111,7 @@ def read_rows(data_file: Path | None) -> tuple[list[Example], MarkerScheme]:
     if data_file is None:
         examples = list(make_sample(1_200, SEED).train)
     else:
-        examples = read_examples(data_file, RowOptions(), need_labels=False)
+        examples = read_examples(data_file)
     return examples, MarkerScheme(True, True, "punct", entity_types(examples))
 
 

@@ -28,7 +28,7 @@ from kore.common.resources import find_file
 from kore.data.batching import token_batches
 from kore.data.dataset import InputEncoder
 from kore.data.label_files import load_label_map
-from kore.data.options import RowOptions, SchemaOptions
+from kore.data.options import SchemaOptions
 from kore.data.records import write_examples
 from kore.data.rows import read_examples
 from kore.data.sample_run import make_sample
@@ -286,8 +286,8 @@ def test_linear_model_learns_the_sample(tmp_path: Path, capsys: pytest.CaptureFi
         line for line in capsys.readouterr().out.splitlines() if "| logistic regression |" in line
     )
     assert float(line.split("|")[2]) > 30  # the templates of both parts are the same
-    valid = read_examples(tmp_path / "valid_data.csv", RowOptions(), need_labels=True)
-    labels = load_label_map(SchemaOptions())
+    valid = read_examples(tmp_path / "valid_data.csv", need_labels=True)
+    labels = load_label_map(SchemaOptions.label2id_path)
     written = read_submission(tmp_path / "linear.csv", labels)
     assert written.ids == [row.id for row in valid]
     gold = np.asarray(labels.index(str(row.label) for row in valid))
@@ -328,6 +328,6 @@ def test_ensembles_are_scored_beside_a_single_model(
 def write_predictions(path: Path, work_dir: Path) -> None:
     """Random ones for the validation rows."""
     rows = list(csv.DictReader((work_dir / "valid_data.csv").open(encoding="utf-8")))
-    labels = load_label_map(SchemaOptions())
+    labels = load_label_map(SchemaOptions.label2id_path)
     probs = np.random.default_rng([*path.name.encode()]).dirichlet(np.ones(len(labels)), len(rows))
     write_submission(path, [row["id"] for row in rows], probs, labels)

@@ -63,7 +63,7 @@ def write(path: Path, content: Any) -> Path:
 
 
 def load(path: Path | str, reverse: Path | str = "", no_relation: str = "") -> tuple[str, ...]:
-    return load_label_map(SchemaOptions(str(path), str(reverse), no_relation)).names
+    return load_label_map(path, id2label_path=reverse, no_relation_label=no_relation).names
 
 
 def test_the_shipped_maps_are_the_competition_s() -> None:
@@ -77,8 +77,9 @@ def test_the_shipped_maps_are_found_from_any_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    options = SchemaOptions(id2label_path="src/tools/dict_num_to_label.pkl")
-    labels = load_label_map(options)
+    labels = load_label_map(
+        SchemaOptions.label2id_path, id2label_path="src/tools/dict_num_to_label.pkl"
+    )
     assert labels.names == tuple(OUTPUT_ORDER)
     assert labels.no_relation == "no_relation"
     assert labels.positive == list(range(1, 30))
@@ -90,7 +91,7 @@ def test_a_file_in_the_current_folder_comes_before_the_shipped_one(
     (tmp_path / "src" / "tools").mkdir(parents=True)
     write(tmp_path / "src" / "tools" / "dict_label_to_num.pkl", {"a": 0, "no_relation": 1})
     monkeypatch.chdir(tmp_path)
-    assert load_label_map(SchemaOptions()).names == ("a", "no_relation")
+    assert load_label_map(SchemaOptions.label2id_path).names == ("a", "no_relation")
 
 
 def test_klue_s_own_list_has_the_same_relations_in_another_order(
@@ -250,8 +251,7 @@ def test_maps_that_agree(tmp_path: Path, suffix: str) -> None:
 
 
 def test_labels_of_the_data() -> None:
-    options = SchemaOptions(label2id_path="auto", no_relation_label="없음")
-    labels = load_label_map(options, ["b", "없음", "a", "b"])
+    labels = load_label_map("auto", no_relation_label="없음", data_labels=["b", "없음", "a", "b"])
     assert labels.names == ("없음", "a", "b")
     assert labels.no_relation == "없음"
     assert labels.positive == [1, 2]
@@ -270,6 +270,6 @@ def test_no_relation_must_be_a_relation_or_empty(tmp_path: Path) -> None:
     assert message.startswith("`no_relation_label` 'no_relation' is not among the relations (r0, ")
     assert "r7, …)" in message
     assert "r8" not in message
-    labels = load_label_map(SchemaOptions(str(path), no_relation_label=""))
+    labels = load_label_map(path, no_relation_label="")
     assert labels.no_relation is None
     assert labels.positive == list(range(9))

@@ -16,7 +16,6 @@ from tests.builders import make_example
 
 from kore.common.errors import UserError
 from kore.data import parquet as parquet_file
-from kore.data.options import RowOptions
 from kore.data.records import iter_records, write_examples
 from kore.data.rows import read_examples
 from kore.data.schema import Entity, Example, Span
@@ -217,7 +216,7 @@ def test_whatever_is_written_is_read_again(
         f"{label}:",  # never the blind label
     )
     write_examples(path, [example])
-    assert read_examples(path, RowOptions(), need_labels=True) == [example]
+    assert read_examples(path, need_labels=True) == [example]
 
 
 ROWS = [
@@ -275,7 +274,7 @@ def test_parquet_holds_entities_as_structs_or_as_text(tmp_path: Path) -> None:
         entities = {"subject_entity": spelled(subject), "object_entity": spelled(object_)}
         path = tmp_path / "rows.parquet"
         path.write_bytes(parquet_bytes([{**row, **entities}]))
-        assert read_examples(path, RowOptions(), need_labels=True) == [expected]
+        assert read_examples(path, need_labels=True) == [expected]
 
 
 def assert_one_sentence(message: str, path: Path, reason: str) -> None:

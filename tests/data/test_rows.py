@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from kore.common.errors import UserError
 from kore.data import entity_cells
 from kore.data.entity_cells import parse_entity
-from kore.data.options import RowOptions
 from kore.data.rows import check_records, iter_checked, read_examples
 from kore.data.schema import Entity, Example, Span
 
@@ -63,12 +62,12 @@ def faults_of(path: Path, **arguments: Any) -> list[str]:
     """The lines of the message that a faulty file ends in."""
     arguments = {"need_labels": True, "known_labels": KNOWN, **arguments}
     with pytest.raises(UserError) as caught:
-        read_examples(path, RowOptions(), **arguments)
+        read_examples(path, **arguments)
     return str(caught.value).splitlines()
 
 
 def labels_of(path: Path) -> list[str | None]:
-    return [example.label for example in read_examples(path, RowOptions(), need_labels=False)]
+    return [example.label for example in read_examples(path)]
 
 
 @pytest.mark.parametrize(
@@ -257,8 +256,13 @@ def test_skip_keeps_the_good_rows_and_writes_the_others_with_reasons(
     wrong_word = {**GOOD, "id": "1", "subject_entity": entity("비틀스", 0, 2)}
     doubled = {**GOOD, "label": "org:member"}
     path = write_csv(tmp_path / "rows.csv", [GOOD, wrong_word, {**GOOD, "id": "2"}, doubled])
-    options = RowOptions(on_bad_row="skip", output_dir=str(tmp_path / "outputs"))
-    examples = read_examples(path, options, need_labels=True, known_labels=KNOWN)
+    examples = read_examples(
+        path,
+        need_labels=True,
+        known_labels=KNOWN,
+        on_bad_row="skip",
+        output_dir=tmp_path / "outputs",
+    )
     assert examples == [EXAMPLE, EXAMPLE._replace(id="2")]
     rejected = tmp_path / "outputs" / "rows.csv.rejected.csv"
     assert caplog.messages == [f"{path}: 2 faulty rows set aside in {rejected}"]
@@ -275,9 +279,8 @@ def test_skip_keeps_the_good_rows_and_writes_the_others_with_reasons(
 
 def test_skip_with_nothing_left_stops(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", [{**GOOD, "sentence": ""}])
-    options = RowOptions(on_bad_row="skip", output_dir=str(tmp_path))
     with pytest.raises(UserError, match=r"rows\.csv: holds no rows that can be used$"):
-        read_examples(path, options, need_labels=False)
+        read_examples(path, on_bad_row="skip", output_dir=tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -290,7 +293,7 @@ def test_skip_with_nothing_left_stops(tmp_path: Path) -> None:
 def test_a_file_without_rows_stops(tmp_path: Path, name: str, content: str) -> None:
     (tmp_path / name).write_text(content)
     with pytest.raises(UserError, match=f"{name}: holds no rows$"):
-        read_examples(tmp_path / name, RowOptions(), need_labels=False)
+        read_examples(tmp_path / name)
 
 
 def test_the_three_forms_give_the_same_examples(tmp_path: Path) -> None:
@@ -311,7 +314,7 @@ def test_the_three_forms_give_the_same_examples(tmp_path: Path) -> None:
     files[2].write_text(json.dumps(fields, ensure_ascii=False) + "\n", encoding="utf-8")
     files[3].write_bytes(b"\xef\xbb\xbf" + files[0].read_bytes())  # as Excel saves it
     for path in files:
-        assert read_examples(path, RowOptions(), need_labels=True) == [EXAMPLE], path
+        assert read_examples(path, need_labels=True) == [EXAMPLE], path
 
 
 def test_blind_and_missing_labels_where_none_is_needed(tmp_path: Path) -> None:
@@ -326,7 +329,7 @@ def test_blind_and_missing_labels_where_none_is_needed(tmp_path: Path) -> None:
 def test_labels_are_free_where_none_are_known(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", [{**GOOD, "label": "약물:부작용"}])
     assert labels_of(path) == ["약물:부작용"]
-    examples = read_examples(path, RowOptions(), need_labels=True)
+    examples = read_examples(path, need_labels=True)
     assert examples[0].label == "약물:부작용"
 
 
@@ -359,8 +362,9 @@ def test_half_an_emoji_is_a_fault_that_can_be_set_aside(tmp_path: Path) -> None:
     """JSON can say what no UTF-8 text holds, and no tokenizer takes."""
     path = write_json(tmp_path / "rows.json", [GOOD, {**GOOD, "sentence": SENTENCE + "\ud83d"}])
     assert "sentence: '비틀즈의 조지 해리슨이 노래했다.\\ud83d' holds half" in faults_of(path)[0]
-    options = RowOptions(on_bad_row="skip", output_dir=str(tmp_path))
-    assert read_examples(path, options, need_labels=True) == [EXAMPLE]
+    assert read_examples(path, need_labels=True, on_bad_row="skip", output_dir=tmp_path) == [
+        EXAMPLE
+    ]
     assert "노래했다.\\ud83d" in (tmp_path / "rows.json.rejected.csv").read_text(encoding="utf-8")
 
 
@@ -386,7 +390,7 @@ def test_entities_in_both_spellings_with_quotes_commas_and_colons(
     object_ = entity("끝", len(word) + 1, len(word) + 1)
     row = {**GOOD, "sentence": word + " 끝", "subject_entity": cell, "object_entity": object_}
     path = write_csv(tmp_path / "rows.csv", [row])
-    assert read_examples(path, RowOptions(), need_labels=True)[0].subject == expected
+    assert read_examples(path, need_labels=True)[0].subject == expected
 
 
 # What could end a literal, escape something or turn a number into another one.
@@ -439,7 +443,7 @@ def test_rows_come_one_by_one_with_their_numbers_and_faults_after_the_last() -> 
             read.append(number)
             yield number + 2, {**GOOD, "id": str(number), "sentence": sentence}
 
-    checked = iter_checked("rows.csv", records(), RowOptions(), need_labels=False)
+    checked = iter_checked("rows.csv", records())
     assert next(checked)[0] == 1
     assert read == [0, 1]  # nothing is read ahead
     assert next(checked) == (3, EXAMPLE._replace(id="3"))
@@ -456,7 +460,7 @@ def test_an_id_is_known_again_however_many_rows_lie_between() -> None:
     ids[4999] = "17"
     records = [(line, {**GOOD, "id": row_id}) for line, row_id in enumerate(ids, start=2)]
     with pytest.raises(UserError) as caught:
-        check_records("rows.csv", records, RowOptions(), need_labels=False)
+        check_records("rows.csv", records)
     assert str(caught.value).splitlines()[:-1] == [
         f"rows.csv:{line} id: '17' stands on line 19 as well, expected every id once"
         for line in (4323, 5001)
@@ -466,13 +470,13 @@ def test_an_id_is_known_again_however_many_rows_lie_between() -> None:
 def test_ids_differ_by_the_smallest_thing(tmp_path: Path) -> None:
     ids = ["a", "A", "a ", "á", "a\u0301", "0", "00", "0.0", "가", "가\0"]
     path = write_json(tmp_path / "rows.json", [{**GOOD, "id": row_id} for row_id in ids])
-    assert [row.id for row in read_examples(path, RowOptions(), need_labels=True)] == ids
+    assert [row.id for row in read_examples(path, need_labels=True)] == ids
 
 
 def test_every_published_row_is_read_alike_from_csv_and_json(real_data: Path) -> None:
     folder = real_data / "klue_re"
-    from_csv = read_examples(folder / "train.csv", RowOptions(), need_labels=True)
-    from_json = read_examples(folder / "klue-re-v1.1_train.json", RowOptions(), need_labels=True)
+    from_csv = read_examples(folder / "train.csv", need_labels=True)
+    from_json = read_examples(folder / "klue-re-v1.1_train.json", need_labels=True)
     assert len(from_csv) == 32_470
     assert [example.id for example in from_csv] == [str(number) for number in range(32_470)]
     assert from_json[7].id == "klue-re-v1_train_00007"

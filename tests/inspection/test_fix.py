@@ -11,7 +11,6 @@ from tests.inspection.test_checks import hired, numbered
 
 from kore.common.errors import UserError
 from kore.data.duplicates import Change, Row
-from kore.data.options import RowOptions
 from kore.data.rows import read_examples
 from kore.inspection.checks import Finding
 from kore.inspection.fix import changes_file, clean, write_cleaned
@@ -104,8 +103,7 @@ def test_both_files_are_written(tmp_path: Path) -> None:
     target = tmp_path / "new" / "clean.v2.csv"
     rows = numbered([hired("a", "x")])
     write_cleaned(target, rows, [Change(3, "b", "left out", "repeats line 2")])
-    options = RowOptions(output_dir=str(tmp_path))
-    assert read_examples(target, options, need_labels=True) == [rows[0].example]
+    assert read_examples(target, need_labels=True) == [rows[0].example]
     assert changes_file(target) == tmp_path / "new" / "clean.v2.changes.csv"
     with changes_file(target).open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file)) == [

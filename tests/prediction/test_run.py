@@ -21,7 +21,6 @@ from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
 from kore.data.dataset import EncodedExample
-from kore.data.options import RowOptions
 from kore.data.records import iter_records, write_examples
 from kore.data.rows import read_examples
 from kore.data.schema import Example
@@ -106,7 +105,7 @@ def test_probabilities_are_those_of_predict_examples(
     output = run()
     assert capsys.readouterr().out == f"11 rows predicted with {model_file}: {output}\n"
     found = read_submission(output, LABELS)
-    rows = read_examples(tmp_path / "rows.csv", RowOptions(), need_labels=False)
+    rows = read_examples(tmp_path / "rows.csv")
     accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
     expected = predict_examples(load_model(model_file), rows, accelerator)
     assert found.ids == [f"row {i}" for i in range(NUM_ROWS)]

@@ -101,7 +101,7 @@ def test_shares_and_distance() -> None:
 
 
 def test_the_shares_that_come_with_kore_fit_the_schema() -> None:
-    labels = load_label_map(SchemaOptions())
+    labels = load_label_map(SchemaOptions.label2id_path)
     path = find_file("klue_dev_shares.json")
     shares = dict(zip(labels.names, read_prior(path, labels), strict=True))
     assert shares["no_relation"] == 0.596

@@ -142,7 +142,7 @@ def test_score_puts_it_together():
 
 
 def test_both_public_label_orders_give_equal_scores():
-    pickles = load_label_map(SchemaOptions())
+    pickles = load_label_map(SchemaOptions.label2id_path)
     klue = LabelMap(KLUE_RELATIONS, "no_relation")
     assert klue.names != pickles.names
     generator = np.random.default_rng(0)

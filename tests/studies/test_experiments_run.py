@@ -13,7 +13,6 @@ from tests.runs import save_tiny_bert, write_sample
 
 import experiments
 from kore.common.errors import UserError
-from kore.data.options import RowOptions
 from kore.data.rows import read_examples
 from kore.prediction.predictions import find_labels, read_submission
 from kore.scoring.metrics import score
@@ -65,7 +64,7 @@ def test_scores_are_those_of_the_predictions(folder, results):
     files = sorted((folder / "out" / "predictions").glob("smoothed-seed*.csv"))
     assert len(files) == 2
     labels = find_labels(files[0], ExperimentOptions(label2id_path=""))
-    rows = read_examples(folder / "valid_data.csv", RowOptions(), need_labels=True)
+    rows = read_examples(folder / "valid_data.csv", need_labels=True)
     gold = np.asarray(labels.index(str(row.label) for row in rows))
     found = [score(gold, read_submission(file, labels).probs, labels) for file in files]
     for name in ("micro_f1", "auprc"):

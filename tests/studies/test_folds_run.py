@@ -15,7 +15,6 @@ from tests.runs import save_tiny_bert, train_flags, write_sample
 import evaluation
 import train
 from kore.common.errors import UserError
-from kore.data.options import RowOptions
 from kore.data.rows import read_examples
 from kore.network.checkpoint import load_model
 from kore.prediction.predictions import read_schema, read_submission
@@ -78,7 +77,7 @@ def test_one_fold_is_refused(folder: Path) -> None:
 
 
 def test_every_row_is_predicted_by_the_model_that_did_not_see_it(folder: Path) -> None:
-    examples = read_examples(folder / "train_data.csv", RowOptions(), need_labels=True)
+    examples = read_examples(folder / "train_data.csv", need_labels=True)
     output = folder / "outputs" / "run_oof.csv"
     labels = read_schema(output)
     assert labels is not None
@@ -87,8 +86,8 @@ def test_every_row_is_predicted_by_the_model_that_did_not_see_it(folder: Path) -
     held_out: list[str] = []
     for fold in range(1, FOLDS + 1):
         own = folder / "models" / "run" / f"fold{fold}"
-        valid = read_examples(own / "valid_data.csv", RowOptions(), need_labels=True)
-        trained = read_examples(own / "train_data.csv", RowOptions(), need_labels=True)
+        valid = read_examples(own / "valid_data.csv", need_labels=True)
+        trained = read_examples(own / "train_data.csv", need_labels=True)
         assert not {row.sentence for row in valid} & {row.sentence for row in trained}
         assert len(valid) + len(trained) == len(examples)
         predicted = read_submission(own / "predictions.csv", labels)

@@ -117,7 +117,7 @@ def test_flags_and_what_is_told(tmp_path, capsys):
     )
     # Whatever was made can be read as a user's file can.
     write_examples(tmp_path / "new.csv", new)
-    again = read_examples(tmp_path / "new.csv", options, need_labels=True)
+    again = read_examples(tmp_path / "new.csv", need_labels=True)
     assert [row.sentence for row in again] == [row.sentence for row in new]
 
 

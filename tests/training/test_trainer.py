@@ -25,7 +25,6 @@ from tests.runs import (
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
-from kore.data.options import RowOptions
 from kore.data.rows import read_examples
 from kore.network.checkpoint import STATE_KIND, load_model, load_payload, save_payload
 from kore.prediction.predictor import predict_examples
@@ -364,7 +363,7 @@ def test_temperature_of_the_best_epoch_is_kept(shared: Path, unbroken: dict[str,
     assert float(best.classifier.temperature) == pytest.approx(row["temperature"])
     assert row["temperature"] != 1.0
     assert best.scores["ece"] == row["ece"]
-    valid = read_examples(shared / "valid_data.csv", RowOptions(), need_labels=True)
+    valid = read_examples(shared / "valid_data.csv", need_labels=True)
     gold = np.asarray(best.labels.index(str(example.label) for example in valid))
     probs = predict_examples(best, valid, make_accelerator(DeviceOptions(use_cuda="False")))
     assert score(gold, probs, best.labels).auprc == pytest.approx(row["auprc"], abs=1e-3)

@@ -11,7 +11,6 @@ from typing import Any
 from kore.common.errors import UserError
 from kore.common.flags import AUTO
 from kore.common.resources import find_file
-from kore.data.options import SchemaOptions
 from kore.data.schema import LabelMap, labels_in_order
 
 # What damaged or hostile bytes make an unpickler raise.
@@ -35,25 +34,35 @@ class _PlainUnpickler(pickle.Unpickler):
         raise pickle.UnpicklingError(f"it names {module}.{name}")
 
 
-def load_label_map(options: SchemaOptions, data_labels: Iterable[str] | None = None) -> LabelMap:
-    """The schema that `--label2id_path`, `--id2label_path` and `--no_relation_label` describe.
+def load_label_map(
+    label2id_path: Path | str,
+    *,
+    id2label_path: Path | str = "",
+    no_relation_label: str = "no_relation",
+    data_labels: Iterable[str] | None = None,
+) -> LabelMap:
+    """The relations of a schema, and which of them means "no relation".
 
     Args:
-        data_labels: labels of the data, used where `--label2id_path` is `auto`.
+        label2id_path: a map from relation names to numbers (.pkl or .json), or "auto" for the
+            labels of the data.
+        id2label_path: the reverse map, which is checked against the first; "" = none.
+        no_relation_label: the negative relation; "" where the schema has none.
+        data_labels: labels of the data, used where `label2id_path` is "auto".
 
     Raises:
         UserError: a file that is missing or no label map, maps that disagree, or a
-            `--no_relation_label` that is not among the relations.
+            `no_relation_label` that is not among the relations.
     """
-    if options.label2id_path == AUTO:
+    if label2id_path == AUTO:
         if data_labels is None:
             raise UserError("`label2id_path` auto needs labelled rows to take the relations from")
-        names = labels_in_order(list(data_labels), options.no_relation_label)
+        names = labels_in_order(list(data_labels), no_relation_label)
     else:
-        names = read_label_names(Path(options.label2id_path))
-        if options.id2label_path:
-            _check_reverse(Path(options.id2label_path), names, Path(options.label2id_path))
-    return make_label_map(names, options.no_relation_label)
+        names = read_label_names(Path(label2id_path))
+        if id2label_path:
+            _check_reverse(Path(id2label_path), names, Path(label2id_path))
+    return make_label_map(names, no_relation_label)
 
 
 def make_label_map(names: tuple[str, ...], no_relation_label: str) -> LabelMap:

@@ -49,9 +49,20 @@ def named_labels(
 
 def _read(options: PrepareOptions) -> list[Example]:
     if not options.hub_dataset:
-        return read_examples(Path(options.input_file), options, need_labels=True)
+        return read_examples(
+            Path(options.input_file),
+            need_labels=True,
+            on_bad_row=options.on_bad_row,
+            output_dir=options.output_dir,
+        )
     name = f"{options.hub_dataset}/{options.hub_config}/{options.hub_split}"
-    return check_records(name, _hub_records(options), options, need_labels=True)
+    return check_records(
+        name,
+        _hub_records(options),
+        need_labels=True,
+        on_bad_row=options.on_bad_row,
+        output_dir=options.output_dir,
+    )
 
 
 def _hub_records(options: PrepareOptions) -> Iterator[tuple[int, Record]]:

@@ -17,13 +17,13 @@ from kore.common.errors import UserError
 from kore.common.files import atomic_write, csv_writer
 from kore.common.progress import progress_bar
 from kore.data.entity_cells import parse_entity, shortened
-from kore.data.options import RowOptions
 from kore.data.records import SURPLUS, Record, has_half_character, iter_records
 from kore.data.schema import BLIND_LABEL, Entity, Example
 
 _LOGGER = logging.getLogger(__name__)
 
 SHOWN_FAULTS = 20
+STOP = "stop"
 
 
 class RowFault(NamedTuple):
@@ -45,40 +45,52 @@ class CheckedRow(NamedTuple):
 
 def read_examples(
     path: Path,
-    options: RowOptions,
     *,
-    need_labels: bool,
+    need_labels: bool = False,
     known_labels: Collection[str] | None = None,
+    on_bad_row: str = STOP,
+    output_dir: Path | str = "outputs",
 ) -> list[Example]:
-    """All rows of a file, in order; see `check_records`."""
+    """All examples of a file, in order; see `check_records`."""
     return check_records(
-        str(path), iter_records(path), options, need_labels=need_labels, known_labels=known_labels
+        str(path),
+        iter_records(path),
+        need_labels=need_labels,
+        known_labels=known_labels,
+        on_bad_row=on_bad_row,
+        output_dir=output_dir,
     )
 
 
 def check_records(
     name: str,
     records: Iterable[tuple[int, Record]],
-    options: RowOptions,
     *,
-    need_labels: bool,
+    need_labels: bool = False,
     known_labels: Collection[str] | None = None,
+    on_bad_row: str = STOP,
+    output_dir: Path | str = "outputs",
 ) -> list[Example]:
     """Rows as Examples, in order.
 
     Args:
         name: of the file or data set, for messages.
         records: (line, fields) of every row.
-        options: `on_bad_row` says whether faulty rows stop the run or are set aside in
-            `output_dir`.
         need_labels: a missing or blind label is a fault; otherwise labels are taken as they are.
         known_labels: with `need_labels`, any other label is a fault.
+        on_bad_row: "stop" raises the faults; "skip" writes the faulty rows, with their faults, to
+            a CSV file in `output_dir`, logs where, and leaves them out.
 
     Raises:
         UserError: there are faulty rows (the first 20 are named), or no rows.
     """
     checked = iter_checked(
-        name, records, options, need_labels=need_labels, known_labels=known_labels
+        name,
+        records,
+        need_labels=need_labels,
+        known_labels=known_labels,
+        on_bad_row=on_bad_row,
+        output_dir=output_dir,
     )
     return [example for _, example in checked]
 
@@ -86,10 +98,11 @@ def check_records(
 def iter_checked(
     name: str,
     records: Iterable[tuple[int, Record]],
-    options: RowOptions,
     *,
-    need_labels: bool,
+    need_labels: bool = False,
     known_labels: Collection[str] | None = None,
+    on_bad_row: str = STOP,
+    output_dir: Path | str = "outputs",
 ) -> Iterator[tuple[int, Example]]:
     """The same one by one, each with its number among all records (from 0).
 
@@ -105,7 +118,7 @@ def iter_checked(
             is_empty = False
             yield number, row.example
     if faults:
-        _report(name, faults, options)
+        _report(name, faults, on_bad_row, Path(output_dir))
     if is_empty:
         raise UserError(f"{name}: holds no rows{' that can be used' if faults else ''}")
 
@@ -234,13 +247,13 @@ def _label_faults(
     return [RowFault(line, "label", message, record)]
 
 
-def _report(name: str, faults: list[RowFault], options: RowOptions) -> None:
+def _report(name: str, faults: list[RowFault], on_bad_row: str, output_dir: Path) -> None:
     """Stops with the faults named, or sets their rows aside."""
     rows = len({id(fault.record) for fault in faults})  # a line of JSON may hold many rows
-    if options.on_bad_row == "stop":
+    if on_bad_row == STOP:
         first = [f"{name}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
         raise faults_error(name, first[:SHOWN_FAULTS], len(faults), rows)
-    rejected = Path(options.output_dir) / f"{Path(name).name}.rejected.csv"
+    rejected = output_dir / f"{Path(name).name}.rejected.csv"
     columns = list(dict.fromkeys(column for fault in faults for column in fault.record))
     with atomic_write(rejected) as file:
         writer = csv_writer(file)

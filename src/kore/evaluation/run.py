@@ -40,12 +40,18 @@ def report(options: EvaluationOptions) -> Assessment:
     if options.compare:
         _check_same_schema(options, labels)
     examples = read_examples(
-        Path(options.gold_file), options, need_labels=True, known_labels=labels.names
+        Path(options.gold_file),
+        need_labels=True,
+        known_labels=labels.names,
+        on_bad_row=options.on_bad_row,
+        output_dir=options.output_dir,
     )
     probs = matched(options, prediction_file, examples, labels)
     train_examples: list[Example] = []
     if options.train_file:
-        train_examples = read_examples(Path(options.train_file), options, need_labels=False)
+        train_examples = read_examples(
+            Path(options.train_file), on_bad_row=options.on_bad_row, output_dir=options.output_dir
+        )
     other = None
     if options.compare:
         other = matched(options, Path(options.compare), examples, labels)

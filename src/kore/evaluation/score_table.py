@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kore.common.arrays import Floats, Ints
-from kore.data.options import RowOptions
 from kore.data.rows import read_examples
 from kore.data.schema import Example, LabelMap, entity_pair
 from kore.scoring.bootstrap import difference, resampled_scores
@@ -43,8 +42,8 @@ class GoldRows(NamedTuple):
         Raises:
             UserError: a file is faulty.
         """
-        examples = read_examples(path, RowOptions(), need_labels=True, known_labels=labels.names)
-        learned = read_examples(train_file, RowOptions(), need_labels=False)
+        examples = read_examples(path, need_labels=True, known_labels=labels.names)
+        learned = read_examples(train_file)
         return cls.of(examples, learned, labels, prior)
 
     @classmethod

@@ -46,7 +46,9 @@ def draw_eda(options: EdaOptions) -> list[Path]:
     folder = Path(options.output_dir)
     if folder.exists() and not folder.is_dir():
         raise UserError(f"`output_dir` {folder} is a file; name a folder")
-    examples = read_examples(Path(options.data_file), options, need_labels=False)
+    examples = read_examples(
+        Path(options.data_file), on_bad_row=options.on_bad_row, output_dir=options.output_dir
+    )
     tokens = count_tokens(examples, options.tokenizer)
     drawings: dict[str, Callable[[], Figure]] = {
         "lengths": lambda: sentence_lengths(examples, tokens),

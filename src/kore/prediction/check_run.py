@@ -45,7 +45,9 @@ def find_faults(path: Path, options: SubmissionCheckOptions) -> Iterator[tuple[i
         UserError: a file is missing, damaged as a whole, or the test file has faulty rows.
     """
     labels = find_labels(path, options)
-    examples = read_examples(Path(options.test_file), options, need_labels=False)
+    examples = read_examples(
+        Path(options.test_file), on_bad_row=options.on_bad_row, output_dir=options.output_dir
+    )
     places = {example.id: place for place, example in enumerate(examples)}
     missing = dict.fromkeys(places)
     line, furthest = 1, ""  # the id that stands last in the test file, of those so far

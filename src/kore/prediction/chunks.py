@@ -58,7 +58,10 @@ def survey(path: Path, options: RowOptions) -> FileSurvey:
             total += 1
             yield numbered
 
-    for number, example in iter_checked(str(path), counted(), options, need_labels=False):
+    checked = iter_checked(
+        str(path), counted(), on_bad_row=options.on_bad_row, output_dir=options.output_dir
+    )
+    for number, example in checked:
         rejected.update(range(expected, number))
         types.update((example.subject.type, example.object.type))
         rows, expected = rows + 1, number + 1

@@ -180,7 +180,13 @@ def _fitted(options: EnsembleOptions, labels: LabelMap) -> Floats:
         )
     files = prediction_files(names, gold_file, options)
     aligned = read_aligned(files, labels)
-    examples = read_examples(gold_file, options, need_labels=True, known_labels=labels.names)
+    examples = read_examples(
+        gold_file,
+        need_labels=True,
+        known_labels=labels.names,
+        on_bad_row=options.on_bad_row,
+        output_dir=options.output_dir,
+    )
     label_of = {example.id: str(example.label) for example in examples}
     lacking = [row_id for row_id in aligned[0].ids if row_id not in label_of]
     if lacking:

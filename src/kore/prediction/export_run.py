@@ -130,5 +130,9 @@ def _valid_rows(options: ExportOptions, trained: TrainedModel) -> list[Example]:
     if not options.valid_file:
         return []
     return read_examples(
-        Path(options.valid_file), options, need_labels=True, known_labels=trained.labels.names
+        Path(options.valid_file),
+        need_labels=True,
+        known_labels=trained.labels.names,
+        on_bad_row=options.on_bad_row,
+        output_dir=options.output_dir,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import dataclasses
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -93,7 +92,11 @@ def find_labels(path: Path, options: SchemaOptions) -> LabelMap:
             is_default = given == SchemaOptions.no_relation_label
             return written if is_default else make_label_map(written.names, given)
     label2id_path = options.label2id_path or SchemaOptions.label2id_path
-    return load_label_map(dataclasses.replace(options, label2id_path=label2id_path))
+    return load_label_map(
+        label2id_path,
+        id2label_path=options.id2label_path,
+        no_relation_label=options.no_relation_label,
+    )
 
 
 class CheckedPrediction(NamedTuple):

@@ -159,20 +159,37 @@ def read_labelled(path: Path, options: TrainOptions) -> tuple[list[Example], Lab
     Raises:
         UserError: the file or the label map is faulty.
     """
-    known = None if options.label2id_path == AUTO else load_label_map(options)
+    known = None if options.label2id_path == AUTO else _label_map(options)
     examples = read_examples(
-        path, options, need_labels=True, known_labels=None if known is None else known.names
+        path,
+        need_labels=True,
+        known_labels=None if known is None else known.names,
+        on_bad_row=options.on_bad_row,
+        output_dir=options.output_dir,
     )
-    return examples, known or load_label_map(options, [str(row.label) for row in examples])
+    return examples, known or _label_map(options, [str(row.label) for row in examples])
 
 
 def _read(options: TrainOptions) -> tuple[list[Example], list[Example], LabelMap]:
     """Both files."""
     train_examples, labels = read_labelled(Path(options.train_file), options)
     valid_examples = read_examples(
-        Path(options.valid_file), options, need_labels=True, known_labels=labels.names
+        Path(options.valid_file),
+        need_labels=True,
+        known_labels=labels.names,
+        on_bad_row=options.on_bad_row,
+        output_dir=options.output_dir,
     )
     return train_examples, valid_examples, labels
+
+
+def _label_map(options: TrainOptions, data_labels: list[str] | None = None) -> LabelMap:
+    return load_label_map(
+        options.label2id_path,
+        id2label_path=options.id2label_path,
+        no_relation_label=options.no_relation_label,
+        data_labels=data_labels,
+    )
 
 
 def _scheme(options: TrainOptions, examples: list[Example]) -> MarkerScheme:
