@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
 import json
-import subprocess
-import sys
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from transformers import BertConfig, BertModel
 
 import train
-from kore.common.errors import UserError
+from kore.common.errors import UserError, run_command
 from kore.data.records import write_examples
 from kore.data.sample_run import make_sample
 from kore.network import mini
@@ -75,18 +77,36 @@ def final_state(folder: Path, run_name: str = "run") -> dict[str, Any]:
     return {"weights": state["model"]["weights"], "history": state["position"]["history"]}
 
 
-def command(script: str, *flags: str, cwd: Path = REPOSITORY) -> subprocess.CompletedProcess[str]:
-    """Runs a command as a user does, in a process of its own."""
-    return subprocess.run(
-        [sys.executable, str(REPOSITORY / "src" / script), *flags],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+class Result(NamedTuple):
+    """How a command ended, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
 
 
-def assert_one_sentence(result: subprocess.CompletedProcess[str], *parts: str) -> None:
+def command(script: str, *flags: str, cwd: Path = REPOSITORY) -> Result:
+    """Runs a command as its script does, but in this process: a new one takes seconds to start.
+
+    tests/commands/test_readme.py runs every script as a user does, and tests/processes.py what
+    needs a process of its own.
+    """
+    out, err = io.StringIO(), io.StringIO()
+    status: Any = 0
+    with (
+        contextlib.chdir(cwd),
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+        warnings.catch_warnings(),
+    ):
+        try:
+            run_command(lambda: importlib.import_module(Path(script).stem).main(list(flags)))
+        except SystemExit as end:
+            status = end.code or 0
+    return Result(int(status), out.getvalue(), err.getvalue())
+
+
+def assert_one_sentence(result: Result, *parts: str) -> None:
     """The user's mistake: exit status 2, a message with `parts` at the end, no traceback."""
     assert result.returncode == 2, result.stderr
     assert "Traceback" not in result.stderr

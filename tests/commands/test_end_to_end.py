@@ -6,14 +6,13 @@ import ast
 import csv
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tests.processes import Forked
 from tests.runs import (
     REPOSITORY,
     assert_one_sentence,
@@ -211,19 +210,19 @@ def test_any_encoder_folder(folder: Path, tmp_path: Path, kind: str) -> None:
     assert len(read_rows(submission)) == 200
 
 
-def test_sigkill_and_resume_end_with_the_same_weights(folder: Path) -> None:
+def test_sigkill_and_resume_end_with_the_same_weights(folder: Path, tmp_path: Path) -> None:
     flags = train_flags(folder, save_steps=1, num_epochs=2, run_name="whole")
     assert command("train.py", *flags).returncode == 0
     flags = train_flags(folder, save_steps=1, num_epochs=2, run_name="killed")
-    script = str(REPOSITORY / "src" / "train.py")
-    process = subprocess.Popen([sys.executable, script, *flags], stderr=subprocess.DEVNULL)
+    process = Forked("train.py", flags, tmp_path / "log")
     state = folder / "models" / "killed" / "last.pth"
+    process.wait_for(state)
     # Saved after every update: the kill falls into some later one.
-    while not state.exists() or load_payload(state, STATE_KIND)["position"]["update"] < 2:
-        assert process.poll() is None
+    while load_payload(state, STATE_KIND)["position"]["update"] < 2:
+        assert process.returncode is None, process.output()
         time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.kill()
+    assert process.returncode == -signal.SIGKILL
     assert len(final_state(folder, "killed")["history"]) < 2
     assert command("train.py", *flags, "--resume").returncode == 0
     whole, killed = final_state(folder, "whole"), final_state(folder, "killed")
@@ -231,18 +230,14 @@ def test_sigkill_and_resume_end_with_the_same_weights(folder: Path) -> None:
         assert torch.equal(weight, killed["weights"][name]), name
 
 
-def test_ctrl_c_in_a_terminal(folder: Path) -> None:
+def test_ctrl_c_in_a_terminal(folder: Path, tmp_path: Path) -> None:
     flags = train_flags(folder, num_epochs=500, run_name="interrupted")
-    script = str(REPOSITORY / "src" / "train.py")
-    process = subprocess.Popen([sys.executable, script, *flags], stderr=subprocess.PIPE, text=True)
-    while not (folder / "models" / "interrupted" / "last.pth").exists():
-        assert process.poll() is None
-        time.sleep(0.05)
+    process = Forked("train.py", flags, tmp_path / "log")
+    process.wait_for(folder / "models" / "interrupted" / "last.pth")
     process.send_signal(signal.SIGINT)
-    _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert stderr.rstrip().endswith("--run_name interrupted --resume")
-    assert "Traceback" not in stderr
+    assert process.wait(60) == 130
+    assert process.output().rstrip().endswith("--run_name interrupted --resume")
+    assert "Traceback" not in process.output()
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from tests.builders import make_trained
+from tests.processes import run_both, start_both
 from tests.runs import (
     REPOSITORY,
     command,
@@ -41,8 +40,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def start(script: str, *flags: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
+def launch(script: str, *flags: str) -> str:
+    """Runs a command as the README says to, and returns all that was printed."""
+    process = subprocess.Popen(
         [*LAUNCH, str(REPOSITORY / "src" / script), *flags],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
         stdout=subprocess.PIPE,
@@ -50,11 +50,6 @@ def start(script: str, *flags: str) -> subprocess.Popen[str]:
         text=True,
         start_new_session=True,
     )
-
-
-def launch(script: str, *flags: str) -> str:
-    """Runs to the end and returns all that was printed."""
-    process = start(script, *flags)
     try:
         output, _ = process.communicate(timeout=200)
     finally:
@@ -74,7 +69,11 @@ def test_training_equals_one_process_of_twice_the_rows(folder, precision, tolera
     same: dict[str, Any] = {**TRAIN, "precision": precision}
     one = command("train.py", *train_flags(folder, run_name="one", batch_size=16, **same))
     assert one.returncode == 0, one.stderr
-    output = launch("train.py", *train_flags(folder, run_name="two", batch_size=8, **same))
+    flags = train_flags(folder, run_name="two", batch_size=8, **same)
+    if precision == "fp32":
+        output = launch("train.py", *flags)
+    else:
+        output = run_both("train.py", flags, folder / "log")
     assert losses(folder, "two") == pytest.approx(losses(folder, "one"), abs=tolerance)
     assert output.count("Checkpoint:") == 1  # one process speaks and writes
     assert output.count("epoch 2:") == 1
@@ -82,26 +81,17 @@ def test_training_equals_one_process_of_twice_the_rows(folder, precision, tolera
 
 def test_a_killed_run_resumes_exactly(folder):
     flags = {**TRAIN, "dropout": 0.1, "batch_size": 8, "save_steps": 3}
-    launch("train.py", *train_flags(folder, run_name="whole", **flags))
+    run_both("train.py", train_flags(folder, run_name="whole", **flags), folder / "log")
     killed = train_flags(folder, run_name="killed", **flags)
-    process = start("train.py", *killed)
-    log = folder / "models" / "killed" / "log.csv"
-    while not log.exists():  # the first epoch of two is done
-        assert process.poll() is None, process.communicate()[0]
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    kill_strays(folder)
-    launch("train.py", *killed, "--resume")
+    both = start_both("train.py", killed, folder / "killed")
+    both[0].wait_for(folder / "models" / "killed" / "log.csv")  # the first epoch of two is done
+    for process in both:
+        process.kill()
+        assert process.returncode == -signal.SIGKILL
+    run_both("train.py", [*killed, "--resume"], folder / "resumed")
     whole, resumed = final_state(folder, "whole"), final_state(folder, "killed")
     for name, weight in whole["weights"].items():
         assert torch.equal(weight, resumed["weights"][name]), name
-
-
-def kill_strays(folder: Path) -> None:
-    """The launcher's processes lead groups of their own; wait until none of them writes."""
-    subprocess.run(["pkill", "-KILL", "-f", f"train.py.*{re.escape(str(folder))}/"], check=False)
-    time.sleep(0.2)
 
 
 def test_prediction_gives_the_identical_file(folder):
@@ -110,7 +100,7 @@ def test_prediction_gives_the_identical_file(folder):
     flags = ["--model_file", str(folder / "model.pth"), "--test_file", str(rows)]
     one = command("inference.py", *flags, "--output_dir", str(folder / "one"))
     assert one.returncode == 0, one.stderr
-    output = launch("inference.py", *flags, "--output_dir", str(folder / "two"))
+    output = run_both("inference.py", [*flags, "--output_dir", str(folder / "two")], folder / "log")
     names = sorted(path.name for path in (folder / "two").iterdir())
     assert names == ["model_many.csv", "model_many.labels.json"]
     assert (folder / "two" / names[0]).read_bytes() == (folder / "one" / names[0]).read_bytes()
@@ -131,8 +121,8 @@ def test_a_fault_in_the_input_ends_both(folder):
     save_model(folder / "model.pth", make_trained())
     (folder / "bad.csv").write_text("id,sentence\n", encoding="utf-8")
     flags = ["--model_file", str(folder / "model.pth"), "--test_file", str(folder / "bad.csv")]
-    process = start("inference.py", *flags, "--output_dir", str(folder / "out"))
-    output, _ = process.communicate(timeout=100)
-    assert process.returncode != 0
+    both = start_both("inference.py", [*flags, "--output_dir", str(folder / "out")], folder / "log")
+    assert all(process.wait() != 0 for process in both)
+    output = "".join(process.output() for process in both)
     assert output.count("error: ") == 1
     assert "bad.csv:1: no column subject_entity, object_entity" in output
