@@ -51,7 +51,7 @@ def test_spaces_that_come_along(path):
         ({"gamma": {"low": 2, "high": 1}}, "gamma: expected a list of values, or"),
         ({"gamma": {"low": 0, "high": 1, "log": True}}, "gamma: expected a list of values, or"),
         ({"gamma": {"low": 0, "hi": 1}}, "gamma: expected a list of values, or"),
-        ({"gamma": [-1]}, "--gamma is -1.0, expected a value in [0, inf)"),
+        ({"gamma": [-1]}, "`gamma` is -1.0, expected a value in [0, inf)"),
         ({"scheduler": ["linear", "cubic"]}, "invalid choice: 'cubic'"),
         ({"num_epochs": [1.5]}, "--num_epochs"),
         ({}, "expected flags and their values"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kore.training.loss import asymmetric_loss, class_balanced_weights, focal_loss, make_loss
+from kore.training.loss import asymmetric_loss, focal_loss, make_loss
 from kore.training.options import TrainOptions
 
 LOGITS = torch.tensor([[0.7, 0.2, 0.1]]).log()  # their softmax is the probabilities themselves
@@ -95,7 +95,7 @@ def test_gradient_by_hand():
 
 def loss_under(**flags: object) -> float:
     options = TrainOptions(alpha=0.25, gamma=2.0, **flags)  # type: ignore[arg-type]
-    return make_loss(options, [5, 3, 2])(LOGITS, torch.tensor([0])).item()
+    return make_loss(options)(LOGITS, torch.tensor([0])).item()
 
 
 def test_flags():
@@ -155,22 +155,6 @@ def test_asymmetric_gradients_are_finite_where_the_model_is_certain(gamma):
         assert gradient.isfinite().all()
 
 
-def test_class_balanced_weights_by_hand():
-    # Effective numbers with beta 0.5: of 1 row 1, of 2 rows 1.5, of very many 2.
-    weights = class_balanced_weights([1, 2, 1000], 0.5)
-    ratios = weights / weights[2]
-    assert ratios.tolist() == pytest.approx([2.0, 4 / 3, 1.0])
-    assert (weights * torch.tensor([1, 2, 1000])).sum().item() == pytest.approx(1003, rel=1e-5)
-
-
-def test_a_relation_without_a_row_has_a_finite_weight():
-    assert class_balanced_weights([0, 4], 0.9).isfinite().all()
-
-
 def test_more_flags():
     asymmetric = loss_under(asymmetric_loss=True, gamma_negative=1.0)
     assert asymmetric == pytest.approx(0.3566749 + 0.2 * 0.2231436 + 0.1 * 0.1053605, abs=1e-6)
-    balanced = loss_under(class_balanced_beta=0.9)  # 5, 3 and 2 rows
-    weight = class_balanced_weights([5, 3, 2], 0.9)[0].item()
-    assert weight < 0.9
-    assert balanced == pytest.approx(weight * 0.3566749, abs=1e-6)

@@ -16,7 +16,7 @@ from kore.training.loss import make_loss
 from kore.training.options import TrainOptions
 from kore.training.regularization import adversarial, masked, row_losses
 
-CROSS_ENTROPY = make_loss(TrainOptions(), [1, 1, 1])
+CROSS_ENTROPY = make_loss(TrainOptions())
 
 
 class Returns(nn.Module):

@@ -32,7 +32,7 @@ def test_resume_without_an_earlier_run_is_the_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "..", ".hidden", "a\\b"])
 def test_names_that_are_no_file_names(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match="--run_name"):
+    with pytest.raises(UserError, match="`run_name`"):
         run_files(options(tmp_path, run_name=name))
 
 

@@ -158,7 +158,6 @@ def test_a_state_of_another_version_is_refused(
 
 
 TECHNIQUES: dict[str, Any] = {
-    "weight_average": "swa",
     "r_drop": 1.0,
     "fgm": 0.5,
     "mask_tokens": 0.2,
@@ -168,10 +167,7 @@ TECHNIQUES: dict[str, Any] = {
     "type_restriction": "both",
     "cue_sentence": True,
     "layer_lr_decay": 0.8,
-    "class_balanced_beta": 0.9,
     "asymmetric_loss": True,
-    "replace_entities": 0.2,
-    "oversample_to": 9,
     "span_pooling": "start_end",
 }
 
@@ -185,9 +181,7 @@ def test_every_technique_changes_the_run(folder: Path, unbroken: dict[str, Any],
 
 
 WITH_STATE: dict[str, dict[str, Any]] = {
-    "ema": {"weight_average": "ema", "ema_decay": 0.9},
-    "swa": {"weight_average": "swa"},
-    "draws": {"r_drop": 1.0, "fgm": 0.5, "mask_tokens": 0.2, "replace_entities": 0.2},
+    "draws": {"r_drop": 1.0, "fgm": 0.5, "mask_tokens": 0.2},
     "parts": {
         "bilstm": True,
         "last_layers": 2,
@@ -218,7 +212,7 @@ def test_techniques_resume_to_the_same_weights(
     assert_same_weights(resumed, whole)
     first, second = (load_model(folder / "models" / f"{run}.pth") for run in ("whole", "run"))
     for key, weight in first.model.state_dict().items():
-        assert torch.equal(weight, second.model.state_dict()[key])  # averaged, where they are
+        assert torch.equal(weight, second.model.state_dict()[key])
 
 
 def test_a_run_of_a_version_without_a_flag_is_gone_on_with(folder: Path) -> None:
@@ -230,15 +224,6 @@ def test_a_run_of_a_version_without_a_flag_is_gone_on_with(folder: Path) -> None
     train_in(folder, num_epochs=1, resume=True)
     flags = train_flags(folder, num_epochs=1, resume=True, r_drop=1.0)
     expect_user_error(flags, "--r_drop was 0.0, is 1.0")
-
-
-def test_an_average_is_what_is_kept_and_the_run_goes_on_without_it(folder: Path) -> None:
-    run = train_in(folder, num_epochs=1, weight_average="ema", ema_decay=0.9)
-    kept = load_model(folder / "models" / "run.pth").model.state_dict()["head.1.weight"]
-    own = run["weights"]["head.1.weight"]
-    plain = train_in(folder, num_epochs=1, run_name="plain")["weights"]["head.1.weight"]
-    assert torch.equal(own, plain)
-    assert not torch.equal(kept, own)
 
 
 def test_flags_that_do_not_go_together(folder: Path) -> None:
@@ -315,8 +300,8 @@ def test_non_finite_loss_stops_and_keeps_the_best(
 ) -> None:
     calls = 0
 
-    def poisoned(options: Any, counts: list[int]) -> losses.Loss:
-        good = losses.make_loss(options, counts)
+    def poisoned(options: Any) -> losses.Loss:
+        good = losses.make_loss(options)
 
         def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
             nonlocal calls

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn, TypeVar
 
 from kore.common.errors import UserError
-from kore.common.recipes import recipe_flags
+from kore.common.recipes import recipe_flags, unknown_flag
 
 MINI = "mini"  # the encoder made from scratch, see mini.py
 AUTO = "auto"
@@ -86,9 +86,12 @@ def parse_options(
         _add_flag(parser, field, hints[field.name])
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     names = {field.name for field in fields}
+    removed = getattr(options_class, "REMOVED", {})
+    for name in sorted(given_flags(arguments) & removed.keys()):
+        raise UserError(unknown_flag(name, names, removed))
     recipe = given_value(arguments, RECIPE) if RECIPE in names else None
     if recipe:
-        arguments = [*recipe_flags(recipe, names), *arguments]
+        arguments = [*recipe_flags(recipe, names, removed), *arguments]
     try:
         # Intermixed: what is positional may stand on both sides of a flag.
         return options_class(**vars(parser.parse_intermixed_args(arguments)))

@@ -7,7 +7,7 @@ A recipe's flags stand before those of the command line, which therefore win.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,25 @@ FOLDER = resources.FOLDER / "recipes"
 ABOUT, BASE = "about", "recipe"
 
 
-def recipe_flags(name: str, known: Collection[str]) -> list[str]:
+def recipe_flags(
+    name: str, known: Collection[str], removed: Mapping[str, str] | None = None
+) -> list[str]:
     """The flags of a recipe as a command line has them.
 
     Args:
         name: of a file in `recipes/` without its suffix, or the path of a .json file.
         known: names of the command's flags.
+        removed: flags of earlier versions, and why each was removed.
 
     Raises:
         UserError: there is no such recipe, or it holds something else than flags.
     """
-    return as_arguments(read_recipe(name, known))
+    return as_arguments(read_recipe(name, known, removed))
 
 
-def read_recipe(name: str, known: Collection[str]) -> dict[str, Any]:
+def read_recipe(
+    name: str, known: Collection[str], removed: Mapping[str, str] | None = None
+) -> dict[str, Any]:
     """Flags and their values, those of the recipes it starts from among them."""
     flags: dict[str, Any] = {}
     seen: list[str] = []
@@ -41,7 +46,7 @@ def read_recipe(name: str, known: Collection[str]) -> dict[str, Any]:
         if name in seen:
             raise UserError(f"{path}: starts from itself ({' -> '.join([*seen, name])})")
         seen.append(name)
-        flags = {**_read(path, known), **flags}
+        flags = {**_read(path, known, removed), **flags}
         name = flags.pop(BASE, "")
         if name.endswith(".json"):  # beside the recipe that names it
             name = str(path.parent / name)
@@ -53,13 +58,22 @@ def as_arguments(flags: dict[str, Any]) -> list[str]:
     return [text for name, value in flags.items() for text in (f"--{name}", str(value))]
 
 
-def _read(path: Path, known: Collection[str]) -> dict[str, Any]:
+def unknown_flag(
+    name: str, known: Collection[str], removed: Mapping[str, str] | None = None
+) -> str:
+    """What a message says of a flag that is none of the known ones."""
+    if removed and name in removed:
+        return f"the flag {name!r} was removed in KoRE 0.6 ({removed[name]}); leave it out"
+    return f"no flag {name!r}; did you mean {nearest(name, known)}?"
+
+
+def _read(path: Path, known: Collection[str], removed: Mapping[str, str] | None) -> dict[str, Any]:
     flags = read_json(path)
     if not isinstance(flags, dict):
         raise UserError(f'{path}: expected flags such as {{"num_epochs": 5}}')
     for key, value in flags.items():
         if key not in {ABOUT, BASE, *known}:
-            raise UserError(f"{path}: no flag {key!r}; did you mean {nearest(key, known)}?")
+            raise UserError(f"{path}: {unknown_flag(key, known, removed)}")
         if key == BASE and not isinstance(value, str):
             raise UserError(f"{path}: {BASE} is {value!r}, expected the name of a recipe")
         if not isinstance(value, str | int | float):

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from kore.common.arrays import Floats
-from kore.common.errors import UserError, nearest
+from kore.common.errors import UserError
 from kore.common.files import atomic_write, checksum, read_json, safe_name, write_table
 from kore.common.flags import RECIPE, parse_options
 from kore.common.progress import progress_bar
-from kore.common.recipes import as_arguments
+from kore.common.recipes import as_arguments, unknown_flag
 from kore.common.resources import find_file, python_path
 from kore.data.options import SchemaOptions
 from kore.data.schema import LabelMap
@@ -142,7 +142,7 @@ def _read_variants(path: Path) -> dict[str, dict[str, Any]]:
         for flag in flags:
             if flag not in known:
                 raise UserError(
-                    f"{path}: {name}: no flag {flag!r}; did you mean {nearest(flag, known)}?"
+                    f"{path}: {name}: {unknown_flag(flag, known, TrainOptions.REMOVED)}"
                 )
     return variants
 

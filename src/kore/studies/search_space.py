@@ -11,10 +11,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from kore.common.errors import UserError, nearest
+from kore.common.errors import UserError
 from kore.common.files import read_json
 from kore.common.flags import parse_options
-from kore.common.recipes import as_arguments
+from kore.common.recipes import as_arguments, unknown_flag
 from kore.training.options import TrainOptions
 
 _FIXED = {"recipe", "resume", "run_name", "model_dir", "output_dir", "num_folds"}
@@ -51,9 +51,8 @@ def read_space(path: Path) -> Space:
     known = {field.name for field in fields(TrainOptions)} - _FIXED
     for name in content:
         if name not in known:
-            raise UserError(f"{path}: no flag {name!r}; did you mean {nearest(name, known)}?")
-    space = {name: _domain(path, name, given) for name, given in content.items()}
-    return space
+            raise UserError(f"{path}: {unknown_flag(name, known, TrainOptions.REMOVED)}")
+    return {name: _domain(path, name, given) for name, given in content.items()}
 
 
 def _parsed(path: Path, name: str, value: Value) -> Value:

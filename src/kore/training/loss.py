@@ -11,7 +11,7 @@ and choose it in `make_loss`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -76,39 +76,15 @@ def _error(probs: Tensor) -> Tensor:
     return (1 - probs).clamp(min=torch.finfo(torch.float32).eps)
 
 
-def class_balanced_weights(counts: Sequence[int], beta: float) -> Tensor:
-    """(C,) weights 1 / E_n, E_n = (1 - beta**n) / (1 - beta) the effective number of n rows.
-
-    Cui et al. 2019, "Class-Balanced Loss Based on Effective Number of Samples"; scaled so that
-    their mean over the rows is 1, which leaves the learning rate its meaning.
-
-    Args:
-        counts: (C,), the training rows of each relation.
-    """
-    rows = torch.tensor(counts, dtype=torch.float64)
-    weights = (1 - beta) / (1 - beta ** rows.clamp(min=1))
-    return (weights * rows.sum() / (weights * rows).sum()).float()
-
-
-def make_loss(options: TrainOptions, counts: Sequence[int]) -> Loss:
-    """The loss that the flags ask for; without `--focal_loss`, alpha and gamma do not count.
-
-    Args:
-        counts: (C,), the training rows of each relation.
-    """
+def make_loss(options: TrainOptions) -> Loss:
+    """The loss that the options ask for; without `focal_loss`, alpha and gamma do not count."""
     smoothing = options.label_smoothing
-    loss: Loss
     if options.asymmetric_loss:
-        loss = functools.partial(
+        return functools.partial(
             asymmetric_loss,
             gamma_positive=options.gamma_positive,
             gamma_negative=options.gamma_negative,
             label_smoothing=smoothing,
         )
-    else:
-        alpha, gamma = (options.alpha, options.gamma) if options.focal_loss else (1.0, 0.0)
-        loss = functools.partial(focal_loss, alpha=alpha, gamma=gamma, label_smoothing=smoothing)
-    if not options.class_balanced_beta:
-        return loss
-    weights_on = functools.cache(class_balanced_weights(counts, options.class_balanced_beta).to)
-    return lambda logits, labels: loss(logits, labels) * weights_on(labels.device)[labels]
+    alpha, gamma = (options.alpha, options.gamma) if options.focal_loss else (1.0, 0.0)
+    return functools.partial(focal_loss, alpha=alpha, gamma=gamma, label_smoothing=smoothing)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kore.common.errors import UserError
 from kore.common.flags import (
@@ -54,6 +56,10 @@ def default_learning_rate(model_name_or_path: str) -> float:
 
 @dataclass
 class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
+    REMOVED: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("class_balanced_beta", "ema_decay", "oversample_to", "replace_entities", "weight_average"),
+        "it raised no score where it was measured",
+    )
     recipe: str = option("", "flags of recipes/NAME.json, or of a .json file; flags given win")
     train_file: str = option("data/train_data.csv", "rows to learn from (.csv, .json, .jsonl)")
     valid_file: str = option("data/valid_data.csv", "rows to measure every epoch on")
@@ -100,11 +106,6 @@ class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
     gamma_negative: float = option(
         2.0, "how much less improbable other relations count", within="[0, inf)"
     )
-    class_balanced_beta: float = option(
-        0.0,
-        "weigh relations by their effective number of rows, e.g. 0.999; 0 = all alike",
-        within="[0, 1)",
-    )
     label_smoothing: float = option(
         0.0, "share of the target spread over all relations", within="[0, 1)"
     )
@@ -117,25 +118,11 @@ class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
     layer_lr_decay: float = option(
         1.0, "each layer learns by this factor slower than the one above", within="(0, 1]"
     )
-    weight_average: str = option(
-        "none",
-        "keep averaged weights: of all updates, older ones fading, or of the last quarter",
-        choices=("none", "ema", "swa"),
-    )
-    ema_decay: float = option(0.999, "how slowly the older ones fade", within="(0, 1)")
     drop_conflicts: bool = option(False, "leave out training rows that repeat or contradict others")
     swap_entities: str = option(
         "",
         "JSON of inverse relations: learn rows with subject and object swapped as well; "
         "src/tools/klue_inverses.json has KLUE's",
-    )
-    replace_entities: float = option(
-        0.0,
-        "so many rows more, as a share, with an entity replaced by another of its type",
-        within="[0, 10]",
-    )
-    oversample_to: int = option(
-        0, "repeat rows of a relation until there are so many", within="[0, 1000000]"
     )
     mask_tokens: float = option(
         0.0, "share of the text's tokens outside the entities to mask in training", within="[0, 1)"

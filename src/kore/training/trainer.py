@@ -25,7 +25,6 @@ from kore.training.options import TrainOptions
 from kore.training.regularization import adversarial, masked, row_losses
 from kore.training.run_files import RunFiles, write_log
 from kore.training.validation import Validation, validate
-from kore.training.weight_average import WeightAverage
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -73,8 +72,7 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         self.parts = accelerator.num_processes * options.gradient_accumulation_steps
         self.rows_per_update = options.batch_size * self.parts
         self._check_rows()
-        counts = np.bincount(train_data.labels, minlength=len(trained.labels))
-        self.loss: Loss = make_loss(options, counts.tolist())
+        self.loss: Loss = make_loss(options)
         optimizer = make_optimizer(trained.model, options, options.layer_lr_decay)
         updates = len(epoch_updates(train_data.lengths, self.rows_per_update, options.seed, 0))
         super().__init__(
@@ -87,12 +85,6 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
             data_checksums,
             report,
         )
-        self.average = None
-        if options.weight_average != "none":  # of the weights where `prepare` has put them
-            total = updates * options.num_epochs
-            self.average = WeightAverage(
-                trained.model, options.weight_average, options.ema_decay, total
-            )
 
     def best_epoch(self) -> dict[str, Any]:
         """The first epoch with the highest selection metric: its row of the log."""
@@ -120,8 +112,6 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
                         accelerator.backward(self._losses(batch).sum() * scale)
             loss_sum += losses.detach().sum()
         self._step()
-        if self.average is not None:
-            self.average.update(step + 1)
         if accelerator.num_processes > 1:
             loss_sum = accelerator.reduce(loss_sum)
         return loss_sum, len(rows)
@@ -145,10 +135,6 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
 
     def _finish_epoch(self) -> None:
         """Scores the validation rows, keeps the best checkpoint and logs."""
-        with nullcontext() if self.average is None else self.average.applied():
-            self._score_epoch()
-
-    def _score_epoch(self) -> None:
         position = self.position
         result = self._validate()
         scores = result.scores
@@ -230,11 +216,4 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         return f"{kept} keeps the best epoch so far. " if kept.exists() else ""
 
     def _own_state(self) -> dict[str, Any]:
-        average = None if self.average is None else self.average.state_dict()
-        return {"model": model_payload(self.trained), "average": average}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from what `last` held; the model has been made of it."""
-        super().restore(state)
-        if self.average is not None:
-            self.average.load_state_dict(state["average"])
+        return {"model": model_payload(self.trained)}
