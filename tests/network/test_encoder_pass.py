@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 
 import pytest
 import torch
@@ -177,21 +178,23 @@ def test_another_encoder_runs_as_it_is():
     assert torch.equal(states, plain_states(encoder, batch))
 
 
-def test_packing_is_refused_where_it_fails(monkeypatch, capsys):
+def test_packing_is_refused_where_it_fails(monkeypatch, caplog):
     """A GPU without the kernels runs padded rows, and says so."""
+    caplog.set_level(logging.INFO, "kore")
     device = torch.device("cpu")
     encoder_pass.packing_works.cache_clear()
     assert encoder_pass.packing_works(device)
-    assert capsys.readouterr().err == ""
+    assert caplog.text == ""
     for fault in (RuntimeError("no kernel"), NotImplementedError("no kernel")):
 
         def failing(*arguments: object, fault: Exception = fault) -> Tensor:
             raise fault
 
+        caplog.clear()
         encoder_pass.packing_works.cache_clear()
         monkeypatch.setattr(encoder_pass, "_attend_packed", failing)
         assert not encoder_pass.packing_works(device)
-        assert "Rows run padded: packed ones fail here (no kernel)" in capsys.readouterr().err
+        assert "Rows run padded: packed ones fail here (no kernel)" in caplog.text
     encoder_pass.packing_works.cache_clear()
     monkeypatch.setattr(
         encoder_pass,
@@ -199,7 +202,7 @@ def test_packing_is_refused_where_it_fails(monkeypatch, capsys):
         lambda query, *others: query * 3,  # a wrong kernel
     )
     assert not encoder_pass.packing_works(device)
-    assert "packed ones give other numbers here" in capsys.readouterr().err
+    assert "packed ones give other numbers here" in caplog.text
     encoder_pass.packing_works.cache_clear()
     full = torch.OutOfMemoryError("the memory is full")
     monkeypatch.setattr(encoder_pass, "_attend_packed", lambda *_: (_ for _ in ()).throw(full))

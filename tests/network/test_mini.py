@@ -32,7 +32,7 @@ def test_learned_twice_is_identical():
 
 def test_learned_in_another_process_is_identical():
     script = (
-        "import sys, mini\n"
+        "import sys\nfrom kore.network import mini\n"
         "tokenizer = mini.learn_tokenizer(sys.argv[1:], 120)\n"
         "print(tokenizer.backend_tokenizer.to_str())"
     )

@@ -127,8 +127,8 @@ def test_an_unknown_encoder_ends_in_a_sentence(name, monkeypatch, tmp_path):
     with pytest.raises(EncoderUnavailableError) as caught:
         load_pretrained(name, dropout=0.1)
     message = str(caught.value)
-    assert message.startswith(f"--model_name_or_path {name}:")
-    assert "--model_name_or_path mini" in message
+    assert message.startswith(f"`model_name_or_path` {name}:")
+    assert "`model_name_or_path` mini" in message
     assert "\n" not in message
 
 

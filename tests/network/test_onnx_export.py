@@ -126,7 +126,7 @@ def test_int8_is_near_and_holds_its_matrices_in_bytes(kind, tmp_path):
 
 def test_a_model_too_large_for_one_file(monkeypatch):
     monkeypatch.setattr(onnx_export, "MOST_BYTES", 1_000)
-    with pytest.raises(UserError, match="2 GiB at most; pass --format hf"):
+    with pytest.raises(UserError, match="2 GiB at most; pass `format` hf"):
         onnx_bytes(make_trained("bert"))
 
 
