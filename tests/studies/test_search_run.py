@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas
 import pytest
-from matplotlib import pyplot
+from matplotlib import pyplot, rcParams
 from tests.runs import REPOSITORY, command, save_tiny_bert, train_flags, write_sample
 
 optuna = pytest.importorskip("optuna")
@@ -53,7 +53,9 @@ def trials_in(folder: Path, study: str = "search") -> pandas.DataFrame:
 
 def test_a_grid_is_tried_cell_by_cell(folder, capsys):
     flags = flags_in(folder, {"gamma": [0.0, 2.0], "alpha": [0.5, 1.0]})
+    settings = dict(rcParams)
     search.main(flags)
+    assert dict(rcParams) == settings  # Optuna sets a style of its own
     trials = trials_in(folder)
     assert set(trials["state"]) == {"COMPLETE"}
     cells = sorted(zip(trials["params_gamma"], trials["params_alpha"], strict=True))

@@ -28,7 +28,7 @@ from kore.common.devices import is_launched
 from kore.common.errors import UnfitError, UserError
 from kore.common.files import atomic_write, checksum
 from kore.common.resources import find_file
-from kore.evaluation.figures import save_figure
+from kore.evaluation.figures import korean_text, save_figure
 from kore.studies.options import SearchOptions
 from kore.studies.search_space import Choice, Range, Space, read_space
 from kore.training.loop import DivergedError
@@ -310,7 +310,8 @@ def _draw(study: optuna.Study, folder: Path) -> None:
     }
     if len(scores) > 1:
         pictures["importance"] = drawings.plot_param_importances
-    with warnings.catch_warnings(action="ignore"):  # that these functions are experimental
+    # Optuna changes matplotlib's style and warns that these functions are experimental.
+    with korean_text(), warnings.catch_warnings(action="ignore"):
         for name, draw in pictures.items():
             axes = draw(study)
             first = axes.flat[0] if hasattr(axes, "flat") else axes
