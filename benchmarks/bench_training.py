@@ -20,7 +20,8 @@ from baselines import train_plainly, train_with_trainer, train_with_trainer_at_b
 
 # isort: split
 from comparison import compare, print_report
-from kore.common.devices import keep_freed_memory, make_accelerator, make_deterministic
+from kore.common.devices import make_accelerator, make_deterministic
+from kore.common.memory import keep_freed_memory
 from kore.data.batching import WINDOW_UPDATES
 from kore.data.dataset import InputEncoder
 from kore.network.checkpoint import TrainedModel

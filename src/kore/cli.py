@@ -1,4 +1,4 @@
-"""Every command once: its options, what runs it, and one sentence about it.
+"""All commands: the options of each, the function that runs it, and one sentence about it.
 
 `kore train …` and `python src/train.py …` are the same command with the same parser.
 """
@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from kore.common.errors import ExitStatus, UserError, nearest, run_command
 from kore.common.flags import name_flags, parse_options
+from kore.common.memory import keep_freed_memory
 from kore.common.progress import log_to_stderr, show_progress
 
 
@@ -21,6 +22,7 @@ class Command(NamedTuple):
     about: str
     options: str
     run: str
+    keeps_memory: bool = False  # what training frees it needs again at the next step
 
 
 COMMANDS = {
@@ -28,6 +30,7 @@ COMMANDS = {
         "Train a Korean relation classifier.",
         "kore.training.options:TrainOptions",
         "kore.studies.run:train",
+        keeps_memory=True,
     ),
     "predict": Command(
         "Predict the relation of every example.",
@@ -55,7 +58,7 @@ COMMANDS = {
         "kore.data.sample_run:write_sample",
     ),
     "eda": Command(
-        "Draw a data set.",
+        "Draw the distributions of a data set.",
         "kore.inspection.options:EdaOptions",
         "kore.inspection.plots_run:draw",
     ),
@@ -65,9 +68,10 @@ COMMANDS = {
         "kore.prediction.ensemble_run:join_members",
     ),
     "search": Command(
-        "Search for the best flags of training, all of which may be given as well.",
+        "Search for the best flags of training; takes all of them as well.",
         "kore.studies.options:SearchOptions",
         "kore.studies.search_run:search",
+        keeps_memory=True,
     ),
     "experiments": Command(
         "Train recipes with several seeds and compare their scores.",
@@ -78,6 +82,7 @@ COMMANDS = {
         "Pretrain an encoder on texts by masked language modelling; labels are never read.",
         "kore.pretraining.options:PretrainOptions",
         "kore.pretraining.run:pretrain",
+        keeps_memory=True,
     ),
     "export": Command(
         "Export a checkpoint as a folder for transformers or as an ONNX file.",
@@ -85,12 +90,12 @@ COMMANDS = {
         "kore.prediction.export_run:export",
     ),
     "explain": Command(
-        "Show which words moved the prediction for one example, and what was attended to.",
+        "Show which words moved the prediction of one example, and its attention.",
         "kore.evaluation.options:ExplainOptions",
         "kore.evaluation.explain_run:explain",
     ),
     "check-submission": Command(
-        "Check a file of predictions before it is handed in.",
+        "Check a file of predictions before it is submitted.",
         "kore.prediction.options:SubmissionCheckOptions",
         "kore.prediction.check_run:check",
     ),
@@ -128,13 +133,15 @@ def run(name: str, arguments: Sequence[str] | None = None) -> None:
     show_progress()
     try:
         options = parse_options(options_class, arguments, command.about)
-        # torch and transformers take seconds to import, --help should not wait for them.
+        if command.keeps_memory:
+            keep_freed_memory()
+        # Imported only now: torch and transformers take seconds, for which --help does not wait.
         result = _load(command.run)(options)
     except UserError as error:
         error.args = (spelling(str(error)),)
         raise
     if result is ExitStatus.FOUND:
-        sys.stdout.flush()  # sys.exit would hide from run_command that a reader went away
+        sys.stdout.flush()  # after sys.exit, run_command would not notice a closed pipe
         sys.exit(result)
 
 
@@ -151,7 +158,7 @@ def _console() -> None:
         print("\n".join(f"  {name:{width}}  {known.about}" for name, known in COMMANDS.items()))
         return
     if name not in COMMANDS:
-        raise UserError(f"{name!r} is no command; did you mean {nearest(name, COMMANDS)}?")
+        raise UserError(f"{name!r} is not a command; did you mean {nearest(name, COMMANDS)}?")
     sys.argv[0] = f"kore {name}"  # the name that --help shows
     run(name, arguments)
 

@@ -16,7 +16,7 @@ LOCK_FILE = Path(__file__).resolve().parents[2] / "poetry.lock"
 
 
 def needs_cuda(name: str) -> bool:
-    """Whether a package is torch, which is locked as its CUDA build, or one of the CUDA libraries."""
+    """Whether a package is torch, locked as its CUDA build, or one of the CUDA libraries."""
     return name in {"torch", "triton"} or name.startswith(("nvidia-", "cuda-"))
 
 

@@ -1,7 +1,7 @@
-"""What `bash train.sh` and `bash inference.sh` do when a flag is left out.
+"""What `bash train.sh` and `bash inference.sh` choose when a flag is left out.
 
-Every choice made here is a flag of src/train.py or src/inference.py, is said aloud, and is never
-made where the user gave that flag.
+Every choice made here is a flag of src/train.py or src/inference.py, is reported, and is never made
+where the user gave that flag.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import inference
 import train
-from kore.common.errors import UserError, run_command
+from kore.common.errors import EncoderUnavailableError, UserError, run_command
 from kore.common.flags import MINI, RECIPE, given_flags, given_value, parse_options
 from kore.common.recipes import recipe_flags
 from kore.data.options import PrepareOptions, SampleOptions
@@ -25,8 +25,8 @@ from kore.training.options import TrainOptions
 DATA_DIR = Path("data")
 SAMPLE_DIR = Path(SampleOptions.data_dir)
 
-PRETRAINED_RECIPE, MINI_RECIPE = "best_single", "processor"
-SAMPLE_EPOCHS = "12"  # a thousand short rows need more passes than thirty thousand
+PRETRAINED_RECIPE, MINI_RECIPE = "best_single", "mini_cpu"
+SAMPLE_EPOCHS = "12"  # a thousand short examples need more passes than thirty thousand
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def quick_train(flags: Sequence[str]) -> None:
-    """Finds or makes the data, chooses the model by the machine, and trains."""
+    """Finds or generates the data, chooses the model by the machine, and trains."""
     if {"-h", "--help"} & set(flags):
         train.main(flags)
     given = given_flags(flags)
@@ -54,32 +54,30 @@ def quick_train(flags: Sequence[str]) -> None:
         recipe = PRETRAINED_RECIPE
     else:
         recipe = MINI_RECIPE
-        print(f"Training {MINI} on the processor, as no CUDA GPU is used.")
+        print(f"Training {MINI} on the CPU, as no CUDA GPU is used.")
     try:
         train.main([f"--{RECIPE}", recipe, *data_flags, *flags])
-    except UserError as error:
-        # Its class lives in a module that imports torch, which the choice above does without.
-        is_unavailable = type(error).__name__ == "EncoderUnavailableError"
-        if not is_unavailable or model is not None:
+    except EncoderUnavailableError:
+        if model is not None:
             raise
         named = parse_options(TrainOptions, [f"--{RECIPE}", recipe]).model_name_or_path
         print(
-            f"{named} is neither in the cache nor to be fetched.\n"
-            f"Training {MINI} from scratch instead; it needs no download."
+            f"{named} is not in the cache and cannot be downloaded.\n"
+            f"Training {MINI} from scratch instead, which needs no download."
         )
         train.main([f"--{RECIPE}", MINI_RECIPE, *data_flags, *flags])
     print("Next: bash inference.sh")
 
 
 def quick_inference(flags: Sequence[str]) -> None:
-    """Predicts data/test_data.csv, or the sample's test rows where that is not there."""
+    """Predicts data/test_data.csv, or the test examples of the sample if it does not exist."""
     default = DATA_DIR / "test_data.csv"
     sample = SAMPLE_DIR / "test_data.csv"
-    is_told = {"test_file", "help"} & given_flags(flags) or "-h" in flags
-    if is_told or default.exists() or not sample.exists():
+    is_chosen = {"test_file", "help"} & given_flags(flags) or "-h" in flags
+    if is_chosen or default.exists() or not sample.exists():
         inference.main(flags)
         return
-    print(f"{default} is not there: predicting the generated rows of {sample}.")
+    print(f"{default} does not exist: predicting the generated examples of {sample}.")
     inference.main(["--test_file", str(sample), *flags])
 
 
@@ -89,14 +87,14 @@ def _training_data(flags: Sequence[str]) -> list[str]:
     Raises:
         UserError: one of train_data.csv and valid_data.csv is missing.
     """
-    parts = [DATA_DIR / "train_data.csv", DATA_DIR / "valid_data.csv"]
-    missing = [part for part in parts if not part.exists()]
+    halves = [DATA_DIR / "train_data.csv", DATA_DIR / "valid_data.csv"]
+    missing = [half for half in halves if not half.exists()]
     if not missing:
         return []
-    if len(missing) < len(parts):
+    if len(missing) < len(halves):
         raise UserError(
-            f"{missing[0]} is missing beside the other half of the data; bring it, name both files "
-            "with --train_file and --valid_file, or move the other away"
+            f"{missing[0]} is missing beside the other half of the data; add it, name both files "
+            "with --train_file and --valid_file, or remove the other"
         )
     if (DATA_DIR / "train.csv").exists():
         from kore.data.prepare_run import prepare
@@ -112,8 +110,8 @@ def _training_data(flags: Sequence[str]) -> list[str]:
     import make_sample_data
 
     print(f"No {DATA_DIR / 'train_data.csv'} and no {DATA_DIR / 'train.csv'}: training on a sample")
-    print("of generated rows, which shows that all works and says nothing about real text.")
-    if not (SAMPLE_DIR / "test_gold.csv").exists():  # the last of its files to be written
+    print("of generated examples, which shows that all works and says nothing about real text.")
+    if not (SAMPLE_DIR / "test_gold.csv").exists():  # the last of its files that is written
         make_sample_data.main([])
     return [
         *("--train_file", str(SAMPLE_DIR / "train_data.csv")),

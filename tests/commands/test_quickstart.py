@@ -185,7 +185,7 @@ def test_another_encoder_gets_the_recipe_of_encoders_even_without_a_gpu(trained,
     assert options.span_pooling == "start"
 
 
-def test_mini_stands_in_for_an_encoder_that_cannot_be_had(trained, data, monkeypatch, capsys):
+def test_mini_replaces_an_encoder_that_cannot_be_loaded(trained, data, monkeypatch, capsys):
     start("--seed", "7")  # what a machine without a GPU does
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     error = EncoderUnavailableError("no network")
@@ -197,7 +197,7 @@ def test_mini_stands_in_for_an_encoder_that_cannot_be_had(trained, data, monkeyp
     assert second == without_gpu  # nothing of the other recipe is left
     assert second.seed == 7
     printed = capsys.readouterr().out
-    assert "klue/roberta-large is neither in the cache nor to be fetched" in printed
+    assert "klue/roberta-large is not in the cache and cannot be downloaded" in printed
     assert "Training mini from scratch instead" in printed
 
 

@@ -62,7 +62,7 @@ def refusal(name: str) -> str:
 
 
 def test_unknown_names_are_told_with_the_nearest(tmp_path):
-    assert "did you mean processor?" in refusal("processer")
+    assert "did you mean mini_cpu?" in refusal("mini_cup")
     message = refusal(write(tmp_path / "a.json", num_epoch=3))
     assert "a.json: no flag 'num_epoch'; did you mean num_epochs" in message
     assert refusal(str(tmp_path / "none.json")).endswith("none.json: no such file")
@@ -73,7 +73,7 @@ def test_unknown_names_are_told_with_the_nearest(tmp_path):
     [
         ("{", "not valid JSON"),
         ("[1]", "expected flags such as"),
-        ('{"seed": [1]}', "seed is [1], expected a text, a number or true/false"),
+        ('{"seed": [1]}', "seed is [1], expected a string, number or true/false"),
         ('{"seed": null}', "seed is None"),
         ('{"recipe": 5}', "recipe is 5, expected the name of a recipe"),
     ],

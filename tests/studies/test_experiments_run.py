@@ -108,7 +108,7 @@ def refusal(flags: list[str]) -> str:
 
 
 def test_what_is_refused_before_anything_is_trained(folder, tmp_path):
-    assert "did you mean processor" in refusal(flags_in(folder, recipes="processr"))
+    assert "did you mean mini_cpu" in refusal(flags_in(folder, recipes="mini_cup"))
     write(tmp_path / "v.json", {"row": {"label_smothing": 0.1}})
     message = refusal(flags_in(folder, variants=tmp_path / "v.json"))
     assert "row: no flag 'label_smothing'; did you mean label_smoothing" in message

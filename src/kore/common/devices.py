@@ -1,10 +1,9 @@
-"""Where and in what precision a command computes."""
+"""On which device, in which precision and in how many processes a command computes."""
 
 from __future__ import annotations
 
-import ctypes
 import os
-import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
@@ -12,41 +11,74 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.state import AcceleratorState
+from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import InitProcessGroupKwargs
 
 from kore.common.changes import differences
 from kore.common.errors import UserError
 from kore.common.flags import AUTO, DeviceOptions
 
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # of glibc's malloc.h
-
-# One process may read a large file while the others wait; a dead one is noticed by the launcher.
+# One process may read a large file while the others wait; the launcher notices one that died.
 LONGEST_WAIT = timedelta(days=1)
 
 
+_STATES = (AcceleratorState, PartialState, GradientState)
+_STATES_LOCK = threading.RLock()
+
+
+class OwnAccelerator(Accelerator):
+    """An `Accelerator` whose device, precision and gradient state are its own.
+
+    accelerate keeps one of each for the whole process, which the first Accelerator decides. This
+    one may be made beside that of a host program, which stays as it is, and beside earlier ones.
+    """
+
+    def __init__(self, **settings: Any) -> None:
+        self._own_states: list[dict[str, Any]] = [{} for _ in _STATES]
+        with self._own_states_current():
+            super().__init__(**settings)
+
+    def prepare(self, *args: Any, **settings: Any) -> Any:
+        with self._own_states_current():  # a prepared optimizer looks them up
+            return super().prepare(*args, **settings)
+
+    @contextmanager
+    def _own_states_current(self) -> Iterator[None]:
+        with _STATES_LOCK:
+            before = [kind._shared_state for kind in _STATES]
+            _share(self._own_states)
+            try:
+                yield
+            finally:
+                if before[0]:  # else this is the first of the process
+                    _share(before)
+
+
 def make_accelerator(options: DeviceOptions) -> Accelerator:
-    """The device, precision and processes that the flags and `accelerate launch` ask for.
+    """The device, precision and processes that the options and `accelerate launch` ask for.
 
     Raises:
-        UserError: `--use_cuda True` without a CUDA GPU, or fp16 on a processor.
+        UserError: `use_cuda` True without a CUDA GPU, or fp16 on a CPU.
     """
     has_cuda = torch.cuda.is_available()
     if options.use_cuda == "True" and not has_cuda:
-        raise UserError("`use_cuda` True, but no CUDA GPU answers; pass `use_cuda` auto or False")
+        raise UserError("`use_cuda` True, but no CUDA GPU was found; pass `use_cuda` auto or False")
     on_gpu = has_cuda and options.use_cuda != "False"
     precision = options.precision
     if precision == AUTO:
         precision = "bf16" if _is_bf16_native(on_gpu) else "fp32"
     if precision == "fp16" and not on_gpu:
         raise UserError("`precision` fp16 needs a GPU; pass bf16, fp32 or auto")
-    # accelerate keeps the first choice for the life of the process; a notebook may choose again.
-    AcceleratorState._reset_state(reset_partial_state=True)
-    return Accelerator(
+    return OwnAccelerator(
         cpu=not on_gpu,
         mixed_precision={"fp32": "no"}.get(precision, precision),
         kwargs_handlers=[InitProcessGroupKwargs(timeout=LONGEST_WAIT)],
     )
+
+
+def _share(states: list[dict[str, Any]]) -> None:
+    for kind, state in zip(_STATES, states, strict=True):
+        kind._shared_state = state
 
 
 def is_launched() -> bool:
@@ -54,20 +86,8 @@ def is_launched() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
-def keep_freed_memory() -> None:
-    """Lets glibc keep memory that was freed, for the rest of the process; elsewhere does nothing.
-
-    Every layer asks for the same large blocks again. By default each is given back to the system
-    and comes anew as zeroed pages, see benchmarks/LOG.md.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(_M_MMAP_MAX, 0)  # no block comes from the system by itself
-        mallopt(_M_TRIM_THRESHOLD, -1)  # and none goes back
-
-
 def hardware(accelerator: Accelerator) -> dict[str, Any]:
-    """What beside the flags decides a run's numbers: it must be the same when a run is resumed."""
+    """What else than the options a run's numbers depend on; it must be the same on a resume."""
     return {
         "processes": accelerator.num_processes,
         "device": accelerator.device.type,
@@ -76,15 +96,15 @@ def hardware(accelerator: Accelerator) -> dict[str, Any]:
 
 
 def changed_hardware(before: Mapping[str, Any], accelerator: Accelerator) -> list[str]:
-    """What differs from the `hardware` of a saved run, each told in a few words."""
+    """What differs from the `hardware` of a saved run, each in a few words."""
     return differences(before, hardware(accelerator))
 
 
 @contextmanager
 def destroy_process_group_on_exit() -> Iterator[None]:
-    """Leaves the group of several processes at the end, where there is one.
+    """Destroys the group of several processes at the end, where there is one.
 
-    Its threads would still run while the interpreter ends, and now and then abort it.
+    Its threads would still run while the interpreter exits, and sometimes abort it.
     """
     try:
         yield
@@ -94,7 +114,7 @@ def destroy_process_group_on_exit() -> Iterator[None]:
 
 
 def make_deterministic() -> None:
-    """Asks a GPU for kernels that give the same result every time; a processor's always do.
+    """Chooses GPU kernels that give the same result every time; those of a CPU always do.
 
     Where a GPU kernel has no such variant, torch warns and takes the one there is.
     """

@@ -1,4 +1,4 @@
-"""Writing files whole or not at all."""
+"""Files that are written whole or not at all, and what is read back from them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,24 +24,25 @@ _LONGEST_NAME = 50  # characters: file systems take 255 bytes, a Korean letter i
 def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
     """Opens a temporary file beside `path`, and renames it to `path` once it is safely on disk.
 
-    Text is UTF-8 with "\\n" line ends; half a surrogate pair, which UTF-8 cannot hold, is written
-    as its escape. Whatever interrupts the writing, `path` holds either its old content or the new
-    one, and no temporary file is left behind by an exception.
+    Text is UTF-8, its line ends are left as they are; half a surrogate pair, which UTF-8 cannot
+    encode, is written as its escape. Whatever interrupts the writing, `path` holds either its old
+    content or the new one, and an exception leaves no temporary file behind.
+
+    Args:
+        mode: "w" for text, "wb" for bytes.
 
     Raises:
-        UserError: the folder cannot be made or written, or the disk is full.
+        UserError: the folder cannot be created or written, or the disk is full.
     """
-    temporary: Path | None = None
+    # Not by `tempfile`, whose files only their owner may read: here the umask decides.
+    temporary = path.parent / f".{path.name}.{secrets.token_hex(8)}.tmp"
+    text = {"encoding": "utf-8", "newline": "", "errors": "backslashreplace"}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        temporary = Path(name)
-        text = {"encoding": "utf-8", "newline": "", "errors": "backslashreplace"}
-        with os.fdopen(handle, mode, **({} if "b" in mode else text)) as file:  # type: ignore[call-overload]
+        with open(temporary, mode.replace("w", "x"), **({} if "b" in mode else text)) as file:  # type: ignore[call-overload]
             yield file
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp gives 0600; others may read ours
         os.replace(temporary, path)
         _sync(path.parent)
     except OSError as error:
@@ -49,20 +51,19 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
             "unchanged. Make room or name another folder."
         ) from error
     finally:
-        if temporary is not None:
+        if path.parent.is_dir():
             temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Gives an empty temporary folder beside `path`, and renames it to `path` once it is filled.
+    """Yields an empty temporary folder beside `path`, and renames it to `path` once it is filled.
 
-    It is for files alone, without folders in it. A folder that stands at `path` is replaced, and
-    stays as it is where an exception comes first; whether it may be replaced is for the caller to
-    know.
+    It is for files only, not for folders in it. An existing folder at `path` is replaced, and stays
+    as it is if an exception comes first; the caller has to check whether it may be replaced.
 
     Raises:
-        UserError: the folder cannot be made or written, or the disk is full.
+        UserError: the folder cannot be created or written, or the disk is full.
     """
     temporary: Path | None = None
     try:
@@ -70,9 +71,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp"))
         filled = temporary / "new"
         filled.mkdir()
+        readable = filled.stat().st_mode & 0o666  # what the umask leaves to a new file
         yield filled
         for file in filled.iterdir():
-            os.chmod(file, 0o666 & ~_umask())  # some writers give 0600; others may read ours
+            os.chmod(file, readable)  # some writers let only the owner read
             _sync(file)
         if path.exists():  # two renames, as a full folder cannot be renamed over another
             os.replace(path, temporary / "old")
@@ -91,10 +93,10 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file of the user's holds.
+    """The content of a JSON file of the user.
 
     Raises:
-        UserError: it is missing, not valid JSON, or names a key twice, of which one would be lost.
+        UserError: it is missing, not valid JSON, or has a key twice, one of which would be lost.
     """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
@@ -108,16 +110,16 @@ def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for key, value in pairs:
         if key in content:
-            raise ValueError(f"{key!r} stands there twice; leave one of them out")
+            raise ValueError(f"{key!r} occurs twice; remove one of them")
         content[key] = value
     return content
 
 
 def safe_name(text: str) -> str:
-    """`text` as a part of a file name: letters of any script, digits, and "_-.".
+    """`text` as part of a file name: letters of any script, digits, and "_-.".
 
-    Whatever else it holds becomes "_", and a long one is cut; a checksum then keeps names of
-    different texts apart.
+    Anything else becomes "_", and a long text is cut; a checksum then keeps the names of different
+    texts apart.
     """
     safe = re.sub(r"[^\w.-]", "_", text).lstrip(".")[:_LONGEST_NAME]
     if safe == text:
@@ -127,15 +129,15 @@ def safe_name(text: str) -> str:
 
 
 def csv_writer(file: IO[str]) -> Any:
-    """A `csv.writer` whose every cell is read back as it was.
+    """A `csv.writer` whose cells are all read back unchanged.
 
-    All are quoted: Python before 3.13 leaves a lone "\\r" without the quotes it needs.
+    All are quoted: Python before 3.13 writes a lone "\\r" without the quotes it needs.
     """
     return csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
 
 
 def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """A CSV of numbers and names with the columns of the first row.
+    """Writes a CSV of numbers and names with the columns of the first row.
 
     Raises:
         UserError: the file cannot be written.
@@ -150,7 +152,7 @@ def checksum(path: Path) -> str:
     """SHA-256 of a file's bytes, or of the names and bytes of a folder's files, as hexadecimal.
 
     Raises:
-        OSError: it is not there, or cannot be read.
+        OSError: it does not exist, or cannot be read.
     """
     if path.is_dir():
         files = sorted(inner for inner in path.rglob("*") if inner.is_file())
@@ -160,14 +162,8 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _sync(path: Path) -> None:
-    """Brings a file, or a folder's list of files, onto the disk; folders can be on POSIX alone."""
+    """Writes a file, or a folder's list of files, to the disk; folders only on POSIX."""
     if path.is_file() or os.name == "posix":
         handle = os.open(path, os.O_RDONLY)
         try:

@@ -1,31 +1,27 @@
 """Every option once: a dataclass field is the flag, its default, its bounds and its help text.
 
-A command takes one of the classes at the end of this file, for example
-`options = parse_options(TrainOptions)`. Only the standard library is imported here, so that
-`--help` answers at once.
+A command has one class of options, composed of small ones by concern, and reads it with
+`parse_options(TrainOptions)`. Only the standard library is imported here, so that `--help` answers
+at once.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import re
 import sys
-import types
-import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from kore.common.errors import UserError
+from kore.common.parser import fields_of, make_parser, plain_arguments
 from kore.common.recipes import recipe_flags, unknown_flag
 
 MINI = "mini"  # the encoder made from scratch, see mini.py
 AUTO = "auto"
 RECIPE = "recipe"
 BATCH_TOKENS = 4096  # of prediction; benchmarks/LOG.md has others
-
-Options = TypeVar("Options")
 
 
 @dataclass(frozen=True)
@@ -48,27 +44,59 @@ def option(
     choices: Sequence[str] = (),
     within: str | None = None,
     positional: str = "",
+    essential: bool = False,
+    aliases: Sequence[str] = (),
 ) -> Any:
     """A dataclass field that is also a command-line flag.
 
-    `choices` are the texts allowed, `within` the interval a number must lie in. `positional` is
-    for what a command is about: one or more texts without a flag, shown under that name in --help.
+    Args:
+        choices: the texts allowed.
+        within: the interval a number must lie in.
+        positional: for what a command is about: one or more texts without a flag, shown under
+            that name in --help.
+        essential: shown first in --help, and not under the heading of its class.
+        aliases: earlier names of the flag, which still work and are not shown.
     """
-    interval = Interval(within) if within else None
     metadata = {
         "help": help,
         "choices": tuple(choices),
-        "within": interval,
+        "within": Interval(within) if within else None,
         "positional": positional,
+        "essential": essential or bool(positional),
+        "aliases": tuple(aliases),
     }
     return dataclasses.field(default=default, metadata=metadata)
 
 
-class _Parser(argparse.ArgumentParser):
-    """argparse that fails with our one sentence instead of a page of usage."""
+class Checked:
+    """Base of the option classes; `group` is the heading of a class's options in --help."""
 
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message} (--help lists every flag)")
+    group: ClassVar[str] = ""
+    REMOVED: ClassVar[Mapping[str, str]] = {}  # flags of earlier versions, and why they went
+
+    def __init_subclass__(cls, group: str | None = None) -> None:
+        super().__init_subclass__()
+        if group is not None:  # else that of its first base
+            cls.group = group
+
+    def __post_init__(self) -> None:
+        """Checks every bound.
+
+        Raises:
+            UserError: numbers out of range, all of them named.
+        """
+        faults = [
+            f"`{field.name}` is {value}, expected a value in {interval.text}"
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if (interval := field.metadata["within"]) is not None
+            and (value := getattr(self, field.name)) is not None
+            and value not in interval  # "nan" lies in none
+        ]
+        if faults:
+            raise UserError("; ".join(faults))
+
+
+Options = TypeVar("Options", bound=Checked)
 
 
 def parse_options(
@@ -79,19 +107,14 @@ def parse_options(
     Raises:
         UserError: unknown flags, values of the wrong type or out of range, all named at once.
     """
-    parser = _Parser(description=description, allow_abbrev=False)
-    hints = typing.get_type_hints(options_class)
-    fields = dataclasses.fields(options_class)  # type: ignore[arg-type]
-    for field in sorted(fields, key=lambda field: field.name not in vars(options_class)):
-        _add_flag(parser, field, hints[field.name])
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    names = {field.name for field in fields}
-    removed = getattr(options_class, "REMOVED", {})
+    names, removed = fields_of(options_class), options_class.REMOVED
+    arguments = plain_arguments(sys.argv[1:] if arguments is None else arguments, options_class)
     for name in sorted(given_flags(arguments) & removed.keys()):
         raise UserError(unknown_flag(name, names, removed))
     recipe = given_value(arguments, RECIPE) if RECIPE in names else None
     if recipe:
         arguments = [*recipe_flags(recipe, names, removed), *arguments]
+    parser = make_parser(options_class, description)
     try:
         # Intermixed: what is positional may stand on both sides of a flag.
         return options_class(**vars(parser.parse_intermixed_args(arguments)))
@@ -106,7 +129,7 @@ def name_flags(message: str, options_class: type) -> str:
 
     Only the options of the command are flags of it.
     """
-    names = {field.name for field in dataclasses.fields(options_class)}
+    names = fields_of(options_class)
     return re.sub(
         r"`(\w+)`", lambda match: f"--{match[1]}" if match[1] in names else match[0], message
     )
@@ -128,87 +151,16 @@ def given_value(arguments: Sequence[str], name: str) -> str | None:
     return found
 
 
-def _add_flag(parser: argparse.ArgumentParser, field: dataclasses.Field[Any], hint: Any) -> None:
-    default = field.default
-    help_text = field.metadata["help"].replace("%", "%%")
-    if field.metadata["positional"]:
-        name = field.metadata["positional"]
-        parser.add_argument(field.name, nargs="+", metavar=name, help=help_text)
-        return
-    if default not in (None, "", ()):
-        help_text += f" [{default}]"
-    if typing.get_origin(hint) is Sequence:
-        parser.add_argument(
-            f"--{field.name}", nargs="+", default=default, metavar="NAME", help=help_text
-        )
-        return
-    kind = _value_type(hint)
-    if kind is bool:  # both `--focal_loss` and `--focal_loss True`
-        parser.add_argument(
-            f"--{field.name}",
-            type=_parse_bool,
-            nargs="?",
-            const=True,
-            default=default,
-            metavar="True|False",
-            help=help_text,
-        )
-        return
-    choices = field.metadata["choices"]
-    parser.add_argument(
-        f"--{field.name}",
-        type=_in_any_case(choices) if choices else kind,
-        default=default,
-        choices=choices or None,
-        metavar="|".join(choices) or kind.__name__.upper(),
-        help=help_text,
-    )
-
-
-def _value_type(hint: Any) -> type:
-    """The type a flag's text is turned into: int for `int | None`."""
-    if isinstance(hint, types.UnionType):
-        hint = next(part for part in typing.get_args(hint) if part is not type(None))
-    return typing.cast(type, hint)
-
-
-def _in_any_case(choices: Sequence[str]) -> Callable[[str], str]:
-    """`true` is read as the choice `True`."""
-    spelled = {choice.lower(): choice for choice in choices}
-    return lambda text: spelled.get(text.lower(), text)
-
-
-def _parse_bool(text: str) -> bool:
-    known = {"true": True, "false": False}
-    if text.lower() not in known:
-        raise argparse.ArgumentTypeError(f"{text!r} is not True or False")
-    return known[text.lower()]
-
-
-class _Checked:
-    """Base of the option classes: every bound is checked once, all faults are told together."""
-
-    def __post_init__(self) -> None:
-        faults = [
-            f"`{field.name}` is {value}, expected a value in {interval.text}"
-            for field in dataclasses.fields(self)  # type: ignore[arg-type]
-            if (interval := field.metadata["within"]) is not None
-            and (value := getattr(self, field.name)) is not None
-            and value not in interval  # "nan" lies in none
-        ]
-        if faults:
-            raise UserError("; ".join(faults))
-
-
 @dataclass
-class PrecisionOptions(_Checked):
+class PrecisionOptions(Checked, group="Device and precision"):
     precision: str = option(
         AUTO,
-        "arithmetic; auto = bf16 where the processor or GPU computes it natively",
+        "arithmetic; auto = bf16 where the CPU or GPU computes it natively, else fp32",
         choices=(AUTO, "fp32", "bf16", "fp16"),
     )
     compile: bool = option(
-        False, "let torch.compile fuse the encoder's layers, after a minute or so; meant for a GPU"
+        False,
+        "fuse the encoder's layers by torch.compile, which takes about a minute; meant for a GPU",
     )
 
 

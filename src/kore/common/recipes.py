@@ -1,4 +1,4 @@
-"""Recipes: files of flags, `recipes/NAME.json`, for --recipe.
+"""Recipes: files of flags, `recipes/NAME.json`.
 
     {"about": "what it is", "recipe": "the one it starts from", "scheduler": "cosine", ...}
 
@@ -17,6 +17,7 @@ from kore.common.files import read_json
 
 FOLDER = resources.FOLDER / "recipes"
 ABOUT, BASE = "about", "recipe"
+_RENAMED = {"processor": "mini_cpu"}  # earlier names, which still work
 
 
 def recipe_flags(
@@ -77,7 +78,9 @@ def _read(path: Path, known: Collection[str], removed: Mapping[str, str] | None)
         if key == BASE and not isinstance(value, str):
             raise UserError(f"{path}: {BASE} is {value!r}, expected the name of a recipe")
         if not isinstance(value, str | int | float):
-            raise UserError(f"{path}: {key} is {value!r}, expected a text, a number or true/false")
+            raise UserError(
+                f"{path}: {key} is {value!r}, expected a string, number or true/false"
+            )
     flags.pop(ABOUT, None)
     return flags
 
@@ -85,7 +88,7 @@ def _read(path: Path, known: Collection[str], removed: Mapping[str, str] | None)
 def _path(name: str) -> Path:
     if name.endswith(".json"):
         return Path(name)
-    path = FOLDER / f"{name}.json"
+    path = FOLDER / f"{_RENAMED.get(name, name)}.json"
     if not path.is_file():
         known = [found.stem for found in FOLDER.glob("*.json")]
         raise UserError(f"`recipe` {name}: no such recipe; did you mean {nearest(name, known)}?")

@@ -38,7 +38,7 @@ def explain(options: ExplainOptions) -> Path:
     trained = load_model(model_file)
     # Gradients for the weights, which nobody asks for, would take their memory.
     trained.classifier.requires_grad_(False)
-    example = find_row(Path(options.data_file), options.row)
+    example = find_row(Path(options.data_file), options.example_id)
     make_deterministic()
     accelerator = make_accelerator(DeviceOptions(precision="fp32", use_cuda=options.use_cuda))
     explanation = explain_row(

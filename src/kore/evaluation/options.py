@@ -4,52 +4,73 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kore.common.flags import (
-    AUTO,
-    option,
-)
+from kore.common.flags import AUTO, option
 from kore.data.options import RowOptions, SchemaOptions
 from kore.network.options import ModelOptions
 
 
 @dataclass
-class EvaluationOptions(RowOptions, SchemaOptions):
-    prediction_file: str = option("", "CSV of id, pred_label, probs, as inference writes it")
-    gold_file: str = option("", "rows with their true labels (.csv, .json, .jsonl)")
-    output_dir: str = option("outputs/report", "folder for report.html, tables and plots")
-    compare: str = option("", "predictions of the same rows to compare with, tested for chance")
+class EvaluationOptions(RowOptions, SchemaOptions, group="Scores"):
+    prediction_file: str = option(
+        "",
+        "predictions as the command for prediction writes them: id, pred_label, probs",
+        essential=True,
+    )
+    gold_file: str = option(
+        "", "the same examples with their gold labels (.csv, .json, .jsonl)", essential=True
+    )
+    output_dir: str = option(
+        "outputs/report", "folder for report.html, tables and plots", essential=True
+    )
+    compare: str = option(
+        "",
+        "predictions of the same examples by another model, for a significance test",
+        essential=True,
+    )
     train_file: str = option(
-        "", "the rows that were learned from: scores for pairs of entities that are not in them"
+        "", "the training examples: scores for the entity pairs that do not occur in them as well"
     )
     target_prior: str = option(
         "",
-        "scores for these class shares as well: a JSON file, or estimate (from UNLABELLED_FILE)",
+        "scores under these class shares as well: a JSON file, or estimate (from UNLABELLED_FILE)",
     )
-    unlabelled_file: str = option("", "predictions of the unlabelled rows that shares come from")
+    unlabelled_file: str = option(
+        "", "predictions of unlabelled examples, from which class shares are estimated"
+    )
     resamples: int = option(
-        1000, "of the bootstrap behind intervals and p; 0 = none", within="[0, 1000000]"
+        1000, "bootstrap resamples for intervals and p-values; 0 = none", within="[0, 1000000]"
     )
-    seed: int = option(42, "fixes the bootstrap", within="[0, 4294967295]")
+    seed: int = option(42, "random seed of the bootstrap", within="[0, 4294967295]")
     label2id_path: str = option(
         "", "order of the relations in probs; '' = as written beside the prediction file"
     )
 
 
 @dataclass
-class ExplainOptions(ModelOptions):
+class ExplainOptions(ModelOptions, group="Explanation"):
     data_file: str = option(
-        "data/valid_data.csv", "file with the row (.csv, .json, .jsonl, also .gz; .parquet)"
+        "data/valid_data.csv",
+        "file with the example (.csv, .json, .jsonl, also .gz; .parquet)",
+        essential=True,
     )
-    row: str = option("", "id of the row; '' = the first one")
-    relation: str = option("", "relation to explain; '' = the predicted one")
+    example_id: str = option(
+        "", "id of the example; '' = the first one", essential=True, aliases=("row",)
+    )
+    relation: str = option("", "relation to explain; '' = the predicted one", essential=True)
+    output_dir: str = option("outputs", "folder for the pictures and the .json", essential=True)
     layer: int | None = option(
-        None, "draw this layer's attention, 1 = the first; by default the mean", within="[1, 1000]"
+        None,
+        "draw the attention of this layer, 1 = the first; by default the mean of all layers",
+        within="[1, 1000]",
     )
-    steps: int = option(64, "points of the integral; more are more exact", within="[1, 1000]")
+    steps: int = option(
+        64, "points of the integral; more are more exact, and slower", within="[1, 1000]"
+    )
     batch_tokens: int = option(
-        1024, "most tokens computed at once, with their gradients", within="[16, 10000000]"
+        1024,
+        "most tokens computed at once, their gradients included in memory",
+        within="[16, 10000000]",
     )
-    output_dir: str = option("outputs", "folder for the pictures and the .json")
     use_cuda: str = option(
         AUTO, "run on a CUDA GPU; auto = where there is one", choices=("True", "False", AUTO)
     )

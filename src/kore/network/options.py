@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kore.common.flags import (
-    BATCH_TOKENS,
-    _Checked,
-    option,
-)
+from kore.common.flags import BATCH_TOKENS, Checked, option
 
 
 @dataclass
-class ModelOptions(_Checked):
+class ModelOptions(Checked, group="Model"):
     model_file: str = option(
-        "", "checkpoint, or a folder or .onnx file of src/tools/export.py; '' = newest in MODEL_DIR"
+        "",
+        "checkpoint, or an exported folder or .onnx file; '' = the newest in MODEL_DIR",
+        essential=True,
     )
     model_dir: str = option("models", "folder where checkpoints are looked for")
     batch_tokens: int = option(

@@ -5,31 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kore.common.flags import (
-    BATCH_TOKENS,
-    DeviceOptions,
-    PrecisionOptions,
-    option,
-)
+from kore.common.flags import BATCH_TOKENS, DeviceOptions, PrecisionOptions, option
 from kore.data.options import RowOptions, SchemaOptions
 from kore.network.options import ModelOptions
 
 
 @dataclass
-class InferenceOptions(ModelOptions, DeviceOptions, RowOptions):
+class InferenceOptions(ModelOptions, DeviceOptions, RowOptions, group="Prediction"):
     test_file: str = option(
-        "data/test_data.csv", "rows to predict (.csv, .json, .jsonl, also .gz; .parquet)"
+        "data/test_data.csv",
+        "examples to predict (.csv, .json, .jsonl, also .gz; .parquet)",
+        essential=True,
     )
+    output_dir: str = option("outputs", "folder for predictions and rejected rows", essential=True)
     output_name: str = option(
         "",
         "file in OUTPUT_DIR (.csv, .csv.gz, .parquet); '' = MODEL_TESTFILE.csv",
+        essential=True,
+    )
+    resume: bool = option(
+        False, "continue a killed run of the same command where it stopped", essential=True
     )
     calibrated: bool = option(
-        True, "divide the logits by the temperature fitted in training; the labels stay the same"
+        True, "divide the logits by the temperature fitted in training; no label changes by it"
     )
     abstain_below: float | None = option(
         None,
-        "add a column `abstain`: is the highest probability lower than this?",
+        "add a column `abstain`: True where the highest probability is lower than this",
         within="[0, 1]",
     )
     num_workers: int | None = option(
@@ -37,41 +39,56 @@ class InferenceOptions(ModelOptions, DeviceOptions, RowOptions):
         "processes that read and encode ahead of the model; by default 1, and 0 for small files",
         within="[0, 64]",
     )
-    resume: bool = option(False, "go on where a killed run of the same command stopped")
 
 
 @dataclass
-class RayOptions(ModelOptions, PrecisionOptions, RowOptions):
-    test_file: str = option("data/test_data.csv", "rows to predict: .csv, .parquet, or a folder")
-    output_dir: str = option("outputs/ray", "folder for the Parquet parts, and for nothing else")
-    overwrite: bool = option(False, "replace the parts in OUTPUT_DIR")
+class RayOptions(ModelOptions, PrecisionOptions, RowOptions, group="Cluster"):
+    test_file: str = option(
+        "data/test_data.csv", "examples to predict: .csv, .parquet, or a folder", essential=True
+    )
+    output_dir: str = option(
+        "outputs/ray", "folder for the Parquet files, and for nothing else", essential=True
+    )
+    overwrite: bool = option(False, "replace the Parquet files in OUTPUT_DIR", essential=True)
+    address: str = option(
+        "", "'' = on this machine, auto = on the running cluster, or HOST:PORT", essential=True
+    )
+    num_workers: int = option(
+        1, "processes that hold the model", within="[1, 100000]", essential=True
+    )
+    num_gpus_per_worker: float = option(
+        0.0,
+        "GPUs of a worker, 0.5 = two share one; 0 = on the CPU",
+        within="[0, 64]",
+        essential=True,
+    )
+    rows_per_task: int = option(
+        2048, "rows a worker takes at a time, and loses when it dies", within="[1, 1000000]"
+    )
     on_bad_row: str = option(
         "stop",
         "faulty rows stop the run, or are skipped and written to OUTPUT_DIR.rejected.parquet",
         choices=("stop", "skip"),
     )
-    address: str = option("", "'' = on this machine, auto = on the running cluster, or HOST:PORT")
-    num_workers: int = option(1, "processes that hold the model", within="[1, 100000]")
-    num_gpus_per_worker: float = option(
-        0.0, "GPUs of a worker, 0.5 = two share one; 0 = the processor", within="[0, 64]"
-    )
-    rows_per_task: int = option(
-        2048, "rows a worker takes at a time, and loses when it dies", within="[1, 1000000]"
-    )
 
 
 @dataclass
-class ExportOptions(RowOptions, ModelOptions):
+class ExportOptions(RowOptions, ModelOptions, group="Export"):
     format: str = option(
         "hf",
-        "a folder for transformers, an ONNX file, or one with weights in 8 bits",
+        "a folder for transformers, an ONNX file, or one with 8-bit weights",
         choices=("hf", "onnx", "onnx-int8"),
+        essential=True,
     )
     output_file: str = option(
-        "", "what to write; '' = MODEL_hf, MODEL.onnx or MODEL.int8.onnx in MODEL_DIR"
+        "",
+        "what to write; '' = MODEL_hf, MODEL.onnx or MODEL.int8.onnx in MODEL_DIR",
+        essential=True,
     )
     valid_file: str = option(
-        "", "labelled rows on which the export is compared with the checkpoint"
+        "",
+        "labelled examples on which the export is compared with the checkpoint",
+        essential=True,
     )
 
 
@@ -79,35 +96,47 @@ class ExportOptions(RowOptions, ModelOptions):
 class SubmissionCheckOptions(RowOptions, SchemaOptions):
     submission: Sequence[str] = option((), "file of predictions", positional="SUBMISSION")
     test_file: str = option(
-        "data/test_data.csv", "rows that were to be predicted (.csv, .json, .jsonl, …)"
+        "data/test_data.csv",
+        "examples that were to be predicted (.csv, .json, .jsonl, …)",
+        essential=True,
     )
+    show: int = option(20, "most faults shown; 0 = all", within="[0, 1000000000]", essential=True)
     label2id_path: str = option(
         "", "order of the relations in probs; '' = as written beside SUBMISSION, or KLUE's"
     )
-    show: int = option(20, "most faults shown; 0 = all", within="[0, 1000000000]")
 
 
 @dataclass
-class EnsembleOptions(DeviceOptions, RowOptions, SchemaOptions):
+class EnsembleOptions(DeviceOptions, RowOptions, SchemaOptions, group="Ensemble"):
     members: Sequence[str] = option(
-        (), "checkpoints, or files of predictions of the same rows", positional="MEMBER"
+        (), "checkpoints, or files of predictions of the same examples", positional="MEMBER"
+    )
+    test_file: str = option(
+        "data/test_data.csv", "examples that checkpoints among MEMBER predict", essential=True
     )
     method: str = option(
-        "soft", "mean of the probabilities, or most votes", choices=("soft", "hard")
+        "soft",
+        "mean of the probabilities, or majority vote",
+        choices=("soft", "hard"),
+        essential=True,
     )
     weights: str = option(
-        "", "of a soft vote, one a MEMBER: 0.5,0.3,0.2; fit = by GOLD_FILE; '' = equal"
+        "",
+        "for the mean, one per MEMBER: 0.5,0.3,0.2; fit = fitted on GOLD_FILE; '' = equal",
+        essential=True,
     )
-    test_file: str = option("data/test_data.csv", "rows that checkpoints among MEMBER predict")
-    valid_predictions: str = option(
-        "", "for weights from predictions: each MEMBER's predictions of GOLD_FILE, by commas"
-    )
-    gold_file: str = option("", "labelled rows, not trained on, that weights are fitted on")
-    batch_tokens: int = option(
-        BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
+    gold_file: str = option(
+        "", "labelled examples, not trained on, that weights are fitted on", essential=True
     )
     output_name: str = option(
-        "ensemble.csv", "file in OUTPUT_DIR (.csv, .csv.gz, .parquet) to write"
+        "ensemble.csv", "file in OUTPUT_DIR (.csv, .csv.gz, .parquet) to write", essential=True
+    )
+    valid_predictions: str = option(
+        "",
+        "to fit weights of predictions: each MEMBER's predictions of GOLD_FILE, comma-separated",
+    )
+    batch_tokens: int = option(
+        BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
     )
     label2id_path: str = option(
         "", "order of the relations in probs; '' = as written beside the predictions"

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import nn
 
 from kore.common.arrays import Floats
-from kore.common.devices import keep_freed_memory
 from kore.common.errors import UserError
 from kore.common.flags import BATCH_TOKENS
 from kore.common.progress import progress_bar
@@ -28,7 +27,6 @@ _LOGGER = logging.getLogger(__name__)
 
 Computed = tuple[NDArray[np.int64], Floats]  # row numbers (B,) and their probabilities (B, C)
 
-SMALL_MODEL = 20_000_000  # weights
 CHUNK_ROWS = 2048  # rows that are sorted by length together: little padding, little to lose
 
 
@@ -46,11 +44,7 @@ def predict_examples(
 
 def prepared(trained: TrainedModel, accelerator: Accelerator) -> nn.Module:
     """The model of `trained` on its device, in evaluation mode, for a `Predictor`."""
-    model = accelerator.prepare_model(trained.model, evaluation_mode=True)
-    # A small one's blocks are small enough for glibc to keep by itself, in less memory.
-    if sum(weight.numel() for weight in model.parameters()) > SMALL_MODEL:
-        keep_freed_memory()
-    return model.eval()
+    return accelerator.prepare_model(trained.model, evaluation_mode=True).eval()
 
 
 def predict_probs(

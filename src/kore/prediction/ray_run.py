@@ -24,6 +24,7 @@ from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.files import atomic_folder, atomic_write
 from kore.common.flags import DeviceOptions
+from kore.common.memory import keep_freed_memory_for
 from kore.data.corpus import FAULTS, ROWS, input_files, parse_rows, read_rows, summarize
 from kore.data.rows import SHOWN_FAULTS, faults_error
 from kore.data.schema import Example
@@ -83,6 +84,7 @@ class RayPredictor:
         device = DeviceOptions(use_cuda=use_cuda, precision=options.precision)
         self.accelerator = make_accelerator(device)
         self.trained = model_from_payload(model_file, ray.get(payload))
+        keep_freed_memory_for(self.trained.model)
         self.batch_tokens = options.batch_tokens
         self.attempts = attempts
 

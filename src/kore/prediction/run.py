@@ -13,6 +13,7 @@ from accelerate.utils import broadcast_object_list
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.files import checksum
+from kore.common.memory import keep_freed_memory_for
 from kore.common.progress import progress_bar
 from kore.data.records import without_gzip
 from kore.network.checkpoint import TrainedModel, load_model
@@ -128,6 +129,7 @@ def _predict_missing(
     if options.compile:
         trained.classifier.run_encoder(compiled=True)
     model = prepared(trained, accelerator)
+    keep_freed_memory_for(model)
     encoder = trained.input_encoder
     predictor = Predictor(model, encoder, accelerator, options.batch_tokens)
     missing = parts.missing()

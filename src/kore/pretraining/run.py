@@ -16,7 +16,6 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokeni
 from kore.common.changes import changed_flags, refuse_changes
 from kore.common.devices import (
     changed_hardware,
-    keep_freed_memory,
     make_accelerator,
     make_deterministic,
 )
@@ -52,7 +51,6 @@ def pretrain(options: PretrainOptions) -> Path:
     if accelerator.num_processes > 1:
         raise UserError("pretraining runs as one process; start it without accelerate launch")
     make_deterministic()
-    keep_freed_memory()
     silence_hf_logging()
     set_seed(options.seed)
     checksums = {name: checksum(Path(name)) for name in options.files if Path(name).is_file()}

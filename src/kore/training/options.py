@@ -7,41 +7,50 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kore.common.errors import UserError
-from kore.common.flags import (
-    MINI,
-    DeviceOptions,
-    option,
-)
+from kore.common.flags import MINI, Checked, DeviceOptions, option
 from kore.data.options import RowOptions, SchemaOptions
 
 
 @dataclass
-class OptimizationOptions(DeviceOptions):
+class OptimizationOptions(DeviceOptions, group="Optimization"):
     """What training and pretraining share."""
 
     model_name_or_path: str = option(
-        "klue/roberta-large", f"encoder: hub name, folder, or '{MINI}' (made from scratch)"
+        "klue/roberta-large",
+        f"encoder: hub name, folder, or '{MINI}' (made from scratch)",
+        essential=True,
     )
-    model_dir: str = option("models", "folder for checkpoints")
-    run_name: str = option("", "name of the checkpoint; '' = the encoder's name and a number")
-    resume: bool = option(False, "go on with the run of that name, or the latest where none is")
-    batch_size: int = option(16, "rows of a step on one device", within="[1, 100000]")
-    gradient_accumulation_steps: int = option(1, "steps an update", within="[1, 10000]")
-    num_epochs: int = option(10, "passes over the training rows", within="[1, 10000]")
+    run_name: str = option(
+        "", "name of the checkpoint; '' = the encoder's name and a number", essential=True
+    )
+    resume: bool = option(
+        False, "continue the run of that name, or the latest one if none is given", essential=True
+    )
+    batch_size: int = option(
+        16, "examples per device per micro-batch", within="[1, 100000]", essential=True
+    )
+    num_epochs: int = option(
+        10, "passes over the training examples", within="[1, 10000]", essential=True
+    )
     learning_rate: float | None = option(
-        None, "peak learning rate; by default 3e-5, and 1e-3 for mini", within="(0, 1]"
+        None,
+        "peak learning rate; by default 3e-5, and 1e-3 for mini",
+        within="(0, 1]",
+        essential=True,
+    )
+    seed: int = option(42, "random seed", within="[0, 4294967295]", essential=True)
+    gradient_accumulation_steps: int = option(
+        1, "micro-batches per optimizer step", within="[1, 10000]"
     )
     scheduler: str = option("linear", "decay after warm-up", choices=("linear", "cosine"))
-    warmup_ratio: float = option(0.1, "share of all updates that warms up", within="[0, 1)")
+    warmup_ratio: float = option(0.1, "share of all optimizer steps that warms up", within="[0, 1)")
     weight_decay: float = option(0.01, "AdamW's decay of weight matrices", within="[0, 1]")
     max_grad_norm: float = option(1.0, "gradients are clipped to this norm", within="(0, inf)")
     gradient_checkpointing: bool = option(
-        False, "compute inner values twice instead of keeping them: less memory, slower"
+        False, "compute activations twice instead of keeping them: less memory, slower"
     )
-    save_steps: int = option(
-        500, "updates between two states saved for --resume", within="[1, 1000000000]"
-    )
-    seed: int = option(42, "fixes everything that is drawn", within="[0, 4294967295]")
+    model_dir: str = option("models", "folder for checkpoints")
+    save_steps: int = option(500, "optimizer steps between saved states", within="[1, 1000000000]")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,95 +64,148 @@ def default_learning_rate(model_name_or_path: str) -> float:
 
 
 @dataclass
-class TrainOptions(OptimizationOptions, RowOptions, SchemaOptions):
-    REMOVED: ClassVar[Mapping[str, str]] = dict.fromkeys(
-        ("class_balanced_beta", "ema_decay", "oversample_to", "replace_entities", "weight_average"),
-        "it raised no score where it was measured",
+class DataOptions(Checked, group="Data"):
+    train_file: str = option(
+        "data/train_data.csv", "examples to learn from (.csv, .json, .jsonl)", essential=True
     )
-    recipe: str = option("", "flags of recipes/NAME.json, or of a .json file; flags given win")
-    train_file: str = option("data/train_data.csv", "rows to learn from (.csv, .json, .jsonl)")
-    valid_file: str = option("data/valid_data.csv", "rows to measure every epoch on")
+    valid_file: str = option(
+        "data/valid_data.csv", "examples to validate on after every epoch", essential=True
+    )
+    max_length: int = option(160, "most tokens of an example", within="[8, 100000]", essential=True)
     num_folds: int = option(
         0,
-        "split TRAIN_FILE into so many folds and train a model for each; 0 = use VALID_FILE",
+        "split TRAIN_FILE into this many folds and train a model for each; 0 = use VALID_FILE",
         within="[0, 1000]",
     )
-    max_length: int = option(160, "most tokens of a row", within="[8, 100000]")
-    dropout: float = option(0.1, "dropout of encoder and head", within="[0, 1)")
-    use_entity_markers: bool = option(True, "mark the entities in the text")
-    use_entity_types: bool = option(True, "write the entity's type into the markers")
-    marker_style: str = option(
-        "punct", "'@ * 단체 * 비틀즈 @' or '[E1-ORG]비틀즈[/E1-ORG]'", choices=("punct", "special")
+    drop_conflicts: bool = option(
+        False, "leave out training examples that repeat or contradict others"
     )
-    use_span_pooling: bool = option(True, "join [CLS] with both entity spans; off = [CLS] alone")
-    span_pooling: str = option(
-        "attention",
-        "how a span becomes one vector; start_end = its first and last token, the markers, joined",
-        choices=("mean", "max", "attention", "start", "start_end"),
-    )
-    cue_sentence: bool = option(
-        False, "put 'SUBJECT 와 OBJECT 의 관계' with its markers before the text"
-    )
-    entity_type_embedding: bool = option(
-        False, "add a learned vector of its type to the words of an entity"
-    )
-    last_layers: int = option(1, "join so many of the encoder's last layers", within="[1, 100]")
-    bilstm: bool = option(False, "read the encoder's states with an LSTM before pooling")
-    type_restriction: str = option(
-        "none",
-        "rule out relations that no training row has between entities of such types",
-        choices=("none", "inference", "both"),
-    )
-    focal_loss: bool = option(False, "focal loss with --alpha and --gamma; off = cross-entropy")
-    alpha: float = option(1.0, "weight of the focal loss", within="(0, inf)")
-    gamma: float = option(2.0, "how much easy rows count less in the focal loss", within="[0, inf)")
-    asymmetric_loss: bool = option(
-        False, "asymmetric loss with --gamma_positive and --gamma_negative instead"
-    )
-    gamma_positive: float = option(
-        0.0, "how much less a sure row's own relation counts", within="[0, inf)"
-    )
-    gamma_negative: float = option(
-        2.0, "how much less improbable other relations count", within="[0, inf)"
-    )
-    label_smoothing: float = option(
-        0.0, "share of the target spread over all relations", within="[0, 1)"
-    )
-    r_drop: float = option(
-        0.0, "weight of the divergence between two passes with other dropout", within="[0, inf)"
-    )
-    fgm: float = option(
-        0.0, "size of an adversarial step on the word embeddings, e.g. 0.5", within="[0, inf)"
-    )
-    layer_lr_decay: float = option(
-        1.0, "each layer learns by this factor slower than the one above", within="(0, 1]"
-    )
-    drop_conflicts: bool = option(False, "leave out training rows that repeat or contradict others")
     swap_entities: str = option(
         "",
-        "JSON of inverse relations: learn rows with subject and object swapped as well; "
-        "src/tools/klue_inverses.json has KLUE's",
-    )
-    mask_tokens: float = option(
-        0.0, "share of the text's tokens outside the entities to mask in training", within="[0, 1)"
-    )
-    selection_metric: str = option(
-        "micro_f1", "the best epoch is the highest in this", choices=("micro_f1", "auprc")
-    )
-    patience: int = option(
-        0, "stop after so many epochs without a better one; 0 = never", within="[0, 10000]"
+        "JSON of inverse relations: train on examples with subject and object swapped as well; "
+        "klue_inverses.json has KLUE's",
     )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_folds == 1:
             raise UserError("`num_folds` is 1, expected 0 (none) or at least 2")
+
+
+@dataclass
+class ModelDesignOptions(Checked, group="Model"):
+    use_entity_markers: bool = option(True, "mark the entities in the text")
+    use_entity_types: bool = option(True, "write the entity's type into the markers")
+    marker_style: str = option(
+        "punct", "'@ * 단체 * 비틀즈 @' or '[E1-ORG]비틀즈[/E1-ORG]'", choices=("punct", "special")
+    )
+    cue_sentence: bool = option(
+        False, "put 'SUBJECT 와 OBJECT 의 관계' with its markers before the text"
+    )
+    use_span_pooling: bool = option(
+        True, "concatenate [CLS] with both entity spans; off = [CLS] alone"
+    )
+    span_pooling: str = option(
+        "attention",
+        "how a span becomes one vector; start_end = its first and last token, the markers, "
+        "concatenated",
+        choices=("mean", "max", "attention", "start", "start_end"),
+    )
+    entity_type_embedding: bool = option(
+        False, "add a learned vector of its type to the tokens of an entity"
+    )
+    last_layers: int = option(
+        1, "concatenate this many of the encoder's last layers", within="[1, 100]"
+    )
+    bilstm: bool = option(False, "run a BiLSTM over the encoder's states before pooling")
+    type_restriction: str = option(
+        "none",
+        "rule out relations that no training example has between entities of such types",
+        choices=("none", "inference", "both"),
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.cue_sentence and not self.use_entity_markers:
+            raise UserError("`cue_sentence` needs `use_entity_markers` True: it contains them")
+
+
+@dataclass
+class LossOptions(Checked, group="Loss"):
+    focal_loss: bool = option(False, "focal loss with --alpha and --gamma; off = cross-entropy")
+    alpha: float = option(1.0, "weight of the focal loss", within="(0, inf)")
+    gamma: float = option(
+        2.0, "how much less easy examples count in the focal loss", within="[0, inf)"
+    )
+    asymmetric_loss: bool = option(
+        False, "asymmetric loss with --gamma_positive and --gamma_negative instead"
+    )
+    gamma_positive: float = option(
+        0.0, "how much less the gold relation counts where it is probable", within="[0, inf)"
+    )
+    gamma_negative: float = option(
+        2.0, "how much less the other relations count where they are improbable", within="[0, inf)"
+    )
+    label_smoothing: float = option(
+        0.0, "share of the target spread over all relations", within="[0, 1)"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.focal_loss and self.asymmetric_loss:
             raise UserError("`focal_loss` and `asymmetric_loss`: choose one of them")
-        if self.cue_sentence and not self.use_entity_markers:
-            raise UserError("`cue_sentence` needs `use_entity_markers` True: it names them")
+
+
+@dataclass
+class RegularizationOptions(Checked, group="Regularization"):
+    dropout: float = option(0.1, "dropout of encoder and head", within="[0, 1)")
+    mask_tokens: float = option(
+        0.0, "share of the tokens outside the entities to mask in training", within="[0, 1)"
+    )
+    r_drop: float = option(
+        0.0, "weight of the divergence between two passes with different dropout", within="[0, inf)"
+    )
+    fgm: float = option(
+        0.0, "size of an adversarial step on the word embeddings, e.g. 0.5", within="[0, inf)"
+    )
+    layer_lr_decay: float = option(
+        1.0, "each layer's learning rate is that of the layer above times this", within="(0, 1]"
+    )
+
+
+@dataclass
+class SelectionOptions(Checked, group="Model selection"):
+    selection_metric: str = option(
+        "micro_f1", "validation score of the best epoch", choices=("micro_f1", "auprc")
+    )
+    patience: int = option(
+        0, "stop after this many epochs without a better one; 0 = never", within="[0, 10000]"
+    )
+
+
+@dataclass
+class TrainOptions(
+    DataOptions,
+    ModelDesignOptions,
+    LossOptions,
+    RegularizationOptions,
+    SelectionOptions,
+    OptimizationOptions,
+    RowOptions,
+    SchemaOptions,
+):
+    REMOVED: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("class_balanced_beta", "ema_decay", "oversample_to", "replace_entities", "weight_average"),
+        "it raised no score where it was measured",
+    )
+    recipe: str = option(
+        "", "flags of a recipe by its name, or of a .json file; flags given win", essential=True
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.fgm and self.gradient_accumulation_steps > 1:
             raise UserError(
-                "`fgm` needs `gradient_accumulation_steps` 1: its step goes along the gradient of "
-                "the whole update"
+                "`fgm` needs `gradient_accumulation_steps` 1: its step follows the gradient of the "
+                "whole optimizer step"
             )

@@ -14,12 +14,7 @@ from accelerate.utils import set_seed
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kore.common.changes import changed_flags, refuse_changes
-from kore.common.devices import (
-    changed_hardware,
-    keep_freed_memory,
-    make_accelerator,
-    make_deterministic,
-)
+from kore.common.devices import changed_hardware, make_accelerator, make_deterministic
 from kore.common.errors import UnfitError, UserError
 from kore.common.files import checksum
 from kore.common.flags import AUTO, MINI
@@ -65,7 +60,6 @@ def train(options: TrainOptions, report: EpochReport = lambda row: None) -> Path
     """
     make_deterministic()
     accelerator = make_accelerator(options)
-    keep_freed_memory()
     set_seed(options.seed)
     files = run_files(options)
     state = _resume_state(options, files, accelerator) if options.resume else None
