@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -15,7 +15,6 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from accelerate.utils import InitProcessGroupKwargs
 
-from kore.common.changes import differences
 from kore.common.errors import UserError
 from kore.common.flags import AUTO, DeviceOptions
 
@@ -67,17 +66,12 @@ def keep_freed_memory() -> None:
 
 
 def hardware(accelerator: Accelerator) -> dict[str, Any]:
-    """What beside the flags decides a run's numbers: it must be the same when a run is resumed."""
+    """What beside the options decides a run's numbers, as part of its `Manifest`."""
     return {
-        "processes": accelerator.num_processes,
-        "device": accelerator.device.type,
-        "precision": accelerator.mixed_precision,
+        "the number of processes": accelerator.num_processes,
+        "the device": accelerator.device.type,
+        "the precision": accelerator.mixed_precision,
     }
-
-
-def changed_hardware(before: Mapping[str, Any], accelerator: Accelerator) -> list[str]:
-    """What differs from the `hardware` of a saved run, each told in a few words."""
-    return differences(before, hardware(accelerator))
 
 
 @contextmanager
