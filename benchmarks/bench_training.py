@@ -21,6 +21,7 @@ from baselines import train_plainly, train_with_trainer, train_with_trainer_at_b
 # isort: split
 from comparison import compare, print_report
 from kore.common.devices import make_accelerator, make_deterministic
+from kore.common.manifest import Manifest
 from kore.common.memory import keep_freed_memory
 from kore.data.batching import WINDOW_UPDATES
 from kore.data.dataset import InputEncoder
@@ -63,17 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def train_with_kore(job: Job, turn: Turn) -> None:
-    """KoRE's own Trainer; an epoch's updates are a turn."""
+    """KoRE's own Trainer; an epoch's optimizer steps are a turn."""
     make_deterministic()
     keep_freed_memory()
     trainer = make_trainer(job)
     turn.watch(trainer.trained.model)
     trainer.model.train()
     for epoch in range(job.rounds):
-        updates = trainer._updates(epoch)
+        batches = trainer._batches(epoch)
         turn.start()
-        for number, rows in enumerate(updates):
-            trainer._update(rows, epoch * len(updates) + number)
+        for number, batch in enumerate(batches):
+            trainer._optimizer_step(batch, epoch * len(batches) + number)
         turn.stop()
 
 
@@ -93,7 +94,7 @@ def make_trainer(job: Job) -> Trainer:
     trained = TrainedModel(model, input_encoder, job.labels, asdict(options), {})
     data = EncodedData(input_encoder.encode(job.examples), job.label_numbers())
     return Trainer(
-        options, accelerator, trained, data, data, RunFiles(Path("unused"), "unused"), {}
+        options, accelerator, trained, data, data, RunFiles(Path("unused"), "unused"), Manifest({})
     )
 
 

@@ -17,7 +17,7 @@ from transformers import AutoModel, AutoTokenizer
 import pretrain
 from kore.common.errors import UserError
 from kore.data.markers import marker_text
-from kore.network.checkpoint import load_payload
+from kore.network.checkpoint import load_payload, save_payload
 from kore.pretraining import trainer as pretrainer
 from kore.pretraining.trainer import STATE_KIND, Pretrainer
 
@@ -101,7 +101,7 @@ def test_the_vocabulary_knows_the_markers(folder):
     assert tokenizer.unk_token_id not in ids
 
 
-def test_an_encoder_is_gone_on_with(folder):
+def test_an_encoder_is_trained_further(folder):
     tiny = save_tiny_bert(folder / "tiny")
     pretrain.main(flags_in(folder, model_name_or_path=tiny, learning_rate=1e-4, num_epochs=1))
     before = AutoModel.from_pretrained(tiny).state_dict()
@@ -120,50 +120,50 @@ def test_an_encoder_is_gone_on_with(folder):
 
 def test_a_run_stopped_anywhere_ends_with_the_same_weights(folder, monkeypatch):
     pretrain.main(flags_in(folder, run_name="whole", dropout=0.1))
-    real = Pretrainer._update
-    updates = 0
+    real = Pretrainer._optimizer_step
+    steps = 0
 
     def stopping(self, *arguments):
-        nonlocal updates
-        updates += 1
-        if updates == 7:
+        nonlocal steps
+        steps += 1
+        if steps == 7:
             raise KeyboardInterrupt
         return real(self, *arguments)
 
     flags = flags_in(folder, run_name="stopped", dropout=0.1, save_steps=3)
-    monkeypatch.setattr(Pretrainer, "_update", stopping)
+    monkeypatch.setattr(Pretrainer, "_optimizer_step", stopping)
     with pytest.raises(KeyboardInterrupt):
         pretrain.main(flags)
-    monkeypatch.setattr(Pretrainer, "_update", real)
+    monkeypatch.setattr(Pretrainer, "_optimizer_step", real)
     pretrain.main([*flags, "--resume"])
     whole, resumed = weights_in(folder, "whole"), weights_in(folder, "stopped")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(folder, monkeypatch):
-    real = Pretrainer._update
+def test_ctrl_c_saves_and_says_how_to_continue(folder, monkeypatch):
+    real = Pretrainer._optimizer_step
     steps: list[int] = []
 
-    def interrupted(self, rows, step):
-        steps.append(step)
-        if step == 4:
+    def interrupted(self, batch, number):
+        steps.append(number)
+        if number == 4:
             os.kill(os.getpid(), signal.SIGINT)
-        return real(self, rows, step)
+        return real(self, batch, number)
 
-    monkeypatch.setattr(Pretrainer, "_update", interrupted)
+    monkeypatch.setattr(Pretrainer, "_optimizer_step", interrupted)
     with pytest.raises(KeyboardInterrupt, match=r"the same command with .*pretrained --resume"):
         pretrain.main(flags_in(folder))
     assert steps[-1] == 4
     pretrain.main([*flags_in(folder), "--resume"])
-    assert steps[5] == 5  # update 4 was finished and saved
+    assert steps[5] == 5  # step 4 was finished and saved
 
 
-def test_too_few_rows_for_the_steps_of_an_update(folder):
+def test_too_few_rows_for_the_micro_batches_of_a_step(folder):
     flags = flags_in(folder, batch_size=1, gradient_accumulation_steps=500)
-    assert "too few for 500 steps each" in refusal(flags)
+    assert "too few for 500 micro-batches" in refusal(flags)
 
 
-def test_each_step_of_an_update_has_its_own_dropout(folder, monkeypatch):
+def test_each_micro_batch_has_its_own_dropout(folder, monkeypatch):
     seeds: list[int] = []
     real = torch.manual_seed
 
@@ -172,15 +172,15 @@ def test_each_step_of_an_update_has_its_own_dropout(folder, monkeypatch):
         return real(seed)
 
     flags = flags_in(folder, num_epochs=1, dropout=0.1, gradient_accumulation_steps=2)
-    monkeypatch.setattr(pretrainer.torch, "manual_seed", noted)
+    monkeypatch.setattr(torch, "manual_seed", noted)
     pretrain.main(flags)
-    of_steps = [seed for seed in seeds if seed > 1_000_003]
-    assert len(of_steps) >= 4
-    assert len(set(of_steps)) == len(of_steps)
+    of_micro_batches = [seed for seed in seeds if seed > 1_000_003]
+    assert len(of_micro_batches) >= 4
+    assert len(set(of_micro_batches)) == len(of_micro_batches)
 
 
-def test_accumulated_steps_make_the_same_update(folder):
-    """The gradient of an update is the mean over its masked tokens, in however many parts."""
+def test_accumulated_micro_batches_make_the_same_step(folder):
+    """The gradient of a step is the mean over its masked tokens, in however many micro-batches."""
     pretrain.main(flags_in(folder, run_name="one", num_epochs=1, precision="fp32"))
     two = {"batch_size": 8, "gradient_accumulation_steps": 2}
     pretrain.main(flags_in(folder, run_name="two", num_epochs=1, precision="fp32", **two))
@@ -224,7 +224,7 @@ def test_what_is_refused(folder, tmp_path):
     assert not (folder / "models").exists()
 
 
-def test_a_run_is_neither_written_over_nor_gone_on_with_otherwise(folder):
+def test_a_run_is_neither_overwritten_nor_continued_otherwise(folder):
     flags = flags_in(folder, num_epochs=1)
     pretrain.main(flags)
     assert "is already there" in refusal(flags)
@@ -234,7 +234,24 @@ def test_a_run_is_neither_written_over_nor_gone_on_with_otherwise(folder):
     text = other.read_text(encoding="utf-8")
     other.unlink()
     other.write_text(text.replace("다.", "다!"), encoding="utf-8")
-    assert "the texts have changed" in refusal([*flags, "--resume"])
+    assert "the content of --files has changed" in refusal([*flags, "--resume"])
+
+
+def test_texts_that_were_moved_are_continued(folder):
+    flags = flags_in(folder, num_epochs=1)
+    pretrain.main(flags)
+    (folder / "train_data.csv").rename(folder / "moved.csv")
+    pretrain.main([str(folder / "moved.csv"), *flags[1:], "--resume"])
+
+
+def test_a_state_of_another_version_is_refused(folder):
+    flags = flags_in(folder, num_epochs=1)
+    pretrain.main(flags)
+    last = folder / "models" / "pretrained.run" / "last.pth"
+    state = load_payload(last, STATE_KIND)
+    del state["manifest"], state["state_version"]  # as in 0.5
+    save_payload(last, STATE_KIND, state)
+    assert "last.pth was written by another version of KoRE" in refusal([*flags, "--resume"])
 
 
 def test_a_loss_that_is_no_number_stops(folder, monkeypatch):

@@ -95,10 +95,22 @@ def test_finished_runs_are_kept(folder, results, monkeypatch, capsys):
 def test_results_of_other_flags_or_rows_are_not_taken_for_these(folder, results, tmp_path):
     write(tmp_path / "v.json", {**VARIANTS, "smoothed": {"label_smoothing": 0.2}})
     message = refusal(flags_in(folder, variants=tmp_path / "v.json"))
-    assert "smoothed-seed0.csv: was made with other flags or rows" in message
+    assert (
+        "smoothed-seed0.csv was begun with other settings (`label_smoothing` was 0.1, is 0.2)"
+        in message
+    )
     message = refusal(flags_in(folder, valid_file=folder / "test_data.csv"))
     assert "base-seed0.csv" in message
-    assert "was made with other flags or rows" in message
+    assert "the content of --valid_file has changed" in message
+
+
+def test_predictions_without_a_record_are_not_taken_for_these(folder, results):
+    record = folder / "out" / "predictions" / "smoothed-seed0.manifest.json"
+    moved = record.rename(folder / "kept.json")
+    try:
+        assert "smoothed-seed0.manifest.json is missing beside it" in refusal(flags_in(folder))
+    finally:
+        moved.rename(record)
 
 
 def refusal(flags: list[str]) -> str:
@@ -149,7 +161,7 @@ def test_results_of_another_encoder_in_the_same_folder_are_not_taken_for_its(
     before = config.read_text(encoding="utf-8")
     config.write_text(before + " ", encoding="utf-8")
     try:
-        assert "was made with other flags or rows" in refusal(flags_in(folder))
+        assert "the content of the encoder has changed" in refusal(flags_in(folder))
     finally:
         config.write_text(before, encoding="utf-8")
     monkeypatch.setattr(experiments_run, "_run", lambda *_: pytest.fail("ran again"))

@@ -1,4 +1,4 @@
-"""k folds: who is held out when, what is written, and going on after a kill."""
+"""k folds: who is held out when, what is written, and continuing after a kill."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ from tests.runs import save_tiny_bert, train_flags, write_sample
 
 import evaluation
 import train
+from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
+from kore.common.flags import DeviceOptions
 from kore.data.rows import read_examples
 from kore.network.checkpoint import load_model
 from kore.prediction.predictions import read_schema, read_submission
+from kore.prediction.predictor import predict_examples
 from kore.studies import folds_run as cross_validation
 from kore.studies.folds_run import assign_folds
 from kore.training.trainer import Trainer
@@ -66,7 +69,7 @@ def test_folds_keep_sentences_together_and_shares_alike() -> None:
 
 def test_more_folds_than_sentences_of_a_relation_are_refused() -> None:
     """Five rows of B, two of which share a sentence."""
-    with pytest.raises(UserError, match="--num_folds 5, but B stands in 4 sentences only"):
+    with pytest.raises(UserError, match="`num_folds` 5, but B stands in 4 sentences only"):
         assign_folds(rows({"A": 40, "B": 5}), 5, seed=0)
     assert set(assign_folds(rows({"A": 40, "B": 5}), 4, seed=0)) == {0, 1, 2, 3}
 
@@ -90,11 +93,13 @@ def test_every_row_is_predicted_by_the_model_that_did_not_see_it(folder: Path) -
         trained = read_examples(own / "train_data.csv", need_labels=True)
         assert not {row.sentence for row in valid} & {row.sentence for row in trained}
         assert len(valid) + len(trained) == len(examples)
-        predicted = read_submission(own / "predictions.csv", labels)
-        probs = dict(zip(found.ids, found.probs.tolist(), strict=True))
-        assert [probs[row_id] for row_id in predicted.ids] == predicted.probs.tolist()
-        held_out += predicted.ids
-        assert (folder / "models" / f"run-fold{fold}.pth").exists()
+        trained_model = load_model(folder / "models" / f"run-fold{fold}.pth")
+        expected = predict_examples(
+            trained_model, valid, make_accelerator(DeviceOptions(use_cuda="False"))
+        )
+        places = [found.ids.index(row.id) for row in valid]
+        np.testing.assert_allclose(found.probs[places], expected, atol=1e-8)
+        held_out += [row.id for row in valid]
     assert sorted(held_out) == sorted(found.ids)
 
 
@@ -115,27 +120,27 @@ def test_scores_of_folds_are_listed_and_the_file_can_be_scored(folder: Path) -> 
     assert (folder / "report" / "report.html").exists()
 
 
-def test_a_killed_run_goes_on_in_its_fold(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_run_continues_in_its_fold(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Killed in the second fold: the first is not trained again, the outcome is the same."""
 
     class Killed(BaseException):
         pass
 
-    updates: list[int] = []
-    original = Trainer._update
+    steps: list[int] = []
+    original = Trainer._optimizer_step
 
-    def counted(self: Trainer, numbers: np.ndarray, step: int) -> Any:
-        updates.append(step)
-        if len(updates) == 7:
+    def counted(self: Trainer, batch: np.ndarray, number: int) -> Any:
+        steps.append(number)
+        if len(steps) == 7:
             raise Killed
-        return original(self, numbers, step)
+        return original(self, batch, number)
 
-    monkeypatch.setattr(Trainer, "_update", counted)
+    monkeypatch.setattr(Trainer, "_optimizer_step", counted)
     with pytest.raises(Killed):
         train.main(flags(folder, run_name="killed", save_steps=2))
-    before = len(updates)
+    before = len(steps)
     train.main(flags(folder, run_name="killed", save_steps=2, resume=True))
-    assert len(updates) - before <= 4  # what was left of the second fold
+    assert len(steps) - before <= 4  # what was left of the second fold
     outputs = folder / "outputs"
     assert (outputs / "killed_oof.csv").read_bytes() == (outputs / "run_oof.csv").read_bytes()
 
@@ -155,7 +160,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
         ({"seed": 7}, r"run-fold1\.pth is already there"),
         ({"seed": 7, "resume": True}, "--seed was 42, is 7"),
         ({"num_folds": 3, "resume": True}, "--num_folds was 2, is 3"),
-        ({"train_file": "other.csv", "resume": True}, "the checksum of --train_file was"),
+        ({"train_file": "other.csv", "resume": True}, "the content of --train_file has changed"),
     ],
 )
 def test_other_folds_leave_those_that_are_there_as_they_are(
@@ -191,5 +196,5 @@ def test_several_processes_are_refused(folder: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_relation_with_one_sentence_is_not_advised_one_fold() -> None:
     lone = make_example("lone", "김도율은 해담전자를 세웠다.", "김도율", "해담전자", "B")
-    with pytest.raises(UserError, match="B stands in 1 sentences only; bring more rows of it"):
+    with pytest.raises(UserError, match="B stands in 1 sentences only; add more examples of it"):
         assign_folds([*rows({"A": 40}), lone], 2, seed=0)

@@ -290,7 +290,7 @@ def test_another_space_is_another_study(folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt, match="give the same command once more"):
         search.main(flags_in(folder, {"gamma": [0.0]}))
     message = refusal(flags_in(folder, {"gamma": [1.0]}))
-    assert "this search was begun differently (the space was" in message
+    assert "was begun with other settings (the space was" in message
     message = refusal(flags_in(folder, {"gamma": [0.0]}, num_epochs=2))
     assert "--num_epochs was 1, is 2" in message
 

@@ -1,4 +1,4 @@
-"""New rows from old ones: spans that fit, relations that hold, nothing drawn twice alike."""
+"""New examples from old ones: spans that fit, relations that hold, conflicts left out."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from kore.data.records import write_examples
 from kore.data.rows import read_examples
 from kore.data.schema import Example, LabelMap
 from kore.training.augmentation import (
-    augmented,
     read_inverses,
     swapped,
     without_conflicts,
 )
-from kore.training.options import TrainOptions
 
 KLUE = LabelMap(KLUE_RELATIONS, "no_relation")
 SHIPPED = Path(__file__).resolve().parents[2] / "src" / "kore" / "resources" / "klue_inverses.json"
@@ -105,20 +103,15 @@ def test_conflicts_go():
     assert without_conflicts([PARENT, other, CHILD]) == [CHILD]  # undecided
 
 
-def test_flags_and_what_is_told(tmp_path, capsys):
-    rows = [PARENT, PARENT._replace(id="again"), CHILD, *EXAMPLES]
-    assert augmented(rows, TrainOptions(), KLUE) == rows
-    assert capsys.readouterr().err == ""
-    options = TrainOptions(drop_conflicts=True, swap_entities=str(SHIPPED))
-    new = augmented(rows, options, KLUE)
-    assert len(new) == len(rows) - 1 + 2
-    assert capsys.readouterr().err.startswith(
-        "Training rows: 1 repeated or conflicting rows left out, 2 rows swapped"
-    )
-    # Whatever was made can be read as a user's file can.
+def test_new_examples_can_be_read_as_a_users_file_can(tmp_path):
+    inverses = read_inverses(SHIPPED, KLUE)
+    new = swapped([PARENT, CHILD, *EXAMPLES], inverses)
     write_examples(tmp_path / "new.csv", new)
     again = read_examples(tmp_path / "new.csv", need_labels=True)
-    assert [row.sentence for row in again] == [row.sentence for row in new]
+    assert [(row.sentence, row.label) for row in again] == [
+        ("김하늘은 김바다의 딸이다.", "per:children"),
+        ("박산은 박강을 낳았다.", "per:parents"),
+    ]
 
 
 def test_a_table_that_names_a_relation_twice_is_refused(tmp_path: Path):

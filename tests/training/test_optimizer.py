@@ -67,7 +67,7 @@ def test_biases_and_norms_are_not_decayed() -> None:
 def test_schedules(scheduler: str, expected: list[float]) -> None:
     options = TrainOptions(scheduler=scheduler, warmup_ratio=0.25, num_epochs=2)
     optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
-    schedule = make_schedule(optimizer, options, updates_per_epoch=4)
+    schedule = make_schedule(optimizer, options, steps_per_epoch=4)
     rates = []
     for _ in range(8):
         rates.append(optimizer.param_groups[0]["lr"] / 2.0)

@@ -14,7 +14,7 @@ from kore.data.dataset import Batch, InputEncoder
 from kore.data.markers import MarkerScheme
 from kore.training.loss import make_loss
 from kore.training.options import TrainOptions
-from kore.training.regularization import adversarial, masked, row_losses
+from kore.training.regularization import adversarial, example_losses, masked
 
 CROSS_ENTROPY = make_loss(TrainOptions())
 
@@ -43,7 +43,7 @@ def test_r_drop_by_hand():
     second = torch.tensor([[0.5, 0.3, 0.2], [0.25, 0.5, 0.25]])
     model = Returns(torch.cat([first, second]).log())
     batch = make_batch()
-    losses = row_losses(model, batch, CROSS_ENTROPY, 4.0)
+    losses = example_losses(model, batch, CROSS_ENTROPY, 4.0)
     ids = model.asked[0]
     assert torch.equal(ids, torch.cat([batch.input_ids, batch.input_ids]))
     mean = -(first[:, [0, 1]].diagonal().log() + second[:, [0, 1]].diagonal().log()) / 2
@@ -53,9 +53,9 @@ def test_r_drop_by_hand():
     torch.testing.assert_close(losses[1].item(), -torch.tensor(0.5).log().item())  # no divergence
 
 
-def test_without_r_drop_rows_pass_once():
+def test_without_r_drop_examples_pass_once():
     model = Returns(torch.zeros(2, 3))
-    losses = row_losses(model, make_batch(), CROSS_ENTROPY, 0.0)
+    losses = example_losses(model, make_batch(), CROSS_ENTROPY, 0.0)
     assert len(model.asked[0]) == 2
     assert losses.tolist() == pytest.approx([1.0986123, 1.0986123])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from tests.runs import (
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
+from kore.common.resources import python_path
 from kore.data.rows import read_examples
 from kore.network.checkpoint import STATE_KIND, load_model, load_payload, save_payload
 from kore.prediction.predictor import predict_examples
@@ -63,16 +66,16 @@ def assert_same_weights(one: dict[str, Any], other: dict[str, Any]) -> None:
         assert torch.equal(weight, other["weights"][name]), name
 
 
-def interrupt_at(update: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Calls `act` when the run is about to make that update, counted from 0 over the run."""
-    original = Trainer._update
+def interrupt_at(step: int, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls `act` before that optimizer step, counted from 0 over the run."""
+    original = Trainer._optimizer_step
 
-    def stopped(self: Trainer, rows: Any, step: int) -> Any:
-        if step == update:
+    def stopped(self: Trainer, batch: Any, number: int) -> Any:
+        if number == step:
             act()
-        return original(self, rows, step)
+        return original(self, batch, number)
 
-    monkeypatch.setattr(Trainer, "_update", stopped)
+    monkeypatch.setattr(Trainer, "_optimizer_step", stopped)
 
 
 def test_run_writes_every_file(shared: Path, unbroken: dict[str, Any]) -> None:
@@ -105,11 +108,11 @@ def test_another_seed_gives_other_weights(folder: Path, unbroken: dict[str, Any]
     assert not torch.equal(other["weights"]["head.1.weight"], unbroken["weights"]["head.1.weight"])
 
 
-@pytest.mark.parametrize("update", [1, 5, 11])
+@pytest.mark.parametrize("step", [1, 5, 11])
 def test_killed_run_resumes_to_the_same_weights(
-    folder: Path, unbroken: dict[str, Any], update: int, monkeypatch: pytest.MonkeyPatch
+    folder: Path, unbroken: dict[str, Any], step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An epoch has 8 updates: before the first saved state, inside an epoch, inside the second."""
+    """An epoch has 8 optimizer steps: before the first saved state, and inside both epochs."""
 
     class Killed(BaseException):
         pass
@@ -118,7 +121,7 @@ def test_killed_run_resumes_to_the_same_weights(
         raise Killed
 
     with monkeypatch.context() as patched:
-        interrupt_at(update, kill, patched)
+        interrupt_at(step, kill, patched)
         with pytest.raises(Killed):
             train_in(folder, save_steps=3)
     assert_same_weights(train_in(folder, save_steps=3, resume=True), unbroken)
@@ -149,34 +152,11 @@ def test_a_state_of_another_version_is_refused(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, state = stopped_state(folder, monkeypatch)
-    del state["position"]["count"]  # as before 0.5.0
+    del state["manifest"], state["state_version"]  # as in 0.5
     save_payload(path, STATE_KIND, state)
     expect_user_error(
         train_flags(folder, resume=True), "last.pth was written by another version of KoRE"
     )
-
-
-TECHNIQUES: dict[str, Any] = {
-    "r_drop": 1.0,
-    "fgm": 0.5,
-    "mask_tokens": 0.2,
-    "bilstm": True,
-    "last_layers": 2,
-    "entity_type_embedding": True,
-    "type_restriction": "both",
-    "cue_sentence": True,
-    "layer_lr_decay": 0.8,
-    "asymmetric_loss": True,
-    "span_pooling": "start_end",
-}
-
-
-@pytest.mark.parametrize("name", TECHNIQUES)
-def test_every_technique_changes_the_run(folder: Path, unbroken: dict[str, Any], name: str) -> None:
-    run = train_in(folder, num_epochs=1, **{name: TECHNIQUES[name]})
-    scores = ("train_loss", "valid_loss")
-    first = unbroken["history"][0]
-    assert [run["history"][0][score] for score in scores] != [first[score] for score in scores]
 
 
 WITH_STATE: dict[str, dict[str, Any]] = {
@@ -214,11 +194,11 @@ def test_techniques_resume_to_the_same_weights(
         assert torch.equal(weight, second.model.state_dict()[key])
 
 
-def test_a_run_of_a_version_without_a_flag_is_gone_on_with(folder: Path) -> None:
+def test_a_run_of_a_version_without_an_option_is_continued(folder: Path) -> None:
     train_in(folder, num_epochs=1)
     path = folder / "models" / "run" / "last.pth"
     state = torch.load(path, weights_only=True)
-    del state["model"]["options"]["r_drop"]
+    del state["manifest"]["`r_drop`"]
     torch.save(state, path)
     train_in(folder, num_epochs=1, resume=True)
     flags = train_flags(folder, num_epochs=1, resume=True, r_drop=1.0)
@@ -237,7 +217,7 @@ def test_flags_that_do_not_go_together(folder: Path) -> None:
     assert not (folder / "models").exists()
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(
+def test_ctrl_c_saves_and_says_how_to_continue(
     folder: Path, unbroken: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
@@ -248,7 +228,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(
     interrupt_at(11, lambda: resumed.append(11), monkeypatch)
     interrupt_at(10, lambda: resumed.append(10), monkeypatch)
     assert_same_weights(train_in(folder, resume=True), unbroken)
-    assert resumed == [11]  # update 10 was finished and saved before the run stopped
+    assert resumed == [11]  # step 10 was finished and saved before the run stopped
 
 
 def test_resuming_a_finished_run_changes_nothing(folder: Path, unbroken: dict[str, Any]) -> None:
@@ -256,6 +236,35 @@ def test_resuming_a_finished_run_changes_nothing(folder: Path, unbroken: dict[st
     again = train_in(folder, resume=True)
     assert_same_weights(again, unbroken)
     assert len(again["history"]) == 2
+
+
+def test_a_finished_run_says_how_to_train_further(folder: Path) -> None:
+    train_in(folder, num_epochs=1)
+    best = folder / "models" / "run.pth"
+    expect_user_error(
+        train_flags(folder, num_epochs=3, resume=True),
+        "--num_epochs was 1, is 3",
+        f"pass another --run_name, and --model_name_or_path {best} to begin with its model",
+    )
+
+
+def test_a_run_without_its_state_is_not_resumed(folder: Path) -> None:
+    train_in(folder, num_epochs=1)
+    (folder / "models" / "run" / "last.pth").unlink()
+    expect_user_error(
+        train_flags(folder, num_epochs=1, resume=True),
+        "last.pth is missing, so that run cannot be resumed; pass another --run_name, and",
+    )
+
+
+def test_data_files_that_were_moved_are_the_same_run(
+    folder: Path, unbroken: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped_state(folder, monkeypatch)
+    for name in ("train", "valid"):
+        (folder / f"{name}_data.csv").rename(folder / f"moved_{name}.csv")
+    moved = {f"{name}_file": folder / f"moved_{name}.csv" for name in ("train", "valid")}
+    assert_same_weights(train_in(folder, resume=True, **moved), unbroken)
 
 
 def test_resume_refuses_other_flags(folder: Path) -> None:
@@ -270,10 +279,10 @@ def test_resume_refuses_changed_data(folder: Path) -> None:
     (folder / "train_data.csv").unlink()
     (folder / "train_data.csv").write_text("".join(rows[:-1]), encoding="utf-8")
     flags = train_flags(folder, num_epochs=1, resume=True)
-    expect_user_error(flags, "train_data.csv", "has changed")
+    expect_user_error(flags, "the content of --train_file has changed")
 
 
-def test_accumulated_steps_equal_one_large_step(folder: Path) -> None:
+def test_accumulated_micro_batches_equal_one_large_batch(folder: Path) -> None:
     whole = train_in(folder, run_name="whole", num_epochs=1, dropout=0, precision="fp32")
     parts = train_in(
         folder,
@@ -289,9 +298,9 @@ def test_accumulated_steps_equal_one_large_step(folder: Path) -> None:
     )
 
 
-def test_more_steps_than_rows_are_refused(folder: Path) -> None:
+def test_more_micro_batches_than_examples_are_refused(folder: Path) -> None:
     flags = train_flags(folder, batch_size=1, gradient_accumulation_steps=300)
-    expect_user_error(flags, "240 training rows", "--gradient_accumulation_steps")
+    expect_user_error(flags, "240 training examples", "--gradient_accumulation_steps")
 
 
 def test_non_finite_loss_stops_and_keeps_the_best(
@@ -304,7 +313,7 @@ def test_non_finite_loss_stops_and_keeps_the_best(
 
         def loss(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
             nonlocal calls
-            calls += 1  # 8 updates and a validation, then the third update of epoch 2
+            calls += 1  # 8 optimizer steps and a validation, then the third step of epoch 2
             return good(logits, labels) * (torch.nan if calls == 12 else 1)
 
         return loss
@@ -347,7 +356,7 @@ def test_patience_stops_after_epochs_without_a_better_one(
         ),
     ],
 )
-def test_faults_are_told_before_anything_is_written(
+def test_faults_are_reported_before_anything_is_written(
     folder: Path, flags: dict[str, Any], parts: list[str]
 ) -> None:
     if flags.get("use_cuda") and torch.cuda.is_available():
@@ -370,10 +379,38 @@ def test_temperature_of_the_best_epoch_is_kept(shared: Path, unbroken: dict[str,
     assert fit_temperature(gold, probs) == pytest.approx(1.0, abs=0.01)
 
 
-def test_a_hold_out_with_the_balance_of_training_is_told(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+def test_a_single_relation_is_refused_before_anything_is_written(folder: Path) -> None:
+    text = (folder / "train_data.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    rows = [line for line in text[1:] if '"org:founded"' in line]
+    (folder / "one.csv").write_text("".join([text[0], *rows]), encoding="utf-8")
+    expect_user_error(
+        train_flags(folder, train_file=folder / "one.csv"),
+        f"one.csv: all examples ({len(rows)}) have the relation org:founded, so there is nothing",
+    )
+    assert not (folder / "models").exists()
+
+
+def test_training_and_validating_on_the_same_file_is_warned_about(
+    folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     train_in(folder, num_epochs=1)
-    assert "class balance" not in capsys.readouterr().err
+    assert "validation examples" not in caplog.text
     train_in(folder, num_epochs=1, run_name="same", valid_file=folder / "train_data.csv")
-    assert "have the class balance of the training rows" in capsys.readouterr().err
+    assert "240 of the 240 validation examples are training examples as well" in caplog.text
+
+
+@pytest.mark.parametrize("module", ["kore.training.run", "kore.pretraining.run"])
+def test_a_run_starts_without_what_only_draws(module: str) -> None:
+    """seaborn, matplotlib and scikit-learn take seconds, which a run need not wait for."""
+    code = (
+        f"import sys, {module}\n"
+        "print(sorted({'matplotlib', 'seaborn', 'pandas', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": python_path()},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "[]\n"

@@ -29,3 +29,20 @@ def test_scores_are_calibrated_and_the_loss_is_not() -> None:
     assert result.scores.micro_f1 == pytest.approx(100 * 6 / 7)
     assert result.curves["before"][0].confidence == pytest.approx(0.9)
     assert result.curves["after"][0].confidence == pytest.approx(0.75, abs=1e-3)
+
+
+def test_only_examples_whose_relation_is_allowed_are_fitted_on() -> None:
+    """The last row, ruled out, would have softened the others from 0.75 to 0.6."""
+    gold = np.array([1, 1, 1, 0, 0])
+    probs = np.tile([0.1, 0.9], (5, 1))
+    allowed = np.array([True, True, True, True, False])
+    result = validate(gold, probs, LABELS, cross_entropy, allowed)
+    assert result.temperature == pytest.approx(2.0, abs=1e-3)
+
+
+def test_without_an_example_to_fit_on_the_temperature_stays_one() -> None:
+    gold = np.array([1, 0])
+    probs = np.array([[0.9, 0.1], [0.2, 0.8]])
+    result = validate(gold, probs, LABELS, cross_entropy, np.array([False, False]))
+    assert result.temperature == 1.0
+    assert result.scores.ece == pytest.approx(result.ece_uncalibrated)

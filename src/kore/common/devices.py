@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
@@ -14,7 +14,6 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState, GradientState, PartialState
 from accelerate.utils import InitProcessGroupKwargs
 
-from kore.common.changes import differences
 from kore.common.errors import UserError
 from kore.common.flags import AUTO, DeviceOptions
 
@@ -87,17 +86,12 @@ def is_launched() -> bool:
 
 
 def hardware(accelerator: Accelerator) -> dict[str, Any]:
-    """What else than the options a run's numbers depend on; it must be the same on a resume."""
+    """What beside the options decides a run's numbers, as part of its `Manifest`."""
     return {
-        "processes": accelerator.num_processes,
-        "device": accelerator.device.type,
-        "precision": accelerator.mixed_precision,
+        "the number of processes": accelerator.num_processes,
+        "the device": accelerator.device.type,
+        "the precision": accelerator.mixed_precision,
     }
-
-
-def changed_hardware(before: Mapping[str, Any], accelerator: Accelerator) -> list[str]:
-    """What differs from the `hardware` of a saved run, each in a few words."""
-    return differences(before, hardware(accelerator))
 
 
 @contextmanager

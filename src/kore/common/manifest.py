@@ -11,6 +11,8 @@ from typing import Any
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, checksum, read_json
 
+_CONTENT = "the content of "
+
 
 class Manifest:
     """What the results of a run depend on; whoever continues it must have the same.
@@ -28,7 +30,7 @@ class Manifest:
         options: Any = None,
         *,
         free: Collection[str] = (),
-        files: Mapping[str, Path] | None = None,
+        files: Mapping[str, Path | None] | None = None,
         **more: Any,
     ) -> Manifest:
         """The manifest of a command's options, files and whatever else counts.
@@ -37,7 +39,8 @@ class Manifest:
             options: a dataclass; each of its fields counts.
             free: names of fields that may differ, since no result depends on them.
             files: by the name of the field that holds the path. The content counts, the path does
-                not: a file may be moved. One that is not there has no content.
+                not: a file may be moved. None, and a file that is not there, has no content.
+            more: what else counts, by the name that a message gives it.
         """
         files = files or {}
         fields = vars(options) if options is not None else {}
@@ -47,7 +50,7 @@ class Manifest:
             if name not in free and name not in files
         }
         settings |= {
-            f"the content of `{name}`": checksum(path) if path.exists() else None
+            f"{_CONTENT}`{name}`": checksum(path) if path is not None and path.exists() else None
             for name, path in files.items()
         }
         return cls({**settings, **more})
@@ -55,27 +58,39 @@ class Manifest:
     def changes(self, before: Mapping[str, Any]) -> list[str]:
         """What differs from the settings of an earlier manifest, each in a few words."""
         return [
-            _change(name, before.get(name), value)
+            _change(name, before, value)
             for name, value in self.settings.items()
-            if before.get(name) != value
+            if name not in before or before[name] != value
         ]
 
     def refuse_changes(self, before: Mapping[str, Any], begun: Path | str, remedy: str) -> None:
         """Stops before results of other settings are mixed with these.
 
         Args:
-            begun: what was begun with the settings `before`.
+            before: the settings it was begun with; none at all are those of a damaged manifest.
+            begun: what was begun.
             remedy: what else the user can do than to give the same settings.
 
         Raises:
             UserError: something differs.
         """
-        changed = self.changes(before)
+        changed = self.changes(before) if before else ["its record of them is damaged"]
         if changed:
             raise UserError(
                 f"{begun} was begun with other settings ({'; '.join(changed)}); give the same "
                 f"ones, or {remedy}"
             )
+
+    def begin_or_continue(self, path: Path, begun: Path | str, remedy: str) -> None:
+        """Writes the settings to `path`, or where some are there, refuses others.
+
+        Raises:
+            UserError: `begun` was begun with other settings, or the file cannot be written.
+        """
+        if path.exists():
+            self.refuse_changes(read_manifest(path), begun, remedy)
+        else:
+            self.write(path)
 
     def write(self, path: Path) -> None:
         """Writes the settings as JSON.
@@ -102,13 +117,15 @@ def read_manifest(path: Path) -> dict[str, Any]:
 
 
 def with_defaults(options: Any, before: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings of an older run, which lacks the options that are newer than it: their defaults."""
+    """Settings of a run that may be older than some options: those had their defaults."""
     defaults = {f"`{field.name}`": field.default for field in dataclasses.fields(options)}
     return {**defaults, **before}
 
 
-def _change(name: str, before: Any, now: Any) -> str:
-    """A checksum tells a reader nothing: that it differs is enough."""
-    if name.startswith("the content of"):
-        return f"{name} has changed"
-    return f"{name} was {before}, is {now}"
+def _change(name: str, before: Mapping[str, Any], now: Any) -> str:
+    """A checksum says nothing to a reader: that it differs is enough."""
+    if name.startswith(_CONTENT):
+        return f"{name} {'is missing' if now is None else 'has changed'}"
+    if name not in before:
+        return f"{name} is {now} and was not recorded"
+    return f"{name} was {before[name]}, is {now}"

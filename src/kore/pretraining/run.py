@@ -6,25 +6,25 @@ models/<run_name>.run/    log.csv (a row an epoch), pretraining_curve.png, last.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
-from kore.common.changes import changed_flags, refuse_changes
 from kore.common.devices import (
-    changed_hardware,
+    hardware,
     make_accelerator,
     make_deterministic,
 )
 from kore.common.errors import UserError
 from kore.common.files import checksum
 from kore.common.flags import MINI
+from kore.common.manifest import Manifest
 from kore.data.markers import marker_text
 from kore.network import mini
-from kore.network.checkpoint import load_payload
 from kore.network.pretrained import (
     check_positions,
     load_pretrained,
@@ -35,16 +35,19 @@ from kore.pretraining.options import PretrainOptions
 from kore.pretraining.passages import Passage, read_passages
 from kore.pretraining.trainer import STATE_KIND, Pretrainer, PretrainingFiles
 from kore.training.run_files import check_run_name
+from kore.training.state import load_state
 
 _HEAD_WIDTH = 64
-_FREE_FLAGS = {"resume", "run_name", "model_dir", "save_steps"}  # no weight depends on them
+# Options on which no weight depends; of the files, their content counts.
+_FREE_OPTIONS = {"resume", "run_name", "model_dir", "save_steps", "files"}
 
 
 def pretrain(options: PretrainOptions) -> Path:
     """Pretrains and returns the folder of the encoder.
 
     Raises:
-        UserError: anything the user can mend, before a file is written where possible.
+        UserError: anything the user can fix, before a file is written where possible.
+        KeyboardInterrupt: with a message that says how to continue.
     """
     files = _files(options)
     accelerator = make_accelerator(options)
@@ -53,16 +56,25 @@ def pretrain(options: PretrainOptions) -> Path:
     make_deterministic()
     silence_hf_logging()
     set_seed(options.seed)
-    checksums = {name: checksum(Path(name)) for name in options.files if Path(name).is_file()}
+    paths = [Path(name) for name in options.files]
+    texts = {"the content of `files`": [checksum(path) for path in paths if path.is_file()]}
+    more: dict[str, Any] = {**texts, **hardware(accelerator)}
+    manifest = Manifest.of(options, free=_FREE_OPTIONS, **more)
     state = None
     if options.resume:
-        state = _resume_state(options, files, checksums, accelerator)
-    passages = read_passages([Path(name) for name in options.files])
+        state = load_state(files.last, STATE_KIND, manifest, options, "pass another --run_name")
+    passages = read_passages(paths)
     whole, tokenizer = _model(options, passages)
-    pretrainer = Pretrainer(options, accelerator, whole, tokenizer, passages, files, checksums)
+    draw = functools.partial(_draw, files.folder)
+    pretrainer = Pretrainer(options, accelerator, whole, tokenizer, passages, files, manifest, draw)
     if state is not None:
         pretrainer.restore(state)
-    pretrainer.run()
+    try:
+        pretrainer.run()
+    except KeyboardInterrupt as stop:
+        raise KeyboardInterrupt(
+            f"{stop}. To continue, give the same command with --run_name {files.run_name} --resume"
+        ) from None
     print(f"Encoder: {files.encoder}    log and curve: {files.folder}/")
     print(f"Next: bash train.sh --model_name_or_path {files.encoder}")
     return files.encoder
@@ -89,8 +101,8 @@ def _model(
     check_positions(encoder, options.max_length, options.model_name_or_path)
     if not tokenizer.is_fast or tokenizer.mask_token_id is None:
         raise UserError(
-            f"the tokenizer of {options.model_name_or_path} has no [MASK] token or tells no words; "
-            "use an encoder of the BERT kind"
+            f"the tokenizer of {options.model_name_or_path} has no [MASK] token or does not show "
+            "where words begin; use an encoder of the BERT kind"
         )
     return whole, tokenizer
 
@@ -105,25 +117,12 @@ def _files(options: PretrainOptions) -> PretrainingFiles:
     elif files.encoder.exists() or files.last.exists():
         there = files.encoder if files.encoder.exists() else files.last
         raise UserError(
-            f"{there} is already there; pass another `run_name`, or `resume` to go on with that run"
+            f"{there} is already there; pass another `run_name`, or `resume` to continue that run"
         )
     return files
 
 
-def _resume_state(
-    options: PretrainOptions,
-    files: PretrainingFiles,
-    checksums: dict[str, str],
-    accelerator: Accelerator,
-) -> dict[str, Any]:
-    """The saved state; raises UserError where it was made with other flags or texts."""
-    state = load_payload(files.last, STATE_KIND)
-    changed = changed_flags(state["options"], options, _FREE_FLAGS)
-    changed += changed_hardware(state["hardware"], accelerator)
-    refuse_changes(files.last, changed)
-    if state["data_checksums"] != checksums:
-        raise UserError(
-            f"the texts have changed since {files.last} was written; restore them, or start a run "
-            "with another `run_name`"
-        )
-    return state
+def _draw(folder: Path, history: Sequence[dict[str, Any]]) -> None:
+    from kore.evaluation import figures  # matplotlib takes seconds to import
+
+    figures.pretraining_curve(history, folder / "pretraining_curve.png")

@@ -1,9 +1,10 @@
-"""Pretraining on texts: an update, loss and hits after each epoch, the encoder's folder kept."""
+"""Pretraining on texts: optimizer steps, validation loss, the encoder's folder every epoch."""
 
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from kore.common.errors import UserError
 from kore.common.files import atomic_folder
-from kore.evaluation import figures
+from kore.common.manifest import Manifest
 from kore.network.hf_folder import name_known_class
 from kore.pretraining.masked_lm import MaskedLanguageModel
-from kore.pretraining.masking import TokenRow, mask, pack, tokenize
+from kore.pretraining.masking import MaskedRows, TokenRow, mask, pack, tokenize
 from kore.pretraining.options import PretrainOptions
 from kore.pretraining.passages import Passage
 from kore.training.loop import EpochLoop
@@ -30,8 +31,10 @@ from kore.training.run_files import write_log
 _LOGGER = logging.getLogger(__name__)
 
 STATE_KIND = "kore-pretraining-state"
-_LOGITS_STEP = 64  # masked tokens are computed in multiples of it: see batching.padded_length
+_LOGITS_MULTIPLE = 64  # of masked tokens that are computed: see batching.padded_length
 _IGNORED = -100  # what cross_entropy leaves out
+
+Draw = Callable[[Sequence[dict[str, Any]]], None]  # draws the log so far, a row an epoch
 
 
 @dataclass
@@ -59,10 +62,12 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
     Args:
         whole: an encoder with its language-modelling head.
         passages: the texts; those held out are never learned from.
-        data_checksums: names and SHA-256 of the text files, kept in the state.
+        manifest: what the run is begun with; kept in the state.
+        draw: makes the picture of an epoch.
 
     Raises:
-        UserError: there are too few texts, or fewer rows than steps in an update.
+        UserError: there are too few texts, or fewer packed rows than micro-batches in an optimizer
+            step.
     """
 
     state_kind = STATE_KIND
@@ -75,60 +80,66 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         tokenizer: PreTrainedTokenizerBase,
         passages: list[Passage],
         files: PretrainingFiles,
-        data_checksums: dict[str, str],
+        manifest: Manifest,
+        draw: Draw = lambda history: None,
     ) -> None:
         self.whole = whole
         self.tokenizer = tokenizer
+        self.draw = draw
         rows = tokenize(passages, tokenizer, bool(options.mask_whole_words))
-        self.train_rows, self.valid_rows = split(rows, options)
+        self.train_rows, self.valid_rows = split(rows, options.valid_ratio, options.seed)
         model = MaskedLanguageModel(whole)
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
         optimizer = make_optimizer(model, options)
-        updates = len(packed_updates(self.train_rows, tokenizer, options, epoch=0))
-        super().__init__(options, accelerator, model, optimizer, updates, files, data_checksums)
+        steps = len(packed_batches(self.train_rows, tokenizer, options, epoch=0))
+        super().__init__(options, accelerator, model, optimizer, steps, files, manifest)
         self._announce(len(passages))
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from what `last` held."""
+        """Continues from what `last` held."""
         super().restore(state)
         self.model.load_state_dict(state["weights"])
 
     def _own_state(self) -> dict[str, Any]:
-        return {"options": asdict(self.options), "weights": self.model.state_dict()}
+        return {"weights": self.model.state_dict()}
 
-    def _updates(self, epoch: int) -> list[TokenRow]:
-        return packed_updates(self.train_rows, self.tokenizer, self.options, epoch)
+    def _batches(self, epoch: int) -> list[TokenRow]:
+        return packed_batches(self.train_rows, self.tokenizer, self.options, epoch)
 
-    def _update(self, rows: TokenRow, step: int) -> tuple[Tensor, int]:
-        """One optimizer step over `rows`; the losses are those of the masked tokens."""
+    def _optimizer_step(self, batch: TokenRow, number: int) -> tuple[Tensor, int]:
+        """One optimizer step over packed rows (B, T); the losses are those of the masked tokens."""
         options = self.options
-        generator = np.random.default_rng([options.seed, step, 1])
-        masked = mask(rows, options.mask_ratio, self.tokenizer, generator)
+        generator = np.random.default_rng([options.seed, number, 1])
+        masked = mask(batch, options.mask_ratio, self.tokenizer, generator)
         total = int(masked.is_masked.sum())
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
-        parts = np.array_split(np.arange(len(rows.ids)), options.gradient_accumulation_steps)
-        for number, part in enumerate(parts, start=step * len(parts)):
-            torch.manual_seed(options.seed * 1_000_003 + number)  # dropout, wherever we resume
-            logits, wanted = self._logits(rows.ids, masked.input_ids, masked.is_masked, part)
+        shares = np.array_split(np.arange(len(batch.ids)), options.gradient_accumulation_steps)
+        for micro_batch, share in enumerate(shares, start=number * len(shares)):
+            self._seed_dropout(micro_batch)
+            logits, wanted = self._logits(batch.ids, masked, share)
             loss = functional.cross_entropy(logits, wanted, reduction="sum")
             self.accelerator.backward(loss / total)
             loss_sum += loss.detach()
-        self._step()
+        self._apply_gradients()
         return loss_sum, total
 
     def _logits(
-        self, ids: np.ndarray, input_ids: np.ndarray, is_masked: np.ndarray, part: np.ndarray
+        self, ids: np.ndarray, masked: MaskedRows, rows: np.ndarray
     ) -> tuple[Tensor, Tensor]:
         """(M, V) for the masked tokens of some rows, in float32, and the tokens (M,) they were.
 
         M is a multiple of 64; what is beyond the masked tokens is wanted to be _IGNORED.
+
+        Args:
+            ids: (B, T), before masking.
+            rows: numbers of the rows to compute.
         """
-        places = torch.from_numpy(is_masked[part])
-        tokens = torch.from_numpy(ids[part])[places]
-        beyond = -len(tokens) % _LOGITS_STEP
+        places = torch.from_numpy(masked.is_masked[rows])
+        tokens = torch.from_numpy(ids[rows])[places]
+        beyond = -len(tokens) % _LOGITS_MULTIPLE
         wanted = functional.pad(tokens, (0, beyond), value=_IGNORED).to(self._device)
-        read = torch.from_numpy(input_ids[part]).to(self._device)
-        logits = self.model(read, places.to(self._device), len(wanted))
+        input_ids = torch.from_numpy(masked.input_ids[rows]).to(self._device)
+        logits = self.model(input_ids, places.to(self._device), len(wanted))
         return logits.float(), wanted
 
     def _finish_epoch(self) -> None:
@@ -142,7 +153,7 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         position.start_next_epoch(row)
         self._save_encoder()
         write_log(self.files.folder, position.history)
-        figures.pretraining_curve(position.history, self.files.folder / "pretraining_curve.png")
+        self.draw(position.history)
         _LOGGER.info(
             f"epoch {row['epoch']}: train loss {row['train_loss']:.4f}, valid loss "
             f"{row['valid_loss']:.4f}, masked tokens found {row['accuracy']:.2f} %"
@@ -158,8 +169,8 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         self.model.eval()
         loss, found, total = 0.0, 0, 0
         for start in range(0, len(rows.ids), options.batch_size):
-            part = np.arange(start, min(start + options.batch_size, len(rows.ids)))
-            logits, wanted = self._logits(rows.ids, masked.input_ids, masked.is_masked, part)
+            chosen = np.arange(start, min(start + options.batch_size, len(rows.ids)))
+            logits, wanted = self._logits(rows.ids, masked, chosen)
             loss += float(functional.cross_entropy(logits, wanted, reduction="sum"))
             found += int((logits.argmax(dim=1) == wanted).sum())
             total += int((wanted != _IGNORED).sum())
@@ -185,14 +196,16 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         )
 
 
-def split(rows: list[TokenRow], options: PretrainOptions) -> tuple[list[TokenRow], list[TokenRow]]:
+def split(
+    rows: list[TokenRow], valid_ratio: float, seed: int
+) -> tuple[list[TokenRow], list[TokenRow]]:
     """The texts that are learned from, and those held out.
 
     Raises:
         UserError: there are too few.
     """
-    order = np.random.default_rng(options.seed).permutation(len(rows))
-    held_out = max(1, round(len(rows) * options.valid_ratio))
+    order = np.random.default_rng(seed).permutation(len(rows))
+    held_out = max(1, round(len(rows) * valid_ratio))
     if held_out >= len(rows):
         raise UserError(
             f"the files hold {len(rows)} different texts with a token, too few to learn from "
@@ -201,24 +214,24 @@ def split(rows: list[TokenRow], options: PretrainOptions) -> tuple[list[TokenRow
     return [rows[i] for i in order[held_out:]], [rows[i] for i in order[:held_out]]
 
 
-def packed_updates(
+def packed_batches(
     rows: list[TokenRow], tokenizer: PreTrainedTokenizerBase, options: PretrainOptions, epoch: int
 ) -> list[TokenRow]:
-    """The packed rows (B, T) of each update of an epoch.
+    """The packed rows (B, T) of each optimizer step of an epoch.
 
     Raises:
-        UserError: an update has fewer rows than steps.
+        UserError: an optimizer step has fewer rows than micro-batches.
     """
     generator = np.random.default_rng([options.seed, epoch])
     packed = pack(rows, options.max_length, tokenizer, generator)
-    rows_per_update = options.batch_size * options.gradient_accumulation_steps
-    count = -(-len(packed.ids) // rows_per_update)
+    rows_per_step = options.batch_size * options.gradient_accumulation_steps
+    count = -(-len(packed.ids) // rows_per_step)
     smallest = len(packed.ids) // count
     if smallest < options.gradient_accumulation_steps:
         raise UserError(
-            f"the texts make updates of {smallest} rows, too few for "
-            f"{options.gradient_accumulation_steps} steps each; lower "
+            f"the texts make optimizer steps of {smallest} packed rows, too few for "
+            f"{options.gradient_accumulation_steps} micro-batches; lower "
             "`gradient_accumulation_steps`"
         )
-    parts = (np.array_split(part, count) for part in packed)
-    return [TokenRow(ids, units) for ids, units in zip(*parts, strict=True)]
+    batches = (np.array_split(array, count) for array in packed)
+    return [TokenRow(ids, units) for ids, units in zip(*batches, strict=True)]

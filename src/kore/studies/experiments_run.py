@@ -8,7 +8,6 @@ OUTPUT_DIR/results.md, results.csv         a row a recipe: mean ± sd, differenc
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import statistics
 import subprocess
@@ -23,6 +22,7 @@ from kore.common.arrays import Floats
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, checksum, read_json, safe_name, write_table
 from kore.common.flags import RECIPE, parse_options
+from kore.common.manifest import Manifest
 from kore.common.progress import progress_bar
 from kore.common.recipes import as_arguments, unknown_flag
 from kore.common.resources import find_file, python_path
@@ -33,17 +33,15 @@ from kore.network.checkpoint import load_model
 from kore.prediction.predictions import read_submission
 from kore.studies.options import ExperimentOptions
 from kore.training.options import TrainOptions
-from kore.training.run_files import read_log
+from kore.training.run_files import data_files, read_log
 
 _MANAGED = {"train_file", "valid_file", "model_dir", "run_name", "resume", "seed", "num_folds"}
-
-
 _SCHEMA = [field.name for field in fields(SchemaOptions)]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the table: its name, and the flags of src/train.py that make it."""
+    """One row of the table: its name, and the flags of training that make it."""
 
     name: str
     arguments: tuple[str, ...]
@@ -157,17 +155,13 @@ def _files(options: ExperimentOptions, row: Row, seed: int) -> tuple[Path, Path]
 def _finished(options: ExperimentOptions, row: Row, seed: int, threads: int) -> None:
     """Trains and predicts, as far as that is not done."""
     checkpoint, predictions = _files(options, row, seed)
-    made_of = predictions.with_suffix(".made_of.json")
-    origin = _origin(options, row)
-    if made_of.exists() and read_json(made_of) != origin:
-        raise UserError(
-            f"{predictions}: was made with other flags or rows; pass another `output_dir`, or "
-            "remove this one"
-        )
+    remedy = "pass another --output_dir"
+    record = predictions.with_suffix(".manifest.json")
+    if predictions.exists() and not record.exists():
+        raise UserError(f"{predictions}: {record.name} is missing beside it; {remedy}")
+    _manifest(options, row).begin_or_continue(record, predictions, remedy)
     if predictions.exists():
         return
-    with atomic_write(made_of) as file:
-        json.dump(origin, file, indent=2, ensure_ascii=False)
     log = checkpoint.with_suffix(".log")
     log.parent.mkdir(parents=True, exist_ok=True)
     schema = {name: getattr(options, name) for name in _SCHEMA}
@@ -182,17 +176,17 @@ def _finished(options: ExperimentOptions, row: Row, seed: int, threads: int) -> 
     _run("predict", predict, log, threads)
 
 
-def _origin(options: ExperimentOptions, row: Row) -> dict[str, Any]:
-    """What a run's predictions depend on beside its seed, as JSON holds it."""
-    flags = dataclasses.asdict(parse_options(TrainOptions, row.arguments))
-    managed = {*_MANAGED, RECIPE, "output_dir", "save_steps", *_SCHEMA}
-    paths = [options.train_file, options.valid_file]
-    paths += [flags[name] for name in ("model_name_or_path", "swap_entities") if flags[name]]
-    return {
-        "flags": {name: value for name, value in flags.items() if name not in managed},
-        "schema": {name: getattr(options, name) for name in _SCHEMA},
-        "files": {name: checksum(Path(name)) for name in paths if Path(name).exists()},
-    }
+def _manifest(options: ExperimentOptions, row: Row) -> Manifest:
+    """What a run's predictions depend on beside its seed."""
+    shared = {name: getattr(options, name) for name in ("train_file", "valid_file", *_SCHEMA)}
+    run = dataclasses.replace(parse_options(TrainOptions, row.arguments), **shared)
+    encoder = Path(run.model_name_or_path)
+    return Manifest.of(
+        run,
+        free={*_MANAGED, RECIPE, "output_dir", "save_steps"},
+        files=data_files(run),
+        **{"the content of the encoder": checksum(encoder) if encoder.exists() else None},
+    )
 
 
 def _run(command: str, arguments: Sequence[str], log: Path, threads: int) -> None:
@@ -206,7 +200,7 @@ def _run(command: str, arguments: Sequence[str], log: Path, threads: int) -> Non
         )
     if done.returncode:
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:]
-        raise UserError(f"a run failed: {''.join(last)} (all it said is in {log})")
+        raise UserError(f"a run failed: {''.join(last)} (all it printed is in {log})")
 
 
 def _probs(options: ExperimentOptions, row: Row, seed: int, labels: LabelMap) -> Floats:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
-import json
 import math
 import os
 import socket
@@ -23,10 +22,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from kore.common.changes import differences
 from kore.common.devices import is_launched
 from kore.common.errors import UnfitError, UserError
-from kore.common.files import atomic_write, checksum
+from kore.common.files import atomic_write
+from kore.common.manifest import Manifest, with_defaults
 from kore.common.resources import find_file
 from kore.evaluation.figures import korean_text, save_figure
 from kore.studies.options import SearchOptions
@@ -34,7 +33,7 @@ from kore.studies.search_space import Choice, Range, Space, read_space
 from kore.training.loop import DivergedError
 from kore.training.options import TrainOptions, default_learning_rate
 from kore.training.run import train
-from kore.training.run_files import RunFiles, check_run_name, read_log
+from kore.training.run_files import RunFiles, check_run_name, data_files, read_log
 
 try:
     import optuna
@@ -47,11 +46,19 @@ except ImportError as error:
         "python -m pip install optuna"
     ) from error
 
-_PROCESS, _RUN, _STUDY = "process", "run", "what is searched"
+_PROCESS, _RUN, _MANIFEST = "process", "run", "manifest"
 _SHOWN = 10  # trials in the printed table
 _ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
-# Flags of training that a search sets by itself, or that change no score.
-_FREE_FLAGS = {"recipe", "resume", "run_name", "model_dir", "output_dir", "save_steps", "num_folds"}
+# Options of training that a search sets by itself, or that change no score.
+_FREE_OPTIONS = {
+    "recipe",
+    "resume",
+    "run_name",
+    "model_dir",
+    "output_dir",
+    "save_steps",
+    "num_folds",
+}
 
 
 def search(options: SearchOptions) -> Path:
@@ -130,7 +137,7 @@ def _open_study(options: SearchOptions, space: Space, folder: Path) -> optuna.St
             "pass another `study`"
         ) from error
     study.sampler = _sampler(options, space, len(study.trials))
-    _check_same(options, space, study, folder)
+    _check_manifest(options, space, study, folder)
     return study
 
 
@@ -144,27 +151,28 @@ def _sampler(
     return optuna.samplers.TPESampler(seed=options.seed + trials_before)
 
 
-def _check_same(options: SearchOptions, space: Space, study: optuna.Study, folder: Path) -> None:
-    """Refuses to rank trials together that were trained with other flags or rows."""
-    flags = dataclasses.asdict(_train_options(options))
-    described: dict[str, Any] = {
-        f"`{name}`": value for name, value in flags.items() if name not in _FREE_FLAGS | set(space)
+def _check_manifest(
+    options: SearchOptions, space: Space, study: optuna.Study, folder: Path
+) -> None:
+    """Refuses to rank trials together that were trained with other settings or examples."""
+    base = _train_options(options)
+    settings = {
+        "`sampler`": options.sampler,
+        "the space": {name: list(domain) for name, domain in space.items()},
     }
-    described["`sampler`"] = options.sampler
-    described["the space"] = {name: list(domain) for name, domain in space.items()}
-    for name in (options.train_file, options.valid_file):
-        described[f"the checksum of {name}"] = checksum(Path(name)) if Path(name).is_file() else ""
-    described = json.loads(json.dumps(described))
-    before = study.user_attrs.get(_STUDY)
-    if before is None:
-        study.set_user_attr(_STUDY, described)
-        return
-    changed = differences(before, described)
-    if changed:
+    files = {name: path for name, path in data_files(base).items() if name not in space}
+    manifest = Manifest.of(base, free=_FREE_OPTIONS | set(space), files=files, **settings)
+    before = study.user_attrs.get(_MANIFEST)
+    if before is not None:
+        begun = f"the search in {folder}"
+        manifest.refuse_changes(with_defaults(base, before), begun, "pass another --study")
+    elif study.trials:
         raise UserError(
-            f"{folder}: this search was begun differently ({'; '.join(changed)}); give the same "
-            "command, or another `study`"
+            f"{folder}: this search was begun by another version of KoRE; finish it with that "
+            "version, or pass another --study"
         )
+    else:
+        study.set_user_attr(_MANIFEST, manifest.settings)
 
 
 def _grid_values(options: SearchOptions, name: str, space: Space) -> tuple[Any, ...]:

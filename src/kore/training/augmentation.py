@@ -1,51 +1,20 @@
-"""Training rows -> more, or fewer, training rows. Pure functions; validation rows never pass here.
-
-In the order in which `augmented` applies them: conflicts out, subject and object swapped.
-"""
+"""Training examples -> more, or fewer, training examples; never those of validation."""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kore.common.errors import UserError, nearest
 from kore.common.files import read_json
-from kore.common.resources import find_file
 from kore.data.duplicates import Row, find_duplicates
 from kore.data.schema import Example, LabelMap, type_pair
-from kore.training.options import TrainOptions
-
-_LOGGER = logging.getLogger(__name__)
-
-
-def augmented(
-    examples: Sequence[Example], options: TrainOptions, labels: LabelMap
-) -> list[Example]:
-    """The training rows that the flags ask for; what was done is told on stderr.
-
-    Raises:
-        UserError: the table of inverse relations is faulty.
-    """
-    rows = list(examples)
-    steps: list[str] = []
-    if options.drop_conflicts:
-        rows = without_conflicts(rows)
-        steps.append(f"{len(examples) - len(rows)} repeated or conflicting rows left out")
-    before = len(rows)
-    if options.swap_entities:
-        inverses = read_inverses(find_file(options.swap_entities), labels)
-        rows += swapped(rows, inverses)
-        steps.append(f"{len(rows) - before} rows swapped")
-    if steps:
-        _LOGGER.info(f"Training rows: {', '.join(steps)}; {len(rows)} in all")
-    return rows
 
 
 def without_conflicts(examples: Sequence[Example]) -> list[Example]:
-    """Of rows with the same sentence and entities the first with the commonest label, or none.
+    """Of examples with the same sentence and entities the first with the commonest label, or none.
 
-    It is what `--fix` of src/tools/check_data.py does with them.
+    It is what the fix of the check-data command does with them.
     """
     rows = [Row(number, example) for number, example in enumerate(examples)]
     gone = {row.line for row in find_duplicates(rows, [])}
@@ -79,22 +48,25 @@ def read_inverses(path: Path, labels: LabelMap) -> dict[str, str]:
 
 
 def swapped(examples: Sequence[Example], inverses: Mapping[str, str]) -> list[Example]:
-    """New rows: subject and object swapped, with the inverse relation.
+    """New examples: subject and object swapped, with the inverse relation.
 
-    A row is swapped only where some row has the inverse relation between entities of such types,
-    and where the swapped question is not asked already.
+    An example is swapped only where some example has the inverse relation between entities of such
+    types, and where the swapped question is not asked already.
     """
-    seen = {(row.label, type_pair(row)) for row in examples}
-    asked = {(row.sentence, row.subject.span, row.object.span) for row in examples}
-    rows = []
-    for row in examples:
-        inverse = inverses.get(str(row.label))
+    seen = {(example.label, type_pair(example)) for example in examples}
+    asked = {(example.sentence, example.subject.span, example.object.span) for example in examples}
+    made = []
+    for example in examples:
+        inverse = inverses.get(str(example.label))
         if inverse is None:
             continue
-        new = row._replace(
-            id=f"{row.id}-swapped", subject=row.object, object=row.subject, label=inverse
+        new = example._replace(
+            id=f"{example.id}-swapped",
+            subject=example.object,
+            object=example.subject,
+            label=inverse,
         )
         question = (new.sentence, new.subject.span, new.object.span)
         if (inverse, type_pair(new)) in seen and question not in asked:
-            rows.append(new)
-    return rows
+            made.append(new)
+    return made

@@ -1,8 +1,8 @@
-"""Epochs of updates that can be stopped anywhere and gone on with: for training and pretraining.
+"""Resumable training loop, shared by fine-tuning and pretraining.
 
-Every draw (order of rows, dropout, masks) is a function of the seed and the position in the run. A
-run that was killed therefore goes on from its last saved state and ends with the same weights, to
-the bit on a processor, as one that was never killed.
+Every draw (order of examples, dropout, masks) is a function of the seed and the position in the
+run. A run that was killed therefore continues from its last saved state and ends with the same
+weights, to the bit on a CPU, as one that was never killed.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from kore.common.devices import hardware
 from kore.common.errors import UnfitError, UserError
 from kore.common.interrupts import deferred_interrupt
+from kore.common.manifest import Manifest
 from kore.common.progress import progress_bar
-from kore.network.checkpoint import save_payload
 from kore.training.optimizer import make_schedule
 from kore.training.options import OptimizationOptions
+from kore.training.state import save_state
 
 EpochReport = Callable[[dict[str, Any]], None]
 
-CHECK_UPDATES = 50  # updates between two looks at the loss, each of which waits for a GPU
+CHECK_STEPS = 50  # optimizer steps between two looks at the loss, each of which waits for a GPU
 
 
 class DivergedError(UserError):
@@ -38,10 +38,7 @@ class DivergedError(UserError):
 
 
 class LoopFiles(Protocol):
-    """What a loop has to know of its files: a name for messages, and where the state goes."""
-
-    @property
-    def run_name(self) -> str: ...
+    """Where the loop saves its state."""
 
     @property
     def last(self) -> Path: ...
@@ -49,20 +46,24 @@ class LoopFiles(Protocol):
 
 @dataclass
 class Position:
-    """How far a run has come. `update` counts inside the epoch, `history` has a row an epoch."""
+    """How far a run has come.
+
+    step: optimizer steps done in this epoch. loss_sum, count, seconds: of this epoch so far; count
+    is of what the losses belong to, examples or tokens. history: a row of the log for each epoch.
+    """
 
     epoch: int = 0
-    update: int = 0
-    loss_sum: float = 0.0  # of this epoch so far
-    count: int = 0  # of what the losses of this epoch so far belong to
-    seconds: float = 0.0  # of this epoch so far
+    step: int = 0
+    loss_sum: float = 0.0
+    count: int = 0
+    seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     def start_next_epoch(self, row: dict[str, Any]) -> None:
         """Closes an epoch with its row of the log."""
         self.history.append(row)
         self.epoch += 1
-        self.update, self.loss_sum, self.count, self.seconds = 0, 0.0, 0, 0.0
+        self.step, self.loss_sum, self.count, self.seconds = 0, 0.0, 0, 0.0
 
 
 OptionsT = TypeVar("OptionsT", bound=OptimizationOptions)
@@ -70,17 +71,17 @@ FilesT = TypeVar("FilesT", bound=LoopFiles)
 
 
 class EpochLoop(ABC, Generic[OptionsT, FilesT]):
-    """Runs updates, saves the state, stops when asked to.
+    """Makes optimizer steps, saves the state, stops when asked to.
 
     Args:
         model: what is trained.
         optimizer: over its parameters.
-        updates_per_epoch: what the schedule counts on.
-        data_checksums: names and SHA-256 of the data files, kept in the state.
+        steps_per_epoch: optimizer steps, which the schedule counts.
+        manifest: what the run is begun with; kept in the state.
         report: is given every epoch's row of the log; what it raises ends the run.
     """
 
-    state_kind: ClassVar[str]  # what `load_payload` knows the state by
+    state_kind: ClassVar[str]  # what `load_state` knows the state by
 
     def __init__(
         self,
@@ -88,28 +89,28 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
         accelerator: Accelerator,
         model: nn.Module,
         optimizer: Optimizer,
-        updates_per_epoch: int,
+        steps_per_epoch: int,
         files: FilesT,
-        data_checksums: dict[str, str],
+        manifest: Manifest,
         report: EpochReport = lambda row: None,
     ) -> None:
         self.options = options
         self.accelerator = accelerator
         self.files = files
-        self.data_checksums = data_checksums
+        self.manifest = manifest
         self.report = report
         # Bound to the bare optimizer: accelerate's schedule would be stepped once a process.
-        self.schedule = make_schedule(optimizer, options, updates_per_epoch)
+        self.schedule = make_schedule(optimizer, options, steps_per_epoch)
         self.model, self.optimizer = accelerator.prepare(model, optimizer)
         self.position = Position()
 
     @abstractmethod
-    def _updates(self, epoch: int) -> Sequence[Any]:
-        """What each update of an epoch learns from, in order."""
+    def _batches(self, epoch: int) -> Sequence[Any]:
+        """What each optimizer step of an epoch learns from, in order."""
 
     @abstractmethod
-    def _update(self, chosen: Any, step: int) -> tuple[Tensor, int]:
-        """One optimizer step; returns the sum of its losses, and of how many."""
+    def _optimizer_step(self, batch: Any, number: int) -> tuple[Tensor, int]:
+        """The run's optimizer step of that number; the sum of its losses, and of how many."""
 
     @abstractmethod
     def _finish_epoch(self) -> None:
@@ -126,20 +127,25 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
         """A sentence on what a diverged run leaves, or nothing."""
         return ""
 
+    @property
+    def is_finished(self) -> bool:
+        """Whether no epoch is left."""
+        return self.position.epoch >= self.options.num_epochs or self._is_done_early()
+
     def run(self) -> None:
         """Trains to the end.
 
         Raises:
             DivergedError: the loss is no longer finite; what was saved so far is kept.
             UnfitError: the GPU's memory is full.
-            KeyboardInterrupt: after the state was saved, with a message that says how to go on.
+            KeyboardInterrupt: asked to stop; the message names the saved state.
         """
         position, options = self.position, self.options
         with deferred_interrupt() as is_interrupted:
-            if not position.history and not position.update:
+            if not position.history and not position.step:
                 self._save_state()  # from here on there is something to resume
             try:
-                while position.epoch < options.num_epochs and not self._is_done_early():
+                while not self.is_finished:
                     self._train_epoch(is_interrupted)
                     self._finish_epoch()
                     self._save_state()
@@ -148,20 +154,11 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
             except torch.OutOfMemoryError as error:
                 raise UnfitError(
                     f"the GPU's memory is full at `batch_size` {options.batch_size}; halve it and "
-                    "double `gradient_accumulation_steps`, which gives the same updates"
+                    "double `gradient_accumulation_steps`, which gives the same optimizer steps"
                 ) from error
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Goes on from what `last` held.
-
-        Raises:
-            UserError: another version of KoRE wrote it.
-        """
-        if state["position"].keys() != vars(self.position).keys():
-            raise UserError(
-                f"{self.files.last} was written by another version of KoRE; finish that run "
-                "with that version, or start one with another `run_name`"
-            )
+        """Continues from what `last` held."""
         self.position = Position(**state["position"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -170,28 +167,29 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
 
     def _train_epoch(self, is_interrupted: Callable[[], bool]) -> None:
         position = self.position
-        updates = self._updates(position.epoch)
+        batches = self._batches(position.epoch)
         loss_sum = torch.tensor(position.loss_sum, dtype=torch.float64, device=self._device)
         started = time.monotonic() - position.seconds
         self.model.train()
         progress = progress_bar(
-            total=len(updates),
-            initial=position.update,
+            total=len(batches),
+            initial=position.step,
             desc=f"epoch {position.epoch + 1}/{self.options.num_epochs}",
-            unit=" updates",
+            unit=" steps",
             quiet=not self.accelerator.is_main_process,
         )
         with progress:
-            for number in range(position.update, len(updates)):
-                loss, count = self._update(updates[number], position.epoch * len(updates) + number)
+            for number in range(position.step, len(batches)):
+                step = position.epoch * len(batches) + number
+                loss, count = self._optimizer_step(batches[number], step)
                 loss_sum += loss
                 position.count += count
-                position.update = number + 1
+                position.step = number + 1
                 progress.update()
-                is_last = position.update == len(updates)
-                is_check = number % CHECK_UPDATES == 0
+                is_last = position.step == len(batches)
+                is_check = number % CHECK_STEPS == 0
                 is_stopping = self._is_stopping(is_interrupted, is_check)
-                is_saving = is_stopping or position.update % self.options.save_steps == 0
+                is_saving = is_stopping or position.step % self.options.save_steps == 0
                 if is_last or is_saving or is_check:
                     position.loss_sum = float(loss_sum)
                     self._require_finite(position.loss_sum)
@@ -201,8 +199,12 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
                     self._save_state()
                     self._stop_if(is_stopping)
 
-    def _step(self) -> None:
-        """Applies the gradients that were gathered."""
+    def _seed_dropout(self, micro_batch: int) -> None:
+        """Makes dropout a function of the micro-batch's number in the run, wherever it resumes."""
+        torch.manual_seed(self.options.seed * 1_000_003 + micro_batch)
+
+    def _apply_gradients(self) -> None:
+        """Clips the accumulated gradients and applies them."""
         self.accelerator.clip_grad_norm_(self.model.parameters(), self.options.max_grad_norm)
         self.optimizer.step()
         self.schedule.step()
@@ -224,28 +226,22 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
         votes = torch.tensor(float(is_interrupted()), device=self._device)
         return bool(self.accelerator.reduce(votes) > 0)
 
-    def _stop_if(self, is_interrupted: bool) -> None:
-        if is_interrupted:
-            raise KeyboardInterrupt(
-                f"Stopped; the state is saved in {self.files.last}. To go on, give the same "
-                f"command with --model_name_or_path {self.options.model_name_or_path} "
-                f"--run_name {self.files.run_name} --resume"
-            )
+    def _stop_if(self, is_stopping: bool) -> None:
+        if is_stopping:
+            raise KeyboardInterrupt(f"Stopped; the state is saved in {self.files.last}")
 
     def _save_state(self) -> None:
         if not self.accelerator.is_main_process:
             return
         scaler = self.accelerator.scaler
-        state = {
+        content = {
             **self._own_state(),
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": None if scaler is None else scaler.state_dict(),
             "position": dict(vars(self.position)),
-            "hardware": hardware(self.accelerator),
-            "data_checksums": self.data_checksums,
         }
-        save_payload(self.files.last, self.state_kind, state)
+        save_state(self.files.last, self.state_kind, self.manifest, content)
 
     @property
     def _device(self) -> torch.device:

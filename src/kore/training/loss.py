@@ -1,4 +1,4 @@
-"""Losses of one row each, so that the caller can weigh the rows of several steps evenly.
+"""Losses of one example each, so that the caller can average over several micro-batches.
 
     focal         alpha * (1 - p_t)**gamma * CE_smoothed
     asymmetric    - sum over c of  y_c (1 - p_c)**gamma_positive log p_c
@@ -53,7 +53,8 @@ def asymmetric_loss(
     gamma_negative: float,
     label_smoothing: float,
 ) -> Tensor:
-    """Asymmetric loss (Ridnik et al. 2021), on softmax probabilities p as a row has one relation.
+    """Asymmetric loss (Ridnik et al. 2021), on softmax probabilities p as an example has one
+    relation.
 
     y is 1 for the true class and 0 elsewhere, smoothed: `label_smoothing` of it is spread evenly.
     Arguments and result as for `focal_loss`.

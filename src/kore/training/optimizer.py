@@ -20,7 +20,7 @@ def make_optimizer(
 
     Args:
         layer_lr_decay: a layer learns at its learning rate times that of the layer above; the head
-            at `--learning_rate` (Howard and Ruder 2018, "ULMFiT").
+            at `learning_rate` (Howard and Ruder 2018, "ULMFiT").
     """
     parameters = [(name, w) for name, w in model.named_parameters() if w.requires_grad]
     heights = {name: _height(name) for name, _ in parameters}
@@ -54,10 +54,10 @@ def _height(name: str) -> int | None:
 
 
 def make_schedule(
-    optimizer: Optimizer, options: OptimizationOptions, updates_per_epoch: int
+    optimizer: Optimizer, options: OptimizationOptions, steps_per_epoch: int
 ) -> LRScheduler:
-    """Linear warm-up, then a linear or cosine fall to 0; stepped once an update."""
-    total = updates_per_epoch * options.num_epochs
+    """Linear warm-up, then a linear or cosine fall to 0; stepped once an optimizer step."""
+    total = steps_per_epoch * options.num_epochs
     make = {
         "linear": get_linear_schedule_with_warmup,
         "cosine": get_cosine_schedule_with_warmup,

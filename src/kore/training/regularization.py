@@ -1,4 +1,4 @@
-"""What makes training harder than its rows are: R-Drop, adversarial steps, masked words."""
+"""Regularization: R-Drop, adversarial training (FGM) and token masking."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from kore.network.pooling import span_mask
 from kore.training.loss import Loss
 
 
-def row_losses(model: nn.Module, batch: Batch, loss: Loss, r_drop: float) -> Tensor:
+def example_losses(model: nn.Module, batch: Batch, loss: Loss, r_drop: float) -> Tensor:
     """(B,) losses of a batch.
 
-    With `r_drop` every row passes twice, under other dropout: the loss is the mean of both and, so
-    weighted, the symmetric divergence between the two (Liang et al. 2021, "R-Drop").
+    With `r_drop` every example passes twice, under other dropout: the loss is the mean of both,
+    plus `r_drop` times the symmetric divergence between the two (Liang et al. 2021, "R-Drop").
     """
     assert batch.labels is not None
     if not r_drop:

@@ -11,6 +11,8 @@ from typing import Any
 
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, write_table
+from kore.common.flags import AUTO
+from kore.common.resources import find_file
 from kore.training.options import TrainOptions
 
 
@@ -54,13 +56,13 @@ def run_files(options: TrainOptions) -> RunFiles:
     if not options.resume and (files.best.exists() or files.last.exists()):
         raise UserError(
             f"{files.best if files.best.exists() else files.last} is already there; pass another "
-            "`run_name`, or `resume` to go on with that run"
+            "`run_name`, or `resume` to continue that run"
         )
     return files
 
 
 def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
-    """`mini-3`: the next free number, or with `--resume` the highest taken."""
+    """`mini-3`: the next free number, or with `resume` the highest taken."""
     base = Path(options.model_name_or_path).name
     taken = [
         int(match[1])
@@ -69,6 +71,18 @@ def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
     ]
     highest = max(taken, default=0)
     return f"{base}-{highest if options.resume and highest else highest + 1}"
+
+
+def data_files(options: TrainOptions) -> dict[str, Path | None]:
+    """The files whose content a run's weights depend on, by the name of their option.
+
+    A file that ships with KoRE counts as what is found under its name; None = none is named.
+    """
+    names = ["train_file", "valid_file", "swap_entities", "id2label_path"]
+    if options.label2id_path != AUTO:
+        names.append("label2id_path")
+    given = {name: getattr(options, name) for name in names}
+    return {name: find_file(path) if path else None for name, path in given.items()}
 
 
 def write_log(folder: Path, history: list[dict[str, Any]]) -> None:
@@ -83,7 +97,7 @@ def read_log(folder: Path) -> list[dict[str, str]]:
 
 
 def write_options(folder: Path, options: TrainOptions) -> None:
-    """`options.json`: every flag of the run."""
+    """`options.json`: every option of the run."""
     with atomic_write(folder / "options.json") as file:
         json.dump(vars(options), file, indent=2, ensure_ascii=False)
         file.write("\n")

@@ -1,8 +1,9 @@
-"""Training on labelled rows: an update, scores after each epoch, the best checkpoint kept."""
+"""Fine-tuning on labelled examples: optimizer steps, validation scores, the best checkpoint."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -13,25 +14,32 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from kore.common.errors import UnfitError
+from kore.common.manifest import Manifest
 from kore.data.batching import epoch_updates
 from kore.data.dataset import Batch, EncodedExample
-from kore.evaluation import figures
 from kore.network.checkpoint import STATE_KIND, TrainedModel, model_payload, save_model
 from kore.prediction.predictor import predict_probs
+from kore.scoring.metrics import ReliabilityBin
 from kore.training.loop import EpochLoop, EpochReport
 from kore.training.loss import Loss, make_loss
 from kore.training.optimizer import make_optimizer
 from kore.training.options import TrainOptions
-from kore.training.regularization import adversarial, masked, row_losses
+from kore.training.regularization import adversarial, example_losses, masked
 from kore.training.run_files import RunFiles, write_log
 from kore.training.validation import Validation, validate
 
 _LOGGER = logging.getLogger(__name__)
 
+# Draws the log so far (a row an epoch) and, for the best epoch, the reliability curves.
+Draw = Callable[
+    [Sequence[dict[str, Any]], Mapping[str, Sequence[ReliabilityBin]] | None],
+    None,
+]
+
 
 @dataclass
 class EncodedData:
-    """Rows ready for the model, and their relation numbers."""
+    """Examples ready for the model, and their relation numbers."""
 
     rows: list[EncodedExample]
     labels: list[int]
@@ -46,11 +54,12 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
 
     Args:
         trained: the model to train, with its encoding path and labels.
-        data_checksums: names and SHA-256 of the data files, kept in the state.
+        manifest: what the run is begun with; kept in the state.
         report: is given every epoch's row of the log; what it raises ends the run.
+        draw: makes the pictures of an epoch, in the main process.
 
     Raises:
-        UnfitError: there are fewer rows than steps in an update.
+        UnfitError: there are fewer examples than micro-batches in an optimizer step.
     """
 
     state_kind = STATE_KIND
@@ -63,68 +72,67 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         train_data: EncodedData,
         valid_data: EncodedData,
         files: RunFiles,
-        data_checksums: dict[str, str],
+        manifest: Manifest,
         report: EpochReport = lambda row: None,
+        draw: Draw = lambda history, curves: None,
     ) -> None:
         self.trained = trained
         self.train_data = train_data
         self.valid_data = valid_data
-        self.parts = accelerator.num_processes * options.gradient_accumulation_steps
-        self.rows_per_update = options.batch_size * self.parts
-        self._check_rows()
+        self.draw = draw
+        self.micro_batches = accelerator.num_processes * options.gradient_accumulation_steps
+        self.examples_per_step = options.batch_size * self.micro_batches
+        self._check_examples()
         self.loss: Loss = make_loss(options)
         optimizer = make_optimizer(trained.model, options, options.layer_lr_decay)
-        updates = len(epoch_updates(train_data.lengths, self.rows_per_update, options.seed, 0))
+        lengths, seed = train_data.lengths, options.seed
+        steps = len(epoch_updates(lengths, self.examples_per_step, seed, 0))
         super().__init__(
-            options,
-            accelerator,
-            trained.model,
-            optimizer,
-            updates,
-            files,
-            data_checksums,
-            report,
+            options, accelerator, trained.model, optimizer, steps, files, manifest, report
         )
 
     def best_epoch(self) -> dict[str, Any]:
         """The first epoch with the highest selection metric: its row of the log."""
         return max(self.position.history, key=lambda row: row[self.options.selection_metric])
 
-    def _update(self, rows: np.ndarray, step: int) -> tuple[Tensor, int]:
-        """One optimizer step over `rows`; the losses' sum is that of all processes."""
+    def _optimizer_step(self, batch: np.ndarray, number: int) -> tuple[Tensor, int]:
+        """One optimizer step over the examples of these numbers, shared by all processes.
+
+        Returns:
+            The sum of their losses, (), float64, over all processes; and how many they are.
+        """
         accelerator = self.accelerator
-        shares = np.array_split(rows, self.parts)
+        shares = np.array_split(batch, self.micro_batches)
         first = accelerator.process_index * self.options.gradient_accumulation_steps
         own = shares[first : first + self.options.gradient_accumulation_steps]
         loss_sum = torch.zeros((), dtype=torch.float64, device=self._device)
-        for number, share in enumerate(own):
-            part = step * self.parts + first + number
-            torch.manual_seed(self.options.seed * 1_000_003 + part)  # dropout, wherever we resume
-            is_last = number == len(own) - 1
+        for place, share in enumerate(own):
+            self._seed_dropout(number * self.micro_batches + first + place)
+            is_last = place == len(own) - 1
             with nullcontext() if is_last else accelerator.no_sync(self.model):
-                batch = self._batch(share)
-                losses = self._losses(batch)
-                # Processes average their gradients; the mean over the update's rows is wanted.
-                scale = accelerator.num_processes / len(rows)
+                micro_batch = self._micro_batch(share)
+                losses = self._losses(micro_batch)
+                # Processes average their gradients; the mean over the step's examples is wanted.
+                scale = accelerator.num_processes / len(batch)
                 accelerator.backward(losses.sum() * scale)
                 if self.options.fgm:
                     with adversarial(self._word_embeddings, self.options.fgm):
-                        accelerator.backward(self._losses(batch).sum() * scale)
+                        accelerator.backward(self._losses(micro_batch).sum() * scale)
             loss_sum += losses.detach().sum()
-        self._step()
+        self._apply_gradients()
         if accelerator.num_processes > 1:
             loss_sum = accelerator.reduce(loss_sum)
-        return loss_sum, len(rows)
+        return loss_sum, len(batch)
 
     def _losses(self, batch: Batch) -> Tensor:
-        return row_losses(self.model, batch, self.loss, self.options.r_drop)
+        return example_losses(self.model, batch, self.loss, self.options.r_drop)
 
     @property
     def _word_embeddings(self) -> nn.Parameter:
         words: Any = self.trained.classifier.encoder.get_input_embeddings()
         return words.weight
 
-    def _batch(self, numbers: np.ndarray) -> Batch:
+    def _micro_batch(self, numbers: np.ndarray) -> Batch:
         rows = [self.train_data.rows[i] for i in numbers]
         labels = [self.train_data.labels[i] for i in numbers]
         encoder = self.trained.input_encoder
@@ -134,7 +142,7 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         return masked(batch, self.options.mask_tokens, encoder.tokenizer)
 
     def _finish_epoch(self) -> None:
-        """Scores the validation rows, keeps the best checkpoint and logs."""
+        """Scores the validation examples, keeps the best checkpoint and logs."""
         position = self.position
         result = self._validate()
         scores = result.scores
@@ -151,24 +159,27 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
             "seconds": round(position.seconds, 1),
         }
         position.start_next_epoch(row)
-        is_best = self.best_epoch() is row
         if self.accelerator.is_main_process:
-            if is_best:
-                self.trained.scores = {**row, **scores.as_dict()}
-                save_model(self.files.best, self.trained)
-                figures.reliability(result.curves, self.files.folder / "reliability.png")
-            write_log(self.files.folder, position.history)
-            figures.learning_curve(position.history, self.files.folder / "learning_curve.png")
-            _LOGGER.info(
-                f"epoch {row['epoch']}: train loss {row['train_loss']:.4f}, "
-                f"valid loss {result.loss:.4f}, micro-F1 {scores.micro_f1:.2f}, "
-                f"AUPRC {scores.auprc:.2f}, accuracy {scores.accuracy:.2f}, "
-                f"calibration error {scores.ece:.2f} ({result.ece_uncalibrated:.2f} before)"
-                f"{'  (best)' if is_best else ''}"
-            )
+            self._keep(row, result)
+
+    def _keep(self, row: dict[str, Any], result: Validation) -> None:
+        """Writes what an epoch leaves: the checkpoint where it is the best, log and pictures."""
+        is_best = self.best_epoch() is row
+        if is_best:
+            self.trained.scores = {**row, **result.scores.as_dict()}
+            save_model(self.files.best, self.trained)
+        write_log(self.files.folder, self.position.history)
+        self.draw(self.position.history, result.curves if is_best else None)
+        _LOGGER.info(
+            f"epoch {row['epoch']}: train loss {row['train_loss']:.4f}, "
+            f"valid loss {row['valid_loss']:.4f}, micro-F1 {row['micro_f1']:.2f}, "
+            f"AUPRC {row['auprc']:.2f}, accuracy {row['accuracy']:.2f}, "
+            f"calibration error {row['ece']:.2f} ({row['ece_uncalibrated']:.2f} before)"
+            f"{'  (best)' if is_best else ''}"
+        )
 
     def _validate(self) -> Validation:
-        """Scores the validation rows, and sets the model's temperature by them."""
+        """Scores the validation examples, and sets the model's temperature by them."""
         temperature = self.trained.classifier.temperature.fill_(1.0)
         probs = predict_probs(
             self.model,
@@ -190,19 +201,20 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         types = np.asarray([row.entity_types for row in self.valid_data.rows])
         return allowed.cpu().numpy()[types[:, 0], types[:, 1], gold]
 
-    def _check_rows(self) -> None:
-        """Refuses updates that leave a process or an accumulated step without a row."""
-        rows = len(self.train_data.rows)
-        smallest = rows // -(-rows // self.rows_per_update)
-        if smallest < self.parts:
+    def _check_examples(self) -> None:
+        """Refuses optimizer steps that leave a micro-batch, or a process, without an example."""
+        examples = len(self.train_data.rows)
+        smallest = examples // -(-examples // self.examples_per_step)
+        if smallest < self.micro_batches:
             raise UnfitError(
-                f"{rows} training rows make updates of {smallest} rows, too few for {self.parts} "
-                "steps an update; lower `gradient_accumulation_steps` or the number of processes"
+                f"{examples} training examples make optimizer steps of {smallest} examples, too "
+                f"few for {self.micro_batches} micro-batches; lower "
+                "`gradient_accumulation_steps` or the number of processes"
             )
 
-    def _updates(self, epoch: int) -> list[np.ndarray]:
+    def _batches(self, epoch: int) -> list[np.ndarray]:
         lengths = self.train_data.lengths
-        return epoch_updates(lengths, self.rows_per_update, self.options.seed, epoch)
+        return epoch_updates(lengths, self.examples_per_step, self.options.seed, epoch)
 
     def _is_done_early(self) -> bool:
         """Whether the patience is at an end."""

@@ -1,4 +1,4 @@
-"""What the validation rows say of a model: its scores, and the temperature that calibrates it."""
+"""Validation scores, and the temperature that calibrates a model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from kore.training.loss import Loss
 class Validation(NamedTuple):
     """Scores of calibrated probabilities, which are what prediction gives.
 
-    loss: the mean over the rows, at temperature 1. curves: reliability "before" and "after".
+    loss: the mean over the examples, at temperature 1. curves: reliability "before" and "after".
     """
 
     scores: Scores
@@ -39,20 +39,21 @@ def validate(
     probs: Floats,
     labels: LabelMap,
     loss: Loss,
-    can_be_right: NDArray[np.bool_] | None = None,
+    gold_is_allowed: NDArray[np.bool_] | None = None,
 ) -> Validation:
     """Fits a temperature and scores what it gives.
 
     Args:
         gold: (N,), relation numbers.
         probs: (N, C), at temperature 1.
-        loss: of logits (N, C) and labels (N,), a value for each row.
-        can_be_right: (N,), False where the model rules the gold relation out; such rows would
-            have the temperature soften all others.
+        loss: of logits (N, C) and labels (N,), a value for each example.
+        gold_is_allowed: (N,), False where the model rules the gold relation out; such examples
+            are not fitted on, as they would have the temperature soften all others. Where none is
+            left, the temperature stays 1.
     """
     logits = torch.from_numpy(as_logits(probs))
-    fitted = slice(None) if can_be_right is None else can_be_right
-    temperature = fit_temperature(gold[fitted], probs[fitted])
+    fitted = np.ones(len(gold), dtype=np.bool_) if gold_is_allowed is None else gold_is_allowed
+    temperature = fit_temperature(gold[fitted], probs[fitted]) if fitted.any() else 1.0
     calibrated = at_temperature(probs, temperature)
     return Validation(
         scores=score(gold, calibrated, labels),

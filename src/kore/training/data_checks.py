@@ -1,0 +1,59 @@
+"""What can be wrong with the data of a run although every row is right."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kore.common.errors import UserError
+from kore.data.duplicates import row_key
+from kore.data.schema import Example, LabelMap
+from kore.scoring.label_shift import SAME_BALANCE, class_shares, distance
+
+_LOGGER = logging.getLogger(__name__)
+
+MOSTLY_SHARED = 0.5  # of the validation examples
+
+
+def check_relations(examples: Sequence[Example], path: Path) -> None:
+    """Refuses training examples of a single relation, from which nothing can be learned.
+
+    Raises:
+        UserError: they have one relation.
+    """
+    relations = {str(example.label) for example in examples}
+    if len(relations) == 1:
+        raise UserError(
+            f"{path}: all examples ({len(examples)}) have the relation {relations.pop()}, so "
+            "there is nothing to learn; add examples of other relations"
+        )
+
+
+def warn_of_validation(
+    train: Sequence[Example], valid: Sequence[Example], labels: LabelMap
+) -> None:
+    """Logs why the validation scores may say little of the data to be predicted."""
+    known = {row_key(example) for example in train}
+    shared = sum(row_key(example) in known for example in valid)
+    if shared > MOSTLY_SHARED * len(valid):
+        _LOGGER.warning(
+            f"{shared} of the {len(valid)} validation examples are training examples as well: the "
+            "scores do not show how good the model is on new ones; hold others out"
+        )
+    elif _is_same_balance(train, valid, labels):
+        _LOGGER.warning(
+            "The validation examples have the class balance of the training examples. Where those "
+            "to predict have another one, scores will differ: `target_prior` of the evaluate "
+            "command shows by how much"
+        )
+
+
+def _is_same_balance(train: Sequence[Example], valid: Sequence[Example], labels: LabelMap) -> bool:
+    shares = (
+        class_shares(np.asarray(labels.index(str(row.label) for row in examples)), len(labels))
+        for examples in (train, valid)
+    )
+    return distance(*shares) <= SAME_BALANCE
