@@ -40,7 +40,7 @@ COMMANDS = {
     "evaluate": Command(
         "Score predictions against gold labels.",
         "kore.evaluation.options:EvaluationOptions",
-        "kore.evaluation.run:report",
+        "kore.evaluation.run:evaluate",
     ),
     "check-data": Command(
         "Check data files for faults, duplicates, leaks and odd characters; clean one of them.",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 import shutil
 import subprocess
@@ -11,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fontTools.ttLib import TTFont
 from tests.builders import make_example
 
 from kore.data.schema import LabelMap
 from kore.evaluation.assessment import Assessment, assess
 from kore.evaluation.error_analysis import changed_rows, confident_errors
-from kore.evaluation.html_report import SHOWN_ROWS, embedded_font, write_html
-from kore.evaluation.options import EvaluationOptions
+from kore.evaluation.html_report import SHOWN_ROWS, write_html
 
 LABELS = LabelMap(("no_relation", "A", "B"), "no_relation")
 HOSTILE = "<script>document.title='taken over'</script> 김도율은 해담전자의 사원이다."
@@ -37,7 +33,7 @@ def hostile_assessment(rows: int) -> Assessment:
     ]
     probs = np.tile([0.1, 0.2, 0.7], (rows, 1))
     other = np.tile([0.1, 0.7, 0.2], (rows, 1))
-    return assess(EvaluationOptions(resamples=20), examples, probs, LABELS, other)
+    return assess(examples, probs, LABELS, other=other, resamples=20)
 
 
 @pytest.fixture
@@ -61,22 +57,17 @@ def test_page_asks_nothing_of_a_network_and_runs_nothing(page: Path) -> None:
     assert all(address.startswith(("data:image/png;base64,", "#")) for address in addresses)
     assert "<script" not in text
     assert "&lt;script&gt;" in text
-    assert re.findall(r"""@import|url\(.{22}""", text) == ['url("data:font/woff;base64']
+    assert not re.search(r"@import|@font-face|url\(", text)
 
 
 def test_page_shows_the_first_errors_and_counts_all(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    assert f"{SHOWN_ROWS} of {SHOWN_ROWS + 5}; all of them are in errors.csv" in text
+    assert (
+        f"The {SHOWN_ROWS} errors with the highest probability, of {SHOWN_ROWS + 5}; errors.csv has"
+        in text
+    )
     assert "28 false relations, 0 missed relations, 27 mix-ups" in text
     assert text.count("<td>lost</td>") == SHOWN_ROWS // 2
-
-
-def test_the_font_holds_the_letters_asked_for_and_hardly_more() -> None:
-    address = embedded_font({"김", "도", "율", "A"})
-    font = TTFont(io.BytesIO(base64.b64decode(address.partition(",")[2])))
-    assert {chr(code) for code in font.getBestCmap()} == {"김", "도", "율", "A"}
-    glyph = font["glyf"][font.getBestCmap()[ord("김")]]
-    assert glyph.numberOfContours > 2  # drawn, not blank
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs a browser")

@@ -14,7 +14,7 @@ from kore.common.errors import UserError
 from kore.data.records import write_examples
 from kore.evaluation.error_analysis import BY_PAIR
 from kore.evaluation.options import EvaluationOptions
-from kore.evaluation.run import report
+from kore.evaluation.run import evaluate
 from kore.prediction.predictions import schema_path
 
 NAMES = ("no_relation", "소속", "설립일")  # a schema that is not KLUE's
@@ -71,7 +71,7 @@ def case(tmp_path) -> EvaluationOptions:
 
 def test_scores_json_by_hand(case, tmp_path, capsys):
     """The rows stand in another order in the two files, and are matched by id."""
-    report(case)
+    evaluate(case)
     scores = json.loads((tmp_path / "report" / "scores.json").read_text(encoding="utf-8"))
     assert set(scores) == {
         *("micro_f1", "auprc", "accuracy", "ece", "rows", "relations"),
@@ -108,7 +108,7 @@ def test_scores_json_by_hand(case, tmp_path, capsys):
         )
     ]
     printed = capsys.readouterr().out
-    assert "7 rows   micro-F1 50.00 [" in printed
+    assert "7 examples   micro-F1 50.00 [" in printed
     assert "3 errors: 1 false relations, 1 missed relations, 1 mix-ups" in printed
     assert "accuracy 57.14" in printed
     assert "소속" in printed
@@ -119,7 +119,7 @@ def test_scores_json_by_hand(case, tmp_path, capsys):
 def test_which_relation_is_negative_comes_from_beside_the_predictions(case):
     write_schema(Path(case.prediction_file), NAMES, None)
     # All three relations count: 4 hits, 3 false, 3 missed.
-    assert report(case).scores.micro_f1 == pytest.approx(100 * 4 / 7)
+    assert evaluate(case).scores.micro_f1 == pytest.approx(100 * 4 / 7)
 
 
 def test_the_schema_beside_the_predictions_gives_the_order(case, tmp_path):
@@ -127,9 +127,9 @@ def test_the_schema_beside_the_predictions_gives_the_order(case, tmp_path):
     predicted = {row_id: predicted for row_id, (_, predicted) in CASE.items()}
     write_predictions(tmp_path / "out.csv", predicted, other_order)
     with pytest.raises(UserError, match="label order of this file another one"):
-        report(case)  # the order beside it is still the other one
+        evaluate(case)  # the order beside it is still the other one
     write_schema(tmp_path / "out.csv", other_order, "no_relation")
-    assert report(case).scores.micro_f1 == pytest.approx(50.0)
+    assert evaluate(case).scores.micro_f1 == pytest.approx(50.0)
 
 
 def test_a_schema_named_by_flag_wins(case, tmp_path):
@@ -137,7 +137,7 @@ def test_a_schema_named_by_flag_wins(case, tmp_path):
     labels = tmp_path / "labels.json"
     labels.write_text(json.dumps(list(NAMES)), encoding="utf-8")
     case.label2id_path = str(labels)
-    assert report(case).scores.micro_f1 == pytest.approx(50.0)
+    assert evaluate(case).scores.micro_f1 == pytest.approx(50.0)
 
 
 def test_without_a_schema_the_order_is_that_of_the_pickles(tmp_path):
@@ -151,7 +151,7 @@ def test_without_a_schema_the_order_is_that_of_the_pickles(tmp_path):
         output_dir=str(tmp_path / "report"),
     )
     with pytest.warns(UserWarning, match="without a gold row"):
-        scores = report(options).scores
+        scores = evaluate(options).scores
     assert scores.micro_f1 == pytest.approx(100.0)
     assert scores.relations[1].relation == "org:top_members/employees"
 
@@ -169,7 +169,7 @@ def test_files_of_different_rows_are_refused(case, tmp_path, change, named):
     change(labels)
     write_gold(tmp_path / "gold.csv", labels)
     with pytest.raises(UserError, match=named):
-        report(case)
+        evaluate(case)
     assert not (tmp_path / "report").exists()
 
 
@@ -177,7 +177,7 @@ def test_a_gold_label_outside_the_schema_is_refused(case, tmp_path):
     labels = {row_id: gold for row_id, (gold, _) in CASE.items()} | {"c": "per:title"}
     write_gold(tmp_path / "gold.csv", labels)
     with pytest.raises(UserError, match=r"gold\.csv:4 label: 'per:title'"):
-        report(case)
+        evaluate(case)
 
 
 @pytest.mark.parametrize("flag", ["--prediction_file", "--gold_file"])
@@ -211,7 +211,7 @@ def test_comparison_of_two_files(case, tmp_path, capsys):
     other = {row_id: predicted for row_id, (_, predicted) in CASE.items()}
     other.update(a="no_relation", b="no_relation", d="소속")
     case.compare = str(write_predictions(tmp_path / "other.csv", other, NAMES))
-    result = report(case)
+    result = evaluate(case)
     assert result.comparison is not None
     assert result.comparison.mcnemar[:2] == (1, 2)
     # the other: hits d and e, nothing false, missed a and f
@@ -235,22 +235,22 @@ def test_comparison_with_another_schema_is_refused(case, tmp_path):
     write_schema(other, (NAMES[0], NAMES[2], NAMES[1]), "no_relation")
     case.compare = str(other)
     with pytest.raises(UserError, match=r"other\.csv: its relations or their order"):
-        report(case)
+        evaluate(case)
 
 
 def test_scores_under_the_class_shares_expected(case, tmp_path, capsys):
     prior = tmp_path / "prior.json"
     prior.write_text(json.dumps({"no_relation": 0.6}), encoding="utf-8")
     case.target_prior = str(prior)
-    report(case)
+    evaluate(case)
     adjusted = json.loads((tmp_path / "report" / "scores.json").read_text("utf-8"))["adjusted"]
     # no_relation rows weigh 0.6 / (3/7) = 1.4, the others 0.2 / (2/7) = 0.7:
     # hits a, e = 1.4; claimed a, b, d, e = 0.7 * 3 + 1.4 = 3.5; wanted a, d, e, f = 2.8
     assert adjusted["micro_f1"] == pytest.approx(100 * 2 * 1.4 / (3.5 + 2.8))
     assert adjusted["prior"]["설립일"] == pytest.approx(0.2)
     printed = capsys.readouterr().out
-    assert "micro-F1 44.44 instead of 50.00" in printed
-    assert "no_relation is 60.0 % of the rows expected and 42.9 % of these" in printed
+    assert "With the expected class shares: micro-F1 44.44 instead of 50.00" in printed
+    assert "no_relation has an expected share of 60.0 % and 42.9 % here" in printed
 
 
 def test_class_shares_estimated_from_unlabelled_rows(case, tmp_path):
@@ -258,7 +258,7 @@ def test_class_shares_estimated_from_unlabelled_rows(case, tmp_path):
     rows = dict.fromkeys("uvwxyz", "no_relation")
     case.target_prior = "estimate"
     case.unlabelled_file = str(write_predictions(tmp_path / "new.csv", rows, NAMES))
-    result = report(case)
+    result = evaluate(case)
     assert result.adjusted is not None
     assert result.adjusted.prior[0] > 0.95
 
@@ -276,13 +276,13 @@ def test_flags_that_do_not_go_together(case, tmp_path, flags, said):
     for name, value in flags.items():
         setattr(case, name, value)
     with pytest.raises(UserError, match=said):
-        report(case)
+        evaluate(case)
     assert not (tmp_path / "report").exists()
 
 
 def test_without_resamples_there_are_no_intervals(case, tmp_path, capsys):
     case.resamples = 0
-    assert report(case).intervals == {}
+    assert evaluate(case).intervals == {}
     assert "micro-F1 50.00   AUPRC" in capsys.readouterr().out
 
 
@@ -290,8 +290,8 @@ def test_scores_of_pairs_that_were_learned_from(case, tmp_path, capsys):
     learned = make_example("t", "해담전자의 김도율이다.", "해담전자", "김도율", "소속")
     write_examples(tmp_path / "train.csv", [learned])
     case.train_file = str(tmp_path / "train.csv")
-    report(case)
-    said = "7 rows whose pair of entities stands in training: micro-F1 50.00"
+    evaluate(case)
+    said = "7 examples whose entity pair is in the training file: micro-F1 50.00"
     assert said in capsys.readouterr().out
     table = pd.read_csv(tmp_path / "report" / "slices.csv")
     assert table[table["by"] == BY_PAIR]["rows"].tolist() == [7]

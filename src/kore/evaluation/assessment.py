@@ -1,4 +1,8 @@
-"""All that can be said of predictions whose gold labels are known, as numbers and text."""
+"""Everything that is computed about one file of predictions, beside others or alone.
+
+The scores themselves are `scoring.metrics`; here they are joined with bootstrap intervals, kinds of
+error, other class shares and a second file. `assessment_text` puts it in words.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,8 @@ import numpy as np
 import pandas as pd
 
 from kore.common.arrays import Floats, Ints
-from kore.common.resources import find_file
 from kore.data.schema import Example, LabelMap
-from kore.evaluation.error_analysis import BY_PAIR, ErrorKinds, error_kinds, slices
-from kore.evaluation.options import EvaluationOptions
+from kore.evaluation.error_analysis import ErrorKinds, error_kinds, slices
 from kore.scoring.bootstrap import (
     Difference,
     Interval,
@@ -24,38 +26,32 @@ from kore.scoring.bootstrap import (
     mcnemar,
     resampled_scores,
 )
-from kore.scoring.label_shift import (
-    SAME_BALANCE,
-    class_shares,
-    distance,
-    estimate_prior,
-    read_prior,
-    row_weights,
-)
+from kore.scoring.label_shift import row_weights
 from kore.scoring.metrics import TITLES, Scores, score
+
+RESAMPLES, SEED = 1000, 42
 
 
 @dataclass(frozen=True)
 class Adjusted:
-    """Scores with every row weighed so that the relations have the shares `prior` (C,)."""
+    """Scores with every example weighted so that the relations have the shares `prior` (C,)."""
 
     prior: Floats
     scores: Scores
-    sentence: str
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The file beside another one of the same rows: first minus second."""
+    """The predictions beside other ones of the same examples: first minus second."""
 
-    scores: Scores  # of the other
+    scores: Scores  # of the second
     differences: dict[str, Difference]  # of micro_f1 and auprc; empty without resamples
     mcnemar: McNemar
 
 
 @dataclass(frozen=True)
 class Assessment:
-    """gold (N,), probs (N, C) in the order of the examples; other (N, C) of the compared file."""
+    """gold (N,) and probs (N, C), in the order of the examples; other (N, C), compared with."""
 
     examples: Sequence[Example]
     gold: Ints
@@ -89,146 +85,68 @@ class Assessment:
             found["comparison"] = _comparison_dict(self.comparison)
         return found
 
-    def text(self) -> str:
-        """The same for a terminal, without the slices."""
-        parts = [self.headline(), self.errors_line(), *self.pairs_line()]
-        if self.adjusted is not None:
-            parts.append(self.adjusted.sentence)
-        if self.comparison is not None:
-            parts += comparison_lines(self.scores, self.comparison)
-        with pd.option_context("display.unicode.east_asian_width", True):
-            rows = self.relations().to_string(index=False, float_format="%.1f")
-        return "\n".join([*parts, "", rows])
-
-    def headline(self) -> str:
-        """Rows and scores, the intervals in brackets."""
-        shown = []
-        for name, title in TITLES.items():
-            bounds = self.intervals.get(name)
-            inside = f" [{bounds.low:.2f}, {bounds.high:.2f}]" if bounds else ""
-            shown.append(f"{title} {getattr(self.scores, name):.2f}{inside}")
-        return (
-            f"{self.scores.rows} rows   {'   '.join(shown)}   accuracy "
-            f"{self.scores.accuracy:.2f}   calibration error {self.scores.ece:.2f}"
-        )
-
-    def errors_line(self) -> str:
-        """How many rows went wrong, by kind."""
-        kinds = self.kinds
-        return (
-            f"{sum(kinds) - kinds.right} errors: {kinds.false_relations} false relations, "
-            f"{kinds.missed_relations} missed relations, {kinds.mix_ups} mix-ups"
-        )
-
-    def pairs_line(self) -> list[str]:
-        """What the score owes to pairs of entities learned by heart, where that is known."""
-        table = self.slices[self.slices["by"] == BY_PAIR]
-        if table.empty:
-            return []
-        shown = [
-            f"{line.rows} rows whose pair of entities {line.value}: micro-F1 {line.micro_f1:.2f}"
-            for line in table.itertuples()
-        ]
-        return ["; ".join(shown)]
-
     def relations(self) -> pd.DataFrame:
-        """A line for each relation that occurs, the one with most gold rows first."""
+        """The scores of each relation that occurs, the one with most gold examples first.
+
+        Columns: relation, precision, recall, f1, support, predicted.
+        """
         table = pd.DataFrame([vars(row) for row in self.scores.relations])
         table = table[(table["support"] > 0) | (table["predicted"] > 0)]
         return table.sort_values("support", ascending=False, kind="stable")
 
 
 def assess(
-    options: EvaluationOptions,
     examples: Sequence[Example],
     probs: Floats,
     labels: LabelMap,
+    *,
     other: Floats | None = None,
-    unlabelled: Floats | None = None,
+    prior: Floats | None = None,
     train_examples: Sequence[Example] = (),
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
 ) -> Assessment:
-    """Everything about one file, and what `--compare` and `--target_prior` ask for.
+    """Everything about one file of predictions.
 
     Args:
-        examples: N rows with gold labels.
-        probs: (N, C) of those rows.
-        other: (N, C) of the file to compare with.
-        unlabelled: (M, C) of the rows whose class shares are to be estimated.
-        train_examples: the rows that were learned from, where they are known.
-
-    Raises:
-        UserError: the file of `--target_prior` is faulty.
+        examples: N of them, with gold labels.
+        probs: (N, C), their probabilities in the order of `labels`.
+        other: (N, C), predictions of the same examples to compare with.
+        prior: (C,), class shares for which scores are wanted as well.
+        train_examples: what the model was trained on, where that is known.
+        resamples: of the bootstrap behind intervals and p; 0 = none of these.
+        seed: of the bootstrap.
     """
-    gold = np.asarray(labels.index(str(example.label) for example in examples))
+    gold = gold_numbers(examples, labels)
+    predicted = probs.argmax(axis=1)
     scores = score(gold, probs, labels)
-    files = [probs] if other is None else [probs, other]
     resampled: dict[str, Floats] = {}
-    if options.resamples:
-        resampled = resampled_scores(gold, files, labels, options.resamples, options.seed)
-    adjusted = None
-    if options.target_prior:
-        prior = (
-            read_prior(find_file(options.target_prior), labels)
-            if unlabelled is None
-            else estimate_prior(unlabelled, class_shares(gold, len(labels)))
-        )
-        adjusted = adjust(gold, probs, labels, scores, prior)
+    if resamples:
+        compared = [probs] if other is None else [probs, other]
+        resampled = resampled_scores(gold, compared, labels, resamples, seed)
     return Assessment(
         examples=examples,
         gold=gold,
         probs=probs,
         labels=labels,
         scores=scores,
-        kinds=error_kinds(gold, probs.argmax(axis=1), labels),
-        slices=slices(examples, gold, probs.argmax(axis=1), labels, train_examples),
+        kinds=error_kinds(gold, predicted, labels),
+        slices=slices(examples, gold, predicted, labels, train_examples),
         intervals={name: interval(values[0]) for name, values in resampled.items()},
-        adjusted=adjusted,
+        adjusted=None if prior is None else adjust(gold, probs, labels, prior),
         other=other,
         comparison=None if other is None else _compared(gold, probs, other, labels, resampled),
     )
 
 
-def adjust(gold: Ints, probs: Floats, labels: LabelMap, scores: Scores, prior: Floats) -> Adjusted:
-    """Scores under the class shares `prior` (C,), and a sentence on why they differ."""
-    adjusted = score(gold, probs, labels, row_weights(gold, prior))
-    shares = class_shares(gold, len(labels))
-    moved = np.abs(prior - shares).argmax()
-    apart = distance(prior, shares)
-    reason = (
-        f"{labels.names[moved]} is {100 * prior[moved]:.1f} % of the rows expected and "
-        f"{100 * shares[moved]:.1f} % of these, and {100 * apart:.0f} % of the rows would have to "
-        "be of another relation"
-        if apart > SAME_BALANCE
-        else "these rows have nearly the shares that are expected"
-    )
-    missing = prior[shares == 0].sum()
-    if missing > 0:
-        reason += f"; {100 * missing:.1f} % are of relations without a row here and left out"
-    sentence = (
-        f"Under the class shares expected: micro-F1 {adjusted.micro_f1:.2f} instead of "
-        f"{scores.micro_f1:.2f}, AUPRC {adjusted.auprc:.2f} instead of {scores.auprc:.2f} "
-        f"({reason})"
-    )
-    return Adjusted(prior, adjusted, sentence)
+def gold_numbers(examples: Sequence[Example], labels: LabelMap) -> Ints:
+    """(N,), the numbers of the gold relations."""
+    return np.asarray(labels.index(str(example.label) for example in examples))
 
 
-def comparison_lines(scores: Scores, comparison: Comparison) -> list[str]:
-    """A line for each score, and one for the rows."""
-    lines = []
-    for name, title in TITLES.items():
-        found = comparison.differences.get(name)
-        first, second = getattr(scores, name), getattr(comparison.scores, name)
-        line = f"against the other file: {title} {first:.2f} - {second:.2f} = {first - second:+.2f}"
-        if found is not None:
-            low, high = found.interval
-            line += f" [{low:+.2f}, {high:+.2f}], p {found.p:.3f}"
-        lines.append(line)
-    counts = comparison.mcnemar
-    lines.append(
-        f"rows that only this file has right: {counts.only_first}, only the other: "
-        f"{counts.only_second}, McNemar's p {counts.p:.3f}"
-    )
-    return lines
+def adjust(gold: Ints, probs: Floats, labels: LabelMap, prior: Floats) -> Adjusted:
+    """Scores as if the relations had the class shares `prior` (C,)."""
+    return Adjusted(prior, score(gold, probs, labels, row_weights(gold, prior)))
 
 
 def _compared(

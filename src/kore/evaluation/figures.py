@@ -38,13 +38,6 @@ def korean_font() -> Path:
 
 
 _LOCK = threading.RLock()  # matplotlib's settings are the process's
-_SETTINGS = {
-    "font.family": "NanumGothic",
-    "axes.unicode_minus": False,  # the font lacks it
-    "text.parse_math": False,  # a "$" in a user's label is a letter
-}
-
-
 @cache
 def _register_font() -> None:
     font_manager.fontManager.addfont(korean_font())
@@ -57,7 +50,10 @@ def korean_text() -> Iterator[None]:
     The settings of matplotlib are as before afterwards, also where several threads draw at once.
     """
     _register_font()
-    with _LOCK, mpl.rc_context(_SETTINGS):
+    with _LOCK, mpl.rc_context():
+        mpl.rcParams["font.family"] = "NanumGothic"
+        mpl.rcParams["axes.unicode_minus"] = False  # the font lacks it
+        mpl.rcParams["text.parse_math"] = False  # a "$" in a user's label is a letter
         yield
 
 

@@ -1,24 +1,21 @@
-"""The report as one page: it opens from disk, and asks no network for anything."""
+"""The HTML report: an assessment as one page, which opens from disk and needs no network."""
 
 from __future__ import annotations
 
 import base64
-import io
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from fontTools.subset import Options, Subsetter, save_font
-from fontTools.ttLib import TTFont
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from kore.common.files import atomic_write
-from kore.evaluation.assessment import Assessment, comparison_lines
-from kore.evaluation.figures import korean_font
+from kore.evaluation.assessment import Assessment
+from kore.evaluation.assessment_text import adjusted_lines, comparison_lines, errors_line
 from kore.scoring.metrics import TITLES
 
 TEMPLATE = "report.html.jinja"
-SHOWN_ROWS = 50  # of errors and changed rows; their CSV files hold all
+SHOWN_ROWS = 50  # of errors and changed predictions; their CSV files hold all
 
 
 def write_html(
@@ -30,6 +27,9 @@ def write_html(
 ) -> None:
     """Writes the page; the pictures become part of it.
 
+    Args:
+        errors, changed: tables of `error_analysis`; changed is None where nothing is compared.
+
     Raises:
         UserError: the file cannot be written.
     """
@@ -39,11 +39,10 @@ def write_html(
         undefined=StrictUndefined,
     )
     content = {
-        "result": result,
         "cards": _cards(result),
-        "comparison": (
-            comparison_lines(result.scores, result.comparison) if result.comparison else []
-        ),
+        "sentences": adjusted_lines(result) + comparison_lines(result),
+        "kinds": result.kinds,
+        "errors_line": errors_line(result),
         "relations": _records(result.relations()),
         "slices": _grouped(result.slices),
         "errors": _records(errors.head(SHOWN_ROWS)),
@@ -52,22 +51,8 @@ def write_html(
         "num_changed": 0 if changed is None else len(changed),
         "pictures": {picture.stem: _embedded(picture) for picture in pictures},
     }
-    template = environment.get_template(TEMPLATE)
-    letters = set(template.render(content, font=""))
     with atomic_write(path) as file:
-        file.write(template.render(content, font=embedded_font(letters)))
-
-
-def embedded_font(letters: Collection[str]) -> str:
-    """NanumGothic as a data address, cut down to `letters`: not every reader has Korean fonts."""
-    options = Options(flavor="woff", layout_features=[], notdef_outline=True)
-    options.drop_tables += ["TSI0", "TSI1", "TSI2", "TSI3", "TSI5"]  # the editor's, not subset
-    with TTFont(korean_font()) as font, io.BytesIO() as file:
-        subsetter = Subsetter(options)
-        subsetter.populate(text="".join(letters))
-        subsetter.subset(font)
-        save_font(font, file, options)
-        return f"data:font/woff;base64,{base64.b64encode(file.getvalue()).decode()}"
+        file.write(environment.get_template(TEMPLATE).render(content))
 
 
 def _cards(result: Assessment) -> list[tuple[str, str, str]]:
@@ -78,13 +63,13 @@ def _cards(result: Assessment) -> list[tuple[str, str, str]]:
         note = f"95 %: {bounds.low:.2f} to {bounds.high:.2f}" if bounds else ""
         cards.append((title, f"{getattr(result.scores, name):.2f}", note))
     cards += [
-        ("accuracy", f"{result.scores.accuracy:.2f}", f"{result.scores.rows} rows"),
+        ("accuracy", f"{result.scores.accuracy:.2f}", f"{result.scores.rows} examples"),
         ("calibration error", f"{result.scores.ece:.2f}", "0 is best"),
     ]
     if result.adjusted is not None:
         for name, title in TITLES.items():
             value = getattr(result.adjusted.scores, name)
-            cards.append((title, f"{value:.2f}", "under the class shares expected"))
+            cards.append((title, f"{value:.2f}", "with the expected class shares"))
     return cards
 
 

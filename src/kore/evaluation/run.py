@@ -1,4 +1,4 @@
-"""Predictions and gold labels -> everything the scoring command writes.
+"""The command that scores predictions against gold labels.
 
 read the files -> `assess`: all numbers -> text on stdout, tables, pictures, report.html
 """
@@ -9,32 +9,34 @@ import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import pandas as pd
+
 from kore.common.arrays import Floats
 from kore.common.errors import UserError
 from kore.common.files import atomic_write
+from kore.common.resources import find_file
 from kore.data.rows import read_examples
 from kore.data.schema import Example, LabelMap
 from kore.evaluation import figures
-from kore.evaluation.assessment import Assessment, assess
+from kore.evaluation.assessment import Assessment, assess, gold_numbers
+from kore.evaluation.assessment_text import full_text
 from kore.evaluation.error_analysis import changed_rows, confident_errors
 from kore.evaluation.html_report import write_html
 from kore.evaluation.options import EvaluationOptions
 from kore.prediction.predictions import find_labels, read_schema, read_submission
+from kore.scoring.label_shift import class_shares, estimate_prior, read_prior
 from kore.scoring.metrics import reliability
 
 ESTIMATE = "estimate"
 
 
-def report(options: EvaluationOptions) -> Assessment:
-    """Scores `--prediction_file` against `--gold_file` and writes to `--output_dir`.
+def evaluate(options: EvaluationOptions) -> Assessment:
+    """Scores PREDICTION_FILE against GOLD_FILE, prints the result and writes it to OUTPUT_DIR.
 
     Raises:
         UserError: a file is faulty, or the files do not hold the same ids.
     """
-    for name in ("prediction_file", "gold_file"):
-        if not getattr(options, name):
-            raise UserError(f"`{name}` is missing: name the file")
-    _check_flags(options)
+    _check_options(options)
     prediction_file = Path(options.prediction_file)
     labels = find_labels(prediction_file, options)
     if options.compare:
@@ -55,29 +57,26 @@ def report(options: EvaluationOptions) -> Assessment:
     other = None
     if options.compare:
         other = matched(options, Path(options.compare), examples, labels)
-    unlabelled = None
-    if options.target_prior == ESTIMATE:
-        unlabelled = read_submission(Path(options.unlabelled_file), labels).probs
-    result = assess(options, examples, probs, labels, other, unlabelled, train_examples)
-    print(result.text())
+    result = assess(
+        examples,
+        probs,
+        labels,
+        other=other,
+        prior=_expected_shares(options, examples, labels),
+        train_examples=train_examples,
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    print(full_text(result))
     written = write_files(Path(options.output_dir), result)
     print(f"\nWritten: {', '.join(str(path) for path in written)}")
     return result
 
 
-def _check_same_schema(options: EvaluationOptions, labels: LabelMap) -> None:
-    other = read_schema(Path(options.compare))
-    if other is not None and other.names != labels.names:
-        raise UserError(
-            f"{options.compare}: its relations or their order are not those of "
-            f"{options.prediction_file}; compare predictions of one schema"
-        )
-
-
 def matched(
     options: EvaluationOptions, file: Path, examples: Sequence[Example], labels: LabelMap
 ) -> Floats:
-    """Probabilities (N, C) of a prediction file, row by row of the gold examples.
+    """Probabilities (N, C) of a prediction file, in the order of the gold examples.
 
     Raises:
         UserError: the two do not hold the same ids.
@@ -95,51 +94,95 @@ def matched(
         if lacking:
             raise UserError(
                 f"{lacking_file}: lacks {len(lacking)} ids of the other file, {lacking[0]!r} "
-                "among them; name the predictions and the gold labels of the same rows"
+                "among them; give predictions and gold labels of the same examples"
             )
     return predictions.probs[[row_of_id[example.id] for example in examples]]
 
 
 def write_files(folder: Path, result: Assessment) -> list[Path]:
-    """Numbers, tables and pictures, and the page that shows them all; returns their paths."""
-    gold, predicted, names = result.gold, result.predicted, result.labels.names
+    """Writes numbers, tables, pictures and the page that shows them all; returns their paths.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
     scores_file = folder / "scores.json"
     with atomic_write(scores_file) as file:
         json.dump(result.as_dict(), file, indent=2, ensure_ascii=False)
         file.write("\n")
-    tables = {
-        "slices.csv": result.slices,
-        "errors.csv": confident_errors(result.examples, gold, result.probs, result.labels),
-    }
-    if result.other is not None:
-        tables["changed_rows.csv"] = changed_rows(
-            result.examples, gold, predicted, result.other.argmax(axis=1), result.labels
-        )
+    tables = _tables(result)
     for name, table in tables.items():
         with atomic_write(folder / name) as file:
             table.to_csv(file, index=False)
-    pictures = [
-        folder / f"{name}.png"
-        for name in ("confusion_matrix", "confusion_shares", "precision_recall", "reliability")
-    ]
-    figures.confusion(gold, predicted, names, pictures[0])
-    figures.confusion(gold, predicted, names, pictures[1], is_normalised=True)
-    figures.precision_recall(gold, result.probs, names, pictures[2])
-    curves = {"first": result.probs, "second": result.other}
-    figures.reliability(
-        {name: reliability(gold, probs) for name, probs in curves.items() if probs is not None},
-        pictures[3],
-    )
+    pictures = _draw(folder, result)
     page = folder / "report.html"
     write_html(page, result, tables["errors.csv"], tables.get("changed_rows.csv"), pictures)
     return [page, scores_file, *(folder / name for name in tables), *pictures]
 
 
-def _check_flags(options: EvaluationOptions) -> None:
+def _tables(result: Assessment) -> dict[str, pd.DataFrame]:
+    """By the name of the file."""
+    tables = {
+        "slices.csv": result.slices,
+        "errors.csv": confident_errors(result.examples, result.gold, result.probs, result.labels),
+    }
+    if result.other is not None:
+        second = result.other.argmax(axis=1)
+        tables["changed_rows.csv"] = changed_rows(
+            result.examples, result.gold, result.predicted, second, result.labels
+        )
+    return tables
+
+
+def _draw(folder: Path, result: Assessment) -> list[Path]:
+    gold, predicted, names = result.gold, result.predicted, result.labels.names
+    counts, shares, precision_recall, calibration = pictures = [
+        folder / f"{name}.png"
+        for name in ("confusion_matrix", "confusion_shares", "precision_recall", "reliability")
+    ]
+    figures.confusion(gold, predicted, names, counts)
+    figures.confusion(gold, predicted, names, shares, is_normalised=True)
+    figures.precision_recall(gold, result.probs, names, precision_recall)
+    curves = {"first": result.probs, "second": result.other}
+    figures.reliability(
+        {name: reliability(gold, probs) for name, probs in curves.items() if probs is not None},
+        calibration,
+    )
+    return pictures
+
+
+def _expected_shares(
+    options: EvaluationOptions, examples: Sequence[Example], labels: LabelMap
+) -> Floats | None:
+    """(C,), read or estimated from predictions of unlabelled examples; None where none are asked.
+
+    Raises:
+        UserError: a file is faulty.
+    """
+    if not options.target_prior:
+        return None
+    if options.target_prior != ESTIMATE:
+        return read_prior(find_file(options.target_prior), labels)
+    unlabelled = read_submission(Path(options.unlabelled_file), labels).probs
+    return estimate_prior(unlabelled, class_shares(gold_numbers(examples, labels), len(labels)))
+
+
+def _check_options(options: EvaluationOptions) -> None:
+    for name in ("prediction_file", "gold_file"):
+        if not getattr(options, name):
+            raise UserError(f"`{name}` is missing: name the file")
     if options.target_prior == ESTIMATE and not options.unlabelled_file:
         raise UserError(
-            "`target_prior` estimate needs `unlabelled_file`, the predictions of the rows whose "
-            "class shares are wanted"
+            "`target_prior` estimate needs `unlabelled_file`, predictions of the examples whose "
+            "class shares are to be estimated"
         )
     if options.unlabelled_file and options.target_prior != ESTIMATE:
         raise UserError("`unlabelled_file` goes with `target_prior` estimate")
+
+
+def _check_same_schema(options: EvaluationOptions, labels: LabelMap) -> None:
+    other = read_schema(Path(options.compare))
+    if other is not None and other.names != labels.names:
+        raise UserError(
+            f"{options.compare}: its relations or their order are not those of "
+            f"{options.prediction_file}; compare predictions with the same relations"
+        )

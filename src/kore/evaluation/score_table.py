@@ -1,7 +1,7 @@
-"""Several seeds of several models -> one table: mean ± sd, and what is more than chance.
+"""Several models, each trained with several seeds -> one table: mean ± sd, and significance.
 
-p is that of a paired bootstrap over the rows, of the mean score of a model's seeds against that of
-the first model's (Berg-Kirkpatrick et al. 2012).
+p compares the mean score of a model's seeds with that of the first model's, by the paired bootstrap
+of `scoring.bootstrap`, which draws the same examples for all of them.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 from kore.common.arrays import Floats, Ints
 from kore.data.rows import read_examples
 from kore.data.schema import Example, LabelMap, entity_pair
+from kore.evaluation.assessment import gold_numbers
 from kore.scoring.bootstrap import difference, resampled_scores
 from kore.scoring.label_shift import read_prior, row_weights
 from kore.scoring.metrics import TITLES, score
 
 
 class GoldRows(NamedTuple):
-    """What is right, and which rows count.
+    """The gold labels that every model is scored against.
 
-    numbers: (N,) of the relations.
-    weights: (N,) of the rows under the class shares that are expected.
-    is_new: (N,) whether the pair of entities stands in no row of training.
+    numbers: (N,), of the gold relations.
+    is_new: (N,), whether no training example has the same pair of entities.
+    weights: (N,), of the examples under the expected class shares; None = not asked for.
     """
 
     labels: LabelMap
@@ -37,31 +38,31 @@ class GoldRows(NamedTuple):
 
     @classmethod
     def read(cls, path: Path, train_file: Path, labels: LabelMap, prior: Path | None) -> GoldRows:
-        """From labelled rows and those of training; `prior` is a file of class shares.
+        """From files of labelled and of training examples; `prior` is a file of class shares.
 
         Raises:
             UserError: a file is faulty.
         """
         examples = read_examples(path, need_labels=True, known_labels=labels.names)
-        learned = read_examples(train_file)
-        return cls.of(examples, learned, labels, prior)
+        train_examples = read_examples(train_file)
+        return cls.of(examples, train_examples, labels, prior)
 
     @classmethod
     def of(
         cls,
         examples: Sequence[Example],
-        learned: Sequence[Example],
+        train_examples: Sequence[Example],
         labels: LabelMap,
         prior: Path | None,
     ) -> GoldRows:
-        """From rows that were read, as `read` does.
+        """From examples, as `read` does.
 
         Raises:
             UserError: the file of class shares is faulty.
         """
-        numbers = np.asarray(labels.index(str(row.label) for row in examples))
-        seen = {entity_pair(row) for row in learned}
-        is_new = np.asarray([entity_pair(row) not in seen for row in examples])
+        numbers = gold_numbers(examples, labels)
+        seen = {entity_pair(example) for example in train_examples}
+        is_new = np.asarray([entity_pair(example) not in seen for example in examples])
         if prior is None:
             return cls(labels, numbers, is_new)
         return cls(labels, numbers, is_new, row_weights(numbers, read_prior(prior, labels)))
@@ -70,10 +71,11 @@ class GoldRows(NamedTuple):
 def score_rows(
     gold: GoldRows, probs: Mapping[str, Sequence[Floats]], resamples: int
 ) -> list[dict[str, Any]]:
-    """One dict a model, numbers as they are.
+    """The rows of the table, one dict a model, numbers not rounded.
 
     Args:
-        probs: for each model the probabilities (N, C) of its seeds.
+        probs: for each model the probabilities (N, C) of each of its seeds.
+        resamples: of the bootstrap behind p.
     """
     results: list[dict[str, Any]] = []
     first: dict[str, Floats] = {}
@@ -91,7 +93,7 @@ def score_rows(
 
 
 def as_markdown(results: Sequence[Mapping[str, Any]]) -> str:
-    """The table as people read it; adjusted scores and minutes where there are some."""
+    """The table in Markdown; columns that no model has a value for are left out."""
     adjusted = [name for name in TITLES if f"{name}_adjusted" in results[0]]
     with_minutes = "minutes" in results[0]
     titles = ["", *TITLES.values()]
@@ -120,17 +122,17 @@ def _spread(result: Mapping[str, Any], name: str) -> str:
 
 
 def _means(gold: GoldRows, probs: Sequence[Floats]) -> dict[str, float | None]:
-    """Mean and standard deviation of the seeds' scores, also of new pairs and of weighed rows.
+    """Mean and standard deviation of the seeds' scores; also of new pairs and weighted examples.
 
-    A single seed has no deviation: None.
+    The deviation of a single seed is None.
     """
     new = gold.is_new
-    found = {"": [score(gold.numbers, part, gold.labels) for part in probs]}
+    found = {"": [score(gold.numbers, seed, gold.labels) for seed in probs]}
     if new.any():
-        found["_new_pairs"] = [score(gold.numbers[new], part[new], gold.labels) for part in probs]
+        found["_new_pairs"] = [score(gold.numbers[new], seed[new], gold.labels) for seed in probs]
     if gold.weights is not None:
         found["_adjusted"] = [
-            score(gold.numbers, part, gold.labels, gold.weights) for part in probs
+            score(gold.numbers, seed, gold.labels, gold.weights) for seed in probs
         ]
     result: dict[str, float | None] = {}
     for suffix, scores in found.items():
