@@ -108,6 +108,7 @@ def run_line(words: Sequence[str]) -> None:
 
 
 def run_page(page: str) -> None:
+    names = {"__name__": page}  # the python blocks of a page are one program
     for block in blocks(page):
         for words in lines_of(block) if block.info == "bash" else []:
             try:
@@ -116,7 +117,7 @@ def run_page(page: str) -> None:
                 error.add_note(f"{page}: {shlex.join(words)}")
                 raise
         if block.info == "python":
-            exec(compile(block.body, page, "exec"), {"__name__": "__main__"})
+            exec(compile(block.body, page, "exec"), names)
 
 
 @pytest.fixture(scope="module")
