@@ -67,7 +67,7 @@ def test_folds_keep_sentences_together_and_shares_alike() -> None:
 
 def test_more_folds_than_sentences_of_a_relation_are_refused() -> None:
     """Five rows of B, two of which share a sentence."""
-    with pytest.raises(UserError, match="--num_folds 5, but B stands in 4 sentences only"):
+    with pytest.raises(UserError, match="`num_folds` 5, but B stands in 4 sentences only"):
         assign_folds(rows({"A": 40, "B": 5}), 5, seed=0)
     assert set(assign_folds(rows({"A": 40, "B": 5}), 4, seed=0)) == {0, 1, 2, 3}
 
