@@ -13,18 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
 import torch
 from transformers import PreTrainedTokenizerBase
 
+import _path  # noqa: F401
 from alternation import Turn, Way, Ways
 from kore.data.dataset import InputEncoder
 from kore.data.markers import MarkerScheme, mark

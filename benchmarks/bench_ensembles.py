@@ -17,15 +17,14 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mini_runs import RECIPE_FILE, run_flags, split_by_sentence  # puts src/ on the path, first
-
-# isort: split
+import _path  # noqa: F401
 import ensemble
 import train
 from kore.common.files import safe_name
 from kore.evaluation.score_table import GoldRows, as_markdown, score_rows
 from kore.prediction.options import EnsembleOptions
 from kore.prediction.predictions import find_labels, read_submission
+from mini_runs import RECIPE_FILE, run_flags, split_by_sentence
 
 BASE = RECIPE_FILE.stem
 TECHNIQUES = (

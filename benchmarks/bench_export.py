@@ -15,16 +15,15 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+import _path  # noqa: F401
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 
 from kore.common.devices import make_accelerator

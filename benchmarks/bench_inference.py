@@ -15,14 +15,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+import _path  # noqa: F401
 from alternation import Turn, Way, Ways
-from baselines import (  # puts src/ on the path
+from baselines import (
     predict_plainly,
     predict_with_trainer,
     predict_with_trainer_at_best,
 )
-
-# isort: split
 from comparison import compare, print_report
 from kore.common.devices import make_accelerator
 from kore.common.flags import BATCH_TOKENS

@@ -12,18 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import rnn
 
+import _path  # noqa: F401
 from kore.network.dropout import dropout
 from kore.network.encoder_pass import Padded, _attend_padded
 from kore.network.model import BiLSTM

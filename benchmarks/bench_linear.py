@@ -16,21 +16,19 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
-
-from mini_runs import split_by_sentence  # puts src/ on the path, first
-
-# isort: split
 from scipy.sparse import csr_matrix, hstack
 from sklearn.feature_extraction import DictVectorizer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
+import _path  # noqa: F401
 from kore.data.label_files import load_label_map
 from kore.data.options import RowOptions, SchemaOptions
 from kore.data.rows import read_examples
 from kore.data.schema import Example
 from kore.evaluation.score_table import GoldRows, as_markdown, score_rows
 from kore.prediction.predictions import write_submission
+from mini_runs import split_by_sentence
 
 AROUND = 10  # characters on both sides of an entity
 

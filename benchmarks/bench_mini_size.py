@@ -16,11 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mini_runs import best_scores, run_flags, split_by_sentence  # puts src/ on the path, first
-
-# isort: split
+import _path  # noqa: F401
 import train
 from kore.network import mini
+from mini_runs import best_scores, run_flags, split_by_sentence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

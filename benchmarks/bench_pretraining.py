@@ -16,13 +16,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mini_runs import RECIPE_FILE, split_by_sentence  # puts src/ on the path, first
-
-# isort: split
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+import _path  # noqa: F401
 import experiments
+from mini_runs import RECIPE_FILE, split_by_sentence
 
 FLAGS = {
     "batch_size": 32,

@@ -21,11 +21,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
 import psutil
 from matplotlib.figure import Figure
 
+import _path  # noqa: F401
 from kore.common.files import csv_writer
 from kore.data.records import iter_records
 

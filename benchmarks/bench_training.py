@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import _path  # noqa: F401
 from alternation import Turn, Way, Ways
-from baselines import train_plainly, train_with_trainer, train_with_trainer_at_best  # src/: path
-
-# isort: split
+from baselines import train_plainly, train_with_trainer, train_with_trainer_at_best
 from comparison import compare, print_report
 from kore.common.devices import keep_freed_memory, make_accelerator, make_deterministic
 from kore.data.batching import WINDOW_UPDATES

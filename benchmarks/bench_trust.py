@@ -19,12 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mini_runs import best_epoch, run_flags, split_by_sentence  # puts src/ on the path, first
-
-# isort: split
+import _path  # noqa: F401
 import evaluation
 import inference
 import train
+from mini_runs import best_epoch, run_flags, split_by_sentence
 
 ROWS = {
     "plain": ("micro_f1", "auprc"),

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
-
+import _path  # noqa: F401
 import prepare_data
 
 RECIPE_FILE = Path(__file__).with_name("technique_base.json")

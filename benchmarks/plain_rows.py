@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
+import _path  # noqa: F401
 from kore.data.markers import MarkedText, MarkerScheme, mark
 from kore.data.schema import Entity, Example, Span
 from workload import MAX_LENGTH, Job

@@ -6,7 +6,6 @@ files of rows -> a share of them with the lengths of all -> Job -> a process for
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,7 @@ from transformers import (
     RobertaModel,
 )
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
+import _path  # noqa: F401
 from kore.common.devices import make_accelerator
 from kore.common.flags import DeviceOptions
 from kore.data.dataset import EncodedExample, InputEncoder
