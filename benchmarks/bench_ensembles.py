@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--num_folds", type=int, default=5, help="of a k-fold run [5]")
     rows = ("seeds", "techniques", "folds")
     parser.add_argument(
-        "--rows", nargs="+", choices=rows, default=rows, help="what is joined [all]"
+        "--rows", nargs="+", choices=rows, default=rows, help="ensembles to score [all]"
     )
     args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)

@@ -3,7 +3,7 @@
     python benchmarks/bench_mini_size.py --data_file train.csv --work_dir /tmp/sizes \
         --sizes 1x192 1x256 2x192 --learning_rates 5e-4 1e-3 2e-3
 
-Sizes are layers x width. The rows are split 80/20 by sentence. Ends with a table for people and
+Sizes are layers x width. Examples are split 80/20 by sentence. Ends with a table for people and
 one line of JSON.
 """
 

@@ -1,9 +1,9 @@
-"""What each part of plain `mini` is worth: trains it with one part off at a time.
+"""Ablations of plain `mini`: trains it with one part off at a time.
 
     python benchmarks/bench_parts.py --data_file train.csv --work_dir /tmp/parts --seeds 3
 
-The rows are split 80/20 by sentence; every variant and seed is a run of src/train.py on the same
-split. Finished runs are kept, so that the command can be stopped and given again. Ends with a
+Examples are split 80/20 by sentence; every variant and seed is a run of src/train.py on the same
+split. Finished runs are kept, so the command can be stopped and repeated. Ends with a
 table for people and one line of JSON.
 """
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from tests.builders import ENCODERS, EXAMPLES, LABELS, make_scheme, make_tokenizer, make_trained
+from tests.runs import as_flags
 
 import bench_data
 import bench_ensembles
@@ -47,10 +48,6 @@ from workload import (
 from workload import make_tokenizer as pick_tokenizer
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-
-
-def as_flags(**values: Any) -> list[str]:
-    return [text for name, value in values.items() for text in (f"--{name}", str(value))]
 
 
 def make_job() -> Job:

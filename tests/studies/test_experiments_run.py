@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.processes import start_command
-from tests.runs import save_tiny_bert, write_sample
+from tests.runs import as_flags, save_tiny_bert, write_sample
 
 import experiments
 from kore.common.errors import UserError
@@ -50,7 +50,7 @@ def flags_in(folder: Path, **flags: Any) -> list[str]:
         "resamples": 50,
         **flags,
     }
-    return [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
+    return as_flags(**chosen)
 
 
 def run_at_once(command: str, arguments: list[str], log: Path, threads: int) -> None:

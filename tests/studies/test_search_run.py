@@ -11,7 +11,7 @@ import pandas
 import pytest
 from matplotlib import pyplot
 from tests.processes import Forked, server, start_command
-from tests.runs import save_tiny_bert, train_flags, write_sample
+from tests.runs import train_flags
 
 optuna = pytest.importorskip("optuna")
 
@@ -22,21 +22,6 @@ from kore.studies import search_run  # noqa: E402
 from kore.studies.options import SearchOptions  # noqa: E402
 from kore.studies.search_space import read_space  # noqa: E402
 from kore.training.run_files import read_log  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("search")
-    write_sample(folder)
-    save_tiny_bert(folder / "tiny")
-    return folder
-
-
-@pytest.fixture
-def folder(shared: Path, tmp_path: Path) -> Path:
-    for name in ("train_data.csv", "valid_data.csv", "tiny"):
-        (tmp_path / name).symlink_to(shared / name)
-    return tmp_path
 
 
 def flags_in(folder: Path, space: dict[str, Any], **flags: Any) -> list[str]:
