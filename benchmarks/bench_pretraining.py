@@ -1,4 +1,4 @@
-"""What pretraining is worth: an encoder of src/pretrain.py against the same one with random weights.
+"""What pretraining is worth: an encoder of src/pretrain.py against one with random weights.
 
     python src/pretrain.py train.csv test_data.csv more_text.tsv --run_name my_encoder
     python benchmarks/bench_pretraining.py --encoder models/my_encoder --data_file train.csv \\
