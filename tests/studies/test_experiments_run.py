@@ -167,7 +167,8 @@ def test_results_of_another_encoder_in_the_same_folder_are_not_taken_for_its(
 
 
 def test_a_run_in_a_process_of_its_own_that_fails_is_told_in_its_own_words(folder, tmp_path):
-    message = refusal(flags_in(folder, train_file=tmp_path / "none.csv", output_dir=tmp_path))
+    one = {"train_file": tmp_path / "none.csv", "output_dir": tmp_path, "seeds": 1, "variants": ""}
+    message = refusal(flags_in(folder, **one))
     assert "a run failed: error: " in message
     assert "none.csv: no such file" in message
     assert ".log)" in message
