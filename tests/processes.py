@@ -21,7 +21,7 @@ from typing import Any
 from kore.common.errors import run_command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-# Only modules that import wherever KoRE runs: the process would not survive anything but ImportError.
+# Modules that import wherever KoRE runs: an error but ImportError would end the process.
 _IMPORTED = [
     "tests.processes",
     "kore.studies.run",
