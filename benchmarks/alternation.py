@@ -1,7 +1,7 @@
 """Ways of doing the same work take turns, each in a process of its own.
 
 A process of its own gives each way its own peak memory and its own settings (accelerate keeps one
-precision a process). They take turns, so that a machine that slows down slows all of them: while
+precision per process). They take turns, so that a machine that slows down slows all of them: while
 one works, the others wait. The first round is not counted.
 """
 
@@ -24,7 +24,7 @@ from measuring import peak_memory, wait_for
 
 @dataclass(frozen=True)
 class Lap:
-    """One turn of one way. `cells` are the tokens its model was given, padding included."""
+    """One turn of one way; `cells` counts the tokens that its model read, padding included."""
 
     seconds: float
     cells: int
@@ -44,7 +44,7 @@ class WayResult:
 
 
 class Turn:
-    """A way's side: `start` waits for the way's turn, `stop` tells how long its work took."""
+    """A way's side: `start` waits for the way's turn, `stop` reports how long its work took."""
 
     def __init__(self, connection: Connection, device: torch.device) -> None:
         self._connection = connection
@@ -118,7 +118,7 @@ class Ways:
             self._connections[name].send("go")
             return self._connections[name].recv()
         except (EOFError, BrokenPipeError, ConnectionResetError):
-            sys.exit(f"error: the way {name} failed; its traceback stands above")
+            sys.exit(f"error: the way {name} failed; see its traceback above")
 
 
 def _work(way: Way, connection: Connection) -> None:
@@ -127,7 +127,7 @@ def _work(way: Way, connection: Connection) -> None:
         job = connection.recv()
         way(job, Turn(connection, job.device))
         connection.send(peak_memory(job.device))
-    except EOFError:  # the parent has gone; so do we
+    except EOFError:  # the parent has ended
         return
     except Exception:
         traceback.print_exc()

@@ -1,11 +1,11 @@
-"""What users do today, written plainly: the ways that KoRE is measured against.
+"""What users do today, written plainly: the baselines that KoRE is measured against.
 
-- The plain script: rows tokenized one by one, all padded to 160 tokens, float32, batches of 16,
+- The plain script: examples tokenized one by one, padded to 160 tokens, float32, batches of 16,
   torch's ordinary AdamW.
 - Hugging Face's Trainer with DataCollatorWithPadding, at its defaults and at its best.
 
-All have the same encoder, head, rows and number of updates. Nothing of KoRE is used but the marked
-text of a row, so that a faster model or loop there does not change these.
+All have the same encoder, head, examples and number of optimizer steps. Of KoRE they use only the
+marked text of an example, so a faster model or loop there does not change them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _plain_batches(features: list[Features], is_training: bool) -> DataLoader[Fe
 
 
 def train_plainly(job: Job, turn: Turn) -> None:
-    """The plain script's training loop; an epoch over the rows is a turn."""
+    """The plain script's training loop; an epoch is a turn."""
     model = PlainClassifier(job.encoder(), len(job.labels)).to(job.device)
     turn.watch(model)
     features = [
@@ -131,7 +131,7 @@ def train_with_trainer(job: Job, turn: Turn) -> None:
 
 
 def train_with_trainer_at_best(job: Job, turn: Turn) -> None:
-    """Trainer with bf16, rows grouped by length, fused AdamW."""
+    """Trainer with bf16, examples grouped by length, fused AdamW."""
     _train_with(
         _GroupingTrainer, job, turn, bf16=job.precision == "bf16", optim="adamw_torch_fused"
     )
@@ -140,8 +140,8 @@ def train_with_trainer_at_best(job: Job, turn: Turn) -> None:
 class _GroupingTrainer(Trainer):
     """`train_sampling_strategy="group_by_length"` as it is on a whole file.
 
-    Trainer's own sampler sorts within 50 batches on a large file and hardly at all on the few rows
-    of a measurement; here it sorts within all of them, which are 50 batches at most.
+    Trainer's own sampler sorts within 50 batches of a large file and hardly at all within the few
+    examples of a measurement; here it sorts within all of them, which are 50 batches at most.
     """
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Sampler[int]:
@@ -187,9 +187,9 @@ def predict_with_trainer(job: Job, turn: Turn) -> None:
 
 
 def predict_with_trainer_at_best(job: Job, turn: Turn) -> None:
-    """Trainer.predict with weights in bf16 and batches of 64, rows as they come.
+    """Trainer.predict with weights in bf16 and batches of 64, in file order.
 
-    Grouping by length does not serve here: Trainer would return the rows in that other order.
+    Grouping by length would make Trainer return the examples in another order.
     """
     _predict_with(job, turn, bf16_full_eval=job.precision == "bf16", per_device_eval_batch_size=64)
 

@@ -1,11 +1,11 @@
-"""How long reading and encoding take, beside the plain script's row-by-row way.
+"""How long reading and encoding take, beside a plain script that goes example by example.
 
     python benchmarks/bench_data.py --data_file train.csv --vocab_dir VOCAB
     python benchmarks/bench_data.py --quick
 
-The plain way reads with pandas, takes every entity cell as a Python literal, and tokenizes one row
-at a time, padded to 160 tokens. Reading and encoding of both ways take turns; learning a
-vocabulary has no plain counterpart. Ends with a table for people and one line of JSON.
+The plain way reads with pandas, parses every entity cell as a Python literal, and tokenizes one
+example at a time, padded to 160 tokens. Both ways take turns; learning a vocabulary has no plain
+counterpart. Ends with a table for people and one line of JSON.
 """
 
 from __future__ import annotations
@@ -13,18 +13,16 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
 import torch
 from transformers import PreTrainedTokenizerBase
 
+import _path  # noqa: F401
 from alternation import Turn, Way, Ways
 from kore.data.dataset import InputEncoder
 from kore.data.markers import MarkerScheme, mark
@@ -41,7 +39,7 @@ STAGES = ("read", "encode")
 
 @dataclass(frozen=True)
 class DataJob:
-    """What both processes are told."""
+    """The work of both processes."""
 
     data_file: Path
     tokenizer: PreTrainedTokenizerBase
@@ -53,9 +51,9 @@ class DataJob:
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add = parser.add_argument
-    add("--data_file", type=Path, help="rows to read, a CSV [generated ones]")
+    add("--data_file", type=Path, help="examples to read, a CSV [generated ones]")
     add("--vocab_dir", type=Path, help="folder with a vocab.txt [a vocabulary is learned]")
-    add("--rows", type=int, help="take no more than so many [all, with --quick 4000]")
+    add("--rows", type=int, help="most examples [all, with --quick 4000]")
     add("--repeats", type=int, help="counted repetitions [5, with --quick 3]")
     add("--quick", action="store_true", help="ends within 50 seconds on two cores")
     args = parser.parse_args(arguments)
@@ -106,7 +104,7 @@ def _print(rows: list[dict], num_rows: int, repeats: int) -> None:
 
 
 def process_plainly(job: DataJob, turn: Turn) -> None:
-    """Row by row."""
+    """Example by example."""
     _process(
         job,
         turn,
@@ -116,7 +114,7 @@ def process_plainly(job: DataJob, turn: Turn) -> None:
 
 
 def process_with_kore(job: DataJob, turn: Turn) -> None:
-    """The path of every command."""
+    """As every command does."""
     encoder = InputEncoder(job.tokenizer, job.scheme, MAX_LENGTH)
     _process(
         job,
@@ -132,7 +130,7 @@ def _process(
     read: Callable[[], list[Example]],
     encode: Callable[[list[Example]], object],
 ) -> None:
-    """A turn reads and encodes; it tells the seconds of each."""
+    """A turn reads and encodes, and reports the seconds of each."""
     for _ in range(job.rounds):
         turn.start()
         started = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What joining models is worth: seeds, folds and techniques of `mini` against a single model.
+"""What ensembles are worth: seeds, folds and techniques of `mini` against a single model.
 
     python src/tools/experiments.py --recipes benchmarks/technique_base.json \\
         --variants benchmarks/techniques.json --seeds 3 --output_dir EXPERIMENTS \\
@@ -6,26 +6,24 @@
     python benchmarks/bench_ensembles.py --data_file train.csv --work_dir DIR \\
         --experiments EXPERIMENTS --target_prior src/tools/klue_dev_shares.json
 
-The single models and those that are joined by seed and by technique are the experiments' own, and
-with `--pretrained DIR/pretraining` bench_pretraining.py's; the folds are trained here. Finished
-folds are kept. Ends with a table of the joined `--rows` below the single model.
+Single models, and the members of ensembles over seeds and techniques, come from the experiments,
+and with `--pretrained DIR/pretraining` from bench_pretraining.py; the folds are trained here and
+kept. Ends with a table: the single model, and below it the ensembles that `--rows` names.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from mini_runs import RECIPE_FILE, run_flags, split_by_sentence  # puts src/ on the path, first
-
-# isort: split
+import _path  # noqa: F401
 import ensemble
 import train
 from kore.common.files import safe_name
 from kore.evaluation.score_table import GoldRows, as_markdown, score_rows
 from kore.prediction.options import EnsembleOptions
 from kore.prediction.predictions import find_labels, read_submission
+from mini_runs import RECIPE_FILE, make_parser, run_flags, split_by_sentence
 
 BASE = RECIPE_FILE.stem
 TECHNIQUES = (
@@ -39,17 +37,13 @@ TECHNIQUES = (
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
-    parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
+    parser = make_parser(__doc__)
     parser.add_argument("--experiments", required=True, type=Path, help="their --output_dir")
     parser.add_argument("--pretrained", type=Path, help="the same of bench_pretraining.py's runs")
-    parser.add_argument("--target_prior", type=Path, help="JSON of class shares")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each row [3]")
     parser.add_argument("--num_folds", type=int, default=5, help="of a k-fold run [5]")
     rows = ("seeds", "techniques", "folds")
     parser.add_argument(
-        "--rows", nargs="+", choices=rows, default=rows, help="what is joined [all]"
+        "--rows", nargs="+", choices=rows, default=rows, help="ensembles to score [all]"
     )
     args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)
@@ -111,12 +105,12 @@ class Joined:
 
 
 def predictions(experiments: Path, row: str, seed: int) -> Path:
-    """What a row of the experiments predicted with a seed."""
+    """The predictions of a row of the experiments with a seed."""
     return experiments / "predictions" / f"{safe_name(row)}-seed{seed}.csv"
 
 
 def trained_folds(work_dir: Path, num_folds: int, seed: int) -> list[Path]:
-    """The checkpoints of a k-fold run over the training rows; a stopped run is gone on with."""
+    """The checkpoints of a k-fold run over the training rows; a stopped run is resumed."""
     run_name = f"folds-seed{seed}"
     changes = {"num_epochs": "3", "num_folds": str(num_folds), "seed": str(seed)}
     output = {"output_dir": str(work_dir / "outputs")}

@@ -1,11 +1,11 @@
-"""How fast and how large a model is in each form, on the processor: torch, ONNX, ONNX in 8 bits.
+"""How fast and how large a model is in each format, on the CPU: torch, ONNX, ONNX in 8 bits.
 
     python benchmarks/bench_export.py --model_file models/NAME.pth --data_file train.csv --rows 512
     python benchmarks/bench_export.py --size base --data_file train.csv --vocab_dir FOLDER
 
-Rows/s from encoded rows to probabilities, one row at a time and in bulk; medians over repetitions,
-the forms alternated within one process. `--size` takes random weights in the shape of mini,
-klue/roberta-base or klue/roberta-large instead of a checkpoint: as fast, and of no use otherwise.
+Rows/s from encoded examples to probabilities, one at a time and in bulk; medians over repetitions,
+the formats alternating within one process. `--size` takes random weights in the shape of mini,
+klue/roberta-base or klue/roberta-large in place of a checkpoint: they compute as fast.
 Ends with a table for people and one line of JSON.
 """
 
@@ -15,16 +15,15 @@ import argparse
 import json
 import os
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+import _path  # noqa: F401
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
 import torch
 
 from kore.common.devices import make_accelerator
@@ -75,12 +74,12 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     model = parser.add_mutually_exclusive_group(required=True)
     model.add_argument("--model_file", type=Path, help="a checkpoint")
     model.add_argument("--size", choices=tuple(SHAPES), help="random weights in that shape")
-    parser.add_argument("--data_file", required=True, type=Path, help="rows to compute")
+    parser.add_argument("--data_file", required=True, type=Path, help="examples to predict")
     parser.add_argument("--vocab_dir", type=Path, help="folder of a vocab.txt; else one is learned")
-    parser.add_argument("--rows", type=int, default=256, help="rows in bulk [256]")
-    parser.add_argument("--single_rows", type=int, default=32, help="rows one at a time [32]")
+    parser.add_argument("--rows", type=int, default=256, help="examples in bulk [256]")
+    parser.add_argument("--single_rows", type=int, default=32, help="examples one at a time [32]")
     parser.add_argument("--repeats", type=int, default=5, help="counted repetitions [5]")
-    parser.add_argument("--quick", action="store_true", help="few rows, once: does it run?")
+    parser.add_argument("--quick", action="store_true", help="few examples, once: does it run?")
     args = parser.parse_args(arguments)
     if args.quick:
         args.rows, args.single_rows = QUICK_ROWS, QUICK_ROWS // 4
@@ -110,9 +109,9 @@ Way = Callable[[Sequence[EncodedExample], int], Any]
 
 
 def make_ways(trained: TrainedModel, folder: Path) -> tuple[dict[str, Way], dict[str, float]]:
-    """For each form a function of rows and batch size, and the size of its file in MiB.
+    """For each format a function of rows and batch size, and the size of its file in MiB.
 
-    bf16 is what `--precision bf16` does: the checkpoint is that of fp32, so is its size.
+    bf16 is `--precision bf16` with the fp32 checkpoint, hence its size.
     """
     ways: dict[str, Way] = {}
     sizes: dict[str, float] = {}
@@ -153,7 +152,7 @@ def measure(
 def table(speeds: dict[str, dict[str, float]], sizes: dict[str, float]) -> str:
     """Speeds and sizes as a Markdown table."""
     lines = [
-        f"| form | rows/s, one at a time | rows/s, {BATCH_TOKENS} tokens at once | MiB |",
+        f"| format | rows/s, one at a time | rows/s, {BATCH_TOKENS} tokens at once | MiB |",
         "|---|---|---|---|",
     ]
     lines += [

@@ -3,9 +3,9 @@
     python benchmarks/bench_inference.py --data_file train.csv --vocab_dir VOCAB --size base
     python benchmarks/bench_inference.py --quick
 
-From rows that have been read to their probabilities, tokenization included. All ways have the same
-rows, encoder and head, and take turns. max_difference is the largest difference of a probability
-from the plain script's. Ends with a table for people and one line of JSON.
+From examples in memory to their probabilities, tokenization included. All ways have the same
+examples, encoder and head, and take turns. max_difference is the largest difference of a
+probability from the plain script's. Ends with a table for people and one line of JSON.
 """
 
 from __future__ import annotations
@@ -15,14 +15,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+import _path  # noqa: F401
 from alternation import Turn, Way, Ways
-from baselines import (  # puts src/ on the path
+from baselines import (
     predict_plainly,
     predict_with_trainer,
     predict_with_trainer_at_best,
 )
-
-# isort: split
 from comparison import compare, print_report
 from kore.common.devices import make_accelerator
 from kore.common.flags import BATCH_TOKENS
@@ -45,7 +44,7 @@ QUICK_ROWS = {"mini": 256, "base": 64, "large": 64}
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_flags(parser, tuple(WAYS))
-    parser.add_argument("--rows", type=int, help="rows a round [by size]")
+    parser.add_argument("--rows", type=int, help="examples a round [by size]")
     args = set_defaults(parser.parse_args(arguments))
     ways = Ways({name: WAYS[name] for name in args.ways})
     rows = args.rows or (QUICK_ROWS if args.quick else ROWS[args.device])[args.size]
@@ -60,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def full_batches(lengths: Sequence[int]) -> list[np.ndarray]:
-    """The batches that KoRE makes of a chunk of a file; the last one is seldom full."""
+    """The batches that KoRE makes of a chunk of a file, but the last one, which is seldom full."""
     return token_batches(lengths, BATCH_TOKENS)[:-1]
 
 

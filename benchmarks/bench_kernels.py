@@ -1,10 +1,10 @@
-"""Why attention, dropout and BiLSTM are written as they are: each beside torch's own.
+"""KoRE's attention, dropout and BiLSTM, each beside torch's own.
 
     python benchmarks/bench_kernels.py
 
-Shapes are those of a base encoder on an update of 16 KLUE-RE rows: 63 tokens, 12 heads of 64.
-The BiLSTM has the width of `mini` and 32 rows. All in one process, medians over repetitions that
-take turns; ends with a table and one line of JSON.
+Shapes are those of a base encoder on a batch of 16 KLUE-RE examples: 63 tokens, 12 heads of 64.
+The BiLSTM has the width of `mini` and 32 examples. All in one process, medians over repetitions
+that take turns; ends with a table and one line of JSON.
 """
 
 from __future__ import annotations
@@ -12,18 +12,15 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import rnn
 
+import _path  # noqa: F401
 from kore.network.dropout import dropout
 from kore.network.encoder_pass import Padded, _attend_padded
 from kore.network.model import BiLSTM

@@ -3,30 +3,26 @@
     python benchmarks/bench_mini_size.py --data_file train.csv --work_dir /tmp/sizes \
         --sizes 1x192 1x256 2x192 --learning_rates 5e-4 1e-3 2e-3
 
-Sizes are layers x width. The rows are split 80/20 by sentence. Ends with a table for people and
+Sizes are layers x width. Examples are split 80/20 by sentence. Ends with a table for people and
 one line of JSON.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mini_runs import best_scores, run_flags, split_by_sentence  # puts src/ on the path, first
-
-# isort: split
+import _path  # noqa: F401
 import train
 from kore.network import mini
+from mini_runs import best_scores, make_parser, run_flags, split_by_sentence
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
-    parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
+    parser = make_parser(__doc__, prior=False, seeds=False)
     parser.add_argument("--sizes", nargs="+", default=["1x192"], help="LAYERSxWIDTH ...")
     parser.add_argument("--learning_rates", nargs="+", default=["1e-3"], help="peak rates")
     args = parser.parse_args(arguments)

@@ -1,15 +1,14 @@
-"""What each part of plain `mini` is worth: trains it with one part off at a time.
+"""Ablations of plain `mini`: trains it with one part off at a time.
 
     python benchmarks/bench_parts.py --data_file train.csv --work_dir /tmp/parts --seeds 3
 
-The rows are split 80/20 by sentence; every variant and seed is a run of src/train.py on the same
-split. Finished runs are kept, so that the command can be stopped and given again. Ends with a
+Examples are split 80/20 by sentence; every variant and seed is a run of src/train.py on the same
+split. Finished runs are kept, so the command can be stopped and repeated. Ends with a
 table for people and one line of JSON.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import statistics
@@ -21,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from mini_runs import SCORES, SOURCE, best_scores, run_flags, split_by_sentence
+from _path import SOURCE
+from mini_runs import SCORES, best_scores, make_parser, run_flags, split_by_sentence
 
 VARIANTS: dict[str, dict[str, str]] = {
     "mini": {},
@@ -33,10 +33,7 @@ VARIANTS: dict[str, dict[str, str]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
-    parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each variant [3]")
+    parser = make_parser(__doc__, prior=False)
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time [1]")
     args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)

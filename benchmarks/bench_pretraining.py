@@ -1,4 +1,4 @@
-"""What pretraining is worth: an encoder of src/pretrain.py against the same one from nothing.
+"""What pretraining is worth: an encoder of src/pretrain.py against one with random weights.
 
     python src/pretrain.py train.csv test_data.csv more_text.tsv --run_name my_encoder
     python benchmarks/bench_pretraining.py --encoder models/my_encoder --data_file train.csv \\
@@ -10,19 +10,17 @@ Both are fine-tuned with the same flags and seeds on 80 % of the sentences and s
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mini_runs import RECIPE_FILE, split_by_sentence  # puts src/ on the path, first
-
-# isort: split
 import torch
 from transformers import AutoConfig, AutoModel, AutoTokenizer
 
+import _path  # noqa: F401
 import experiments
+from mini_runs import RECIPE_FILE, make_parser, split_by_sentence
 
 FLAGS = {
     "batch_size": 32,
@@ -33,13 +31,9 @@ FLAGS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = make_parser(__doc__)
     parser.add_argument("--encoder", required=True, type=Path, help="folder of src/pretrain.py")
-    parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
-    parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
-    parser.add_argument("--target_prior", default="", help="JSON of class shares")
     parser.add_argument("--num_epochs", type=int, default=3, help="of fine-tuning [3]")
-    parser.add_argument("--seeds", type=int, default=3, help="runs of each row [3]")
     parser.add_argument("--jobs", type=int, default=1, help="runs at the same time [1]")
     args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)
@@ -62,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "output_dir": args.work_dir / "pretraining",
         "seeds": args.seeds,
         "jobs": args.jobs,
-        "target_prior": args.target_prior,
+        "target_prior": args.target_prior or "",
     }
     given = [text for name, value in flags.items() for text in (f"--{name}", str(value))]
     experiments.main(["--recipes", *map(str, paths), *given])

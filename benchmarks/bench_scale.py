@@ -1,10 +1,10 @@
-"""Does the cost of prediction grow straight? Seconds and memory for more and more rows.
+"""Does the cost of prediction grow linearly? Seconds and memory for more and more examples.
 
     python benchmarks/bench_scale.py --model_file models/NAME.pth --data_file train.csv
 
-Repeats the rows of `--data_file` under new ids until there are so many, and runs src/inference.py
-on them as a user does, a process of its own each time. Memory is the highest sum over the command's
-processes of what each holds alone plus its share of what they hold together (PSS). Ends with a
+Repeats the examples of `--data_file` under new ids, and runs src/inference.py on them as a user
+does, a process each time. Memory is the highest sum over the command's
+processes of what each holds alone plus its share of what they share (PSS). Ends with a
 table, a picture (`--figure`) and one line of JSON.
 """
 
@@ -21,11 +21,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
 import psutil
 from matplotlib.figure import Figure
 
+import _path  # noqa: F401
 from kore.common.files import csv_writer
 from kore.data.records import iter_records
 
@@ -37,10 +36,10 @@ SECONDS_BETWEEN_LOOKS = 0.5
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--model_file", required=True, type=Path, help="a checkpoint")
-    parser.add_argument("--data_file", required=True, type=Path, help="rows to repeat")
+    parser.add_argument("--data_file", required=True, type=Path, help="examples to repeat")
     parser.add_argument("--rows", nargs="+", type=int, default=[1_000, 10_000, 100_000, 1_000_000])
     parser.add_argument("--figure", type=Path, help="PNG to write")
-    parser.add_argument("--quick", action="store_true", help="100 and 1,000 rows: does it run?")
+    parser.add_argument("--quick", action="store_true", help="100 and 1,000 examples: does it run?")
     args = parser.parse_args(arguments)
     sizes = [100, 1_000] if args.quick else args.rows
 
@@ -58,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def write_rows(source: Path, target: Path, num_rows: int) -> None:
-    """The rows of `source`, over and over, each with an id of its own."""
+    """The rows of `source`, over and over, each with a new id."""
     records = [record for _, record in iter_records(source)]
     with target.open("w", encoding="utf-8", newline="") as file:
         writer = csv_writer(file)

@@ -3,9 +3,9 @@
     python benchmarks/bench_training.py --data_file train.csv --vocab_dir VOCAB --size base
     python benchmarks/bench_training.py --quick
 
-All ways make the same number of updates with the same rows, encoder and head, and take turns.
-Only updates are timed: no reading, no encoding, no validation, no checkpoint. Ends with a table
-for people and one line of JSON.
+All ways make the same number of optimizer steps with the same examples, encoder and head, and take
+turns. Only these steps are timed: no reading, no encoding, no validation, no checkpoint. Ends
+with a table for people and one line of JSON.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+import _path  # noqa: F401
 from alternation import Turn, Way, Ways
-from baselines import train_plainly, train_with_trainer, train_with_trainer_at_best  # src/: path
-
-# isort: split
+from baselines import train_plainly, train_with_trainer, train_with_trainer_at_best
 from comparison import compare, print_report
 from kore.common.devices import make_accelerator, make_deterministic
 from kore.common.manifest import Manifest
@@ -52,7 +51,7 @@ QUICK_UPDATES = {"mini": 10, "base": 1, "large": 1}
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     add_flags(parser, tuple(WAYS))
-    parser.add_argument("--updates", type=int, help="updates a round, 50 at most [by size]")
+    parser.add_argument("--updates", type=int, help="optimizer steps a round, at most 50 [by size]")
     args = set_defaults(parser.parse_args(arguments))
     ways = Ways({name: WAYS[name] for name in args.ways})
     updates = args.updates or (QUICK_UPDATES if args.quick else UPDATES[args.device])[args.size]

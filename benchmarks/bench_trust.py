@@ -5,12 +5,11 @@
 
 Trains plain `mini` on 80 % of the sentences with several seeds, predicts the other 20 % and
 scores them, all with the commands a user has. With `--unlabelled_file` the class shares of those
-rows are estimated as well. Ends with a table for people and one line of JSON.
+examples are estimated as well. Ends with a table for people and one line of JSON.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
@@ -19,12 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mini_runs import best_epoch, run_flags, split_by_sentence  # puts src/ on the path, first
-
-# isort: split
+import _path  # noqa: F401
 import evaluation
 import inference
 import train
+from mini_runs import best_epoch, make_parser, run_flags, split_by_sentence
 
 ROWS = {
     "plain": ("micro_f1", "auprc"),
@@ -34,16 +32,15 @@ ROWS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--data_file", required=True, type=Path, help="all labelled rows")
-    parser.add_argument("--work_dir", required=True, type=Path, help="folder for data and runs")
-    parser.add_argument("--target_prior", required=True, type=Path, help="JSON of class shares")
-    parser.add_argument("--unlabelled_file", type=Path, help="rows whose shares are estimated")
-    parser.add_argument("--seeds", type=int, default=3, help="runs [3]")
+    parser = make_parser(__doc__)
+    parser.add_argument("--unlabelled_file", type=Path, help="examples whose shares are estimated")
     parser.add_argument("--num_epochs", help="of a run [6]")
     args = parser.parse_args(arguments)
     split_by_sentence(args.data_file, args.work_dir)
-    results = [measure(args, seed) for seed in range(args.seeds)]
+    results = [
+        measure(args.work_dir, seed, args.num_epochs, args.target_prior, args.unlabelled_file)
+        for seed in range(args.seeds)
+    ]
     print("| hold-out | micro-F1 | AUPRC |\n|---|---|---|")
     for title, names in ROWS.items():
         if names[0] in results[0]:
@@ -55,22 +52,29 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(json.dumps(results))
 
 
-def measure(args: argparse.Namespace, seed: int) -> dict[str, Any]:
-    """Trains, predicts and scores with one seed; a finished or stopped run is gone on with."""
+def measure(
+    work_dir: Path,
+    seed: int,
+    num_epochs: str | None,
+    target_prior: Path | None,
+    unlabelled_file: Path | None,
+) -> dict[str, Any]:
+    """Trains, predicts and scores with one seed; a stopped run is resumed."""
     run_name = f"seed{seed}"
-    changes = {"num_epochs": args.num_epochs} if args.num_epochs else {}
-    train.main(run_flags(args.work_dir, run_name, seed=str(seed), **changes))
-    valid_file = args.work_dir / "valid_data.csv"
-    predictions = predict(args.work_dir, run_name, valid_file)
+    changes = {"num_epochs": num_epochs} if num_epochs else {}
+    train.main(run_flags(work_dir, run_name, seed=str(seed), **changes))
+    valid_file = work_dir / "valid_data.csv"
+    predictions = predict(work_dir, run_name, valid_file)
     flags = ["--prediction_file", str(predictions), "--gold_file", str(valid_file)]
-    flags += ["--resamples", "0", "--output_dir", str(args.work_dir / f"report-{run_name}")]
-    given = scores(flags, "--target_prior", str(args.target_prior))
-    best = best_epoch(args.work_dir, run_name)
+    flags += ["--resamples", "0", "--output_dir", str(work_dir / f"report-{run_name}")]
+    given = scores(flags, *(["--target_prior", str(target_prior)] if target_prior else []))
+    best = best_epoch(work_dir, run_name)
     found = {name: given[name] for name in ("micro_f1", "auprc", "ece")}
     found |= {name: best[name] for name in ("ece_uncalibrated", "temperature")}
-    found |= {f"given_{name}": given["adjusted"][name] for name in ("micro_f1", "auprc")}
-    if args.unlabelled_file:
-        new = predict(args.work_dir, run_name, args.unlabelled_file)
+    if target_prior:
+        found |= {f"given_{name}": given["adjusted"][name] for name in ("micro_f1", "auprc")}
+    if unlabelled_file:
+        new = predict(work_dir, run_name, unlabelled_file)
         adjusted = scores(flags, "--target_prior", "estimate", "--unlabelled_file", str(new))
         estimated = adjusted["adjusted"]
         found |= {f"estimated_{name}": estimated[name] for name in ("micro_f1", "auprc")}
@@ -79,7 +83,7 @@ def measure(args: argparse.Namespace, seed: int) -> dict[str, Any]:
 
 
 def predict(work_dir: Path, run_name: str, rows: Path) -> Path:
-    """The predictions of a run for a file of rows."""
+    """The predictions of a run for a file of examples."""
     name = f"{run_name}_{rows.stem}.csv"
     model_file = work_dir / "models" / f"{run_name}.pth"
     flags = ["--model_file", str(model_file), "--test_file", str(rows)]
@@ -88,7 +92,7 @@ def predict(work_dir: Path, run_name: str, rows: Path) -> Path:
 
 
 def scores(flags: list[str], *more: str) -> dict[str, Any]:
-    """What the evaluation writes, without what it prints."""
+    """The scores that src/evaluation.py writes; what it prints is left out."""
     with contextlib.redirect_stdout(io.StringIO()):
         evaluation.main([*flags, *more])
     folder = Path(flags[flags.index("--output_dir") + 1])

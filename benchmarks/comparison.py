@@ -1,4 +1,4 @@
-"""Runs ways in turns and tells how they compare: a table for people and one line of JSON."""
+"""Runs ways in turns and compares them: a table for people and one line of JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _COLUMNS = {
 
 
 def compare(benchmark: str, ways: Ways, job: Job) -> tuple[dict[str, Any], dict[str, WayResult]]:
-    """Runs all rounds; what the JSON line says, and what each way gave."""
+    """Runs all rounds; returns the report of the JSON line and the result of each way."""
     products: dict[str, list[float]] = {"fp32": [], job.precision: []}
 
     def measure_products() -> None:

@@ -20,7 +20,7 @@ _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def wait_for(device: torch.device) -> None:
-    """Returns once the device has done what it was told."""
+    """Returns once the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -1,22 +1,34 @@
-"""What the benchmarks of `mini` share: the split, the flags of a run, its best epoch."""
+"""What the benchmarks of `mini` share: flags, the split, the flags of a run, its best epoch."""
 
 from __future__ import annotations
 
+import argparse
 import csv
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
-
+import _path  # noqa: F401
 import prepare_data
+from kore.common.resources import find_file
 
 RECIPE_FILE = Path(__file__).with_name("technique_base.json")
-SOURCE = Path(__file__).resolve().parents[1] / "src"
 SCORES = ("micro_f1", "auprc", "accuracy")
 
 
+def make_parser(doc: str | None, prior: bool = True, seeds: bool = True) -> argparse.ArgumentParser:
+    """A parser with the flags that benchmarks of `mini` share; `doc` begins with what it is for."""
+    parser = argparse.ArgumentParser(description=(doc or "").partition("\n")[0])
+    add = parser.add_argument
+    add("--data_file", required=True, type=Path, help="all labelled examples")
+    add("--work_dir", required=True, type=Path, help="folder for data and runs")
+    if prior:
+        add("--target_prior", type=find_file, help="JSON of class shares to score under as well")
+    if seeds:
+        add("--seeds", type=int, default=3, help="runs of each variant [3]")
+    return parser
+
+
 def split_by_sentence(data_file: Path, work_dir: Path) -> None:
-    """train_data.csv and valid_data.csv in `work_dir`, 80/20 by sentence; made once."""
+    """Writes train_data.csv and valid_data.csv to `work_dir`, 80/20 by sentence, once."""
     if not (work_dir / "valid_data.csv").exists():
         prepare_data.main(["--input_file", str(data_file), "--data_dir", str(work_dir)])
 

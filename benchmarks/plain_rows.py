@@ -1,17 +1,15 @@
-"""Rows as users read and tokenize them today, for the ways of baselines.py."""
+"""Examples as users read and tokenize them today, for the ways of baselines.py."""
 
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from transformers import BatchEncoding, PreTrainedTokenizerBase
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
+import _path  # noqa: F401
 from kore.data.markers import MarkedText, MarkerScheme, mark
 from kore.data.schema import Entity, Example, Span
 from workload import MAX_LENGTH, Job
@@ -38,7 +36,7 @@ def read_plainly(path: Path) -> list[Example]:
 def tokenize_row(
     example: Example, tokenizer: PreTrainedTokenizerBase, scheme: MarkerScheme
 ) -> Features:
-    """One row, padded to 160 tokens."""
+    """One example, padded to 160 tokens."""
     marked = mark(example, scheme)
     encoding = tokenizer(
         marked.text,
@@ -51,7 +49,7 @@ def tokenize_row(
 
 
 def tokenize_rows(job: Job) -> list[Features]:
-    """Rows as long as they are, all in one call: what DataCollatorWithPadding takes."""
+    """All examples in one call, not padded: the input of DataCollatorWithPadding."""
     marked = [mark(example, job.scheme) for example in job.examples]
     encoding = job.tokenizer(
         [row.text for row in marked],

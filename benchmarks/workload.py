@@ -1,12 +1,11 @@
-"""What every way works on: the same rows, the same tokenizer, the same encoder with random weights.
+"""The work of every way: the same examples, tokenizer, and encoder with random weights.
 
-files of rows -> a share of them with the lengths of all -> Job -> a process for each way
+data file -> a sample of it with the lengths of the whole -> Job -> a process for each way
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +20,7 @@ from transformers import (
     RobertaModel,
 )
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src" / "tools"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-
+import _path  # noqa: F401
 from kore.common.devices import make_accelerator
 from kore.common.flags import DeviceOptions
 from kore.data.dataset import EncodedExample, InputEncoder
@@ -66,7 +63,7 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Job:
-    """What a process is told. No row is longer than `MAX_LENGTH`, so that none has to be cut."""
+    """The work of a process. No example is longer than `MAX_LENGTH`, so none is truncated."""
 
     size: str
     examples: list[Example]
@@ -88,10 +85,10 @@ class Job:
 
 
 def add_flags(parser: argparse.ArgumentParser, ways: Sequence[str]) -> None:
-    """The flags that say what is worked on, and by which ways."""
+    """The flags that choose the work and the ways."""
     add = parser.add_argument
     add("--size", choices=tuple(SHAPES), help="encoder [base, with --quick mini]")
-    add("--data_file", type=Path, help="rows whose lengths count [generated ones]")
+    add("--data_file", type=Path, help="examples to work on [generated ones]")
     add("--vocab_dir", type=Path, help="folder with a vocab.txt [a vocabulary is learned]")
     add("--rounds", type=int, help="counted rounds, each way once a round [5, with --quick 3]")
     add("--ways", nargs="+", choices=tuple(ways), default=list(ways), help="[all]")
@@ -99,7 +96,7 @@ def add_flags(parser: argparse.ArgumentParser, ways: Sequence[str]) -> None:
 
 
 def set_defaults(args: argparse.Namespace) -> argparse.Namespace:
-    """Fills in what hangs on `--quick` and on the device."""
+    """Fills in what depends on `--quick` and on the device."""
     args.size = args.size or ("mini" if args.quick else "base")
     args.rounds = args.rounds or (3 if args.quick else 5)
     args.device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -107,7 +104,7 @@ def set_defaults(args: argparse.Namespace) -> argparse.Namespace:
 
 
 def read_rows(data_file: Path | None) -> tuple[list[Example], MarkerScheme]:
-    """The rows of a file, or generated ones, and the markers they are given."""
+    """The examples of a file, or generated ones, and their markers."""
     if data_file is None:
         examples = list(make_sample(1_200, SEED).train)
     else:
@@ -121,11 +118,11 @@ Grouping = Callable[[Sequence[int]], list[np.ndarray]]
 def make_job(
     args: argparse.Namespace, num_rows: int, group: Grouping, window: int | None = None
 ) -> Job:
-    """About `num_rows` rows of the file with lengths as in all of it, and what else the ways need.
+    """About `num_rows` examples of the file, as long as in all of it, and what else the ways need.
 
     Args:
-        group: from lengths to the row numbers of every batch, as KoRE makes them of a whole file.
-        window: so many rows drawn from the file are grouped at a time; None = all of them.
+        group: lengths -> the indices of every batch, as KoRE makes them of a whole file.
+        window: examples drawn from the file and grouped together; None = all of them.
     """
     examples, scheme = read_rows(args.data_file)
     generator = np.random.default_rng(SEED)
@@ -184,7 +181,7 @@ def make_encoder(size: str, tokenizer: PreTrainedTokenizerBase) -> PreTrainedMod
 
 
 def equal_batches(lengths: Sequence[int], size: int) -> list[np.ndarray]:
-    """Rows sorted by length, `size` at a time; what is left at the end is left out."""
+    """Indices sorted by length, `size` a batch; an incomplete last batch is dropped."""
     order = np.argsort(lengths, kind="stable")
     return np.split(order[: len(order) // size * size], range(size, len(order) - size + 1, size))
 
@@ -192,7 +189,7 @@ def equal_batches(lengths: Sequence[int], size: int) -> list[np.ndarray]:
 def representative_rows(
     lengths: Sequence[int], num_rows: int, batches: Sequence[np.ndarray]
 ) -> np.ndarray:
-    """Row numbers of a few of the `batches` (sorted by length), whose mean length is that of all.
+    """Indices of a few of the `batches` (sorted by length), whose mean length is that of all.
 
     A whole file makes batches of like length. A few rows drawn at random and sorted do not; a few
     of its batches do, and sorted again they fall into the very same ones.
@@ -214,6 +211,6 @@ def representative_rows(
 def _uncut(
     examples: Sequence[Example], rows: Sequence[EncodedExample]
 ) -> tuple[list[Example], list[int]]:
-    """Rows that fit, and their lengths: what is cut, and where, differs between the ways."""
+    """Examples that fit, and their lengths: the ways would truncate differently."""
     kept = [number for number, row in enumerate(rows) if not row.was_cut]
     return [examples[number] for number in kept], [len(rows[number].input_ids) for number in kept]

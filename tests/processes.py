@@ -14,34 +14,41 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from kore.common.errors import run_command
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+# Modules that import wherever KoRE runs: an error but ImportError would end the process.
 _IMPORTED = [
     "tests.processes",
     "kore.studies.run",
-    "kore.studies.search_run",
     "kore.prediction.run",
+    "kore.evaluation.figures",
+    "optuna",
 ]
 
 
 class Forked:
-    """A command at work in a process of its own; all that it prints is in `log`.
+    """A function at work in a process of its own; all that it prints is in `log`.
 
     Args:
+        function: one that a process can import, as its arguments are pickled.
         environment: variables that only this process has.
     """
 
     def __init__(
-        self, script: str, flags: Sequence[str], log: Path, environment: Mapping[str, str] = {}
+        self,
+        log: Path,
+        function: Callable[..., object],
+        *arguments: Any,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.log = log
-        self._process = _server().Process(
-            target=_run_script, args=(script, list(flags), log, dict(environment))
+        self._process = server().Process(
+            target=_work, args=(log, environment or {}, function, arguments)
         )
         self._process.start()
         atexit.register(self.kill)  # a test that fails leaves nothing behind
@@ -73,6 +80,13 @@ class Forked:
         return self.log.read_text(encoding="utf-8")
 
 
+def start_command(
+    script: str, flags: Sequence[str], log: Path, environment: Mapping[str, str] | None = None
+) -> Forked:
+    """A command at work, its script's name without the folder."""
+    return Forked(log, _run_script, script, list(flags), environment=environment)
+
+
 def start_both(script: str, flags: Sequence[str], log: Path) -> list[Forked]:
     """Two processes that work together, as `accelerate launch --num_processes 2` starts them."""
     with socket.socket() as unused:
@@ -81,7 +95,7 @@ def start_both(script: str, flags: Sequence[str], log: Path) -> list[Forked]:
     both = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1"}
     both |= {"MASTER_PORT": str(port), "ACCELERATE_MIXED_PRECISION": "no"}
     return [
-        Forked(
+        start_command(
             script,
             flags,
             log.with_suffix(f".{rank}.log"),
@@ -100,7 +114,8 @@ def run_both(script: str, flags: Sequence[str], log: Path) -> str:
 
 
 @functools.cache
-def _server() -> Any:
+def server() -> Any:
+    """The context of `multiprocessing` that forks from a process which has imported all."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_IMPORTED)
     paths = [REPOSITORY, REPOSITORY / "src", REPOSITORY / "src" / "tools"]
@@ -116,11 +131,17 @@ def _server() -> Any:
     return context
 
 
-def _run_script(script: str, flags: list[str], log: Path, environment: dict[str, str]) -> None:
+def _work(
+    log: Path, environment: dict[str, str], function: Callable[..., object], arguments: Any
+) -> None:
     """The life of such a process."""
     os.environ.update(environment)
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (sys.stdout, sys.stderr):
         os.dup2(descriptor, stream.fileno())
+    function(*arguments)
+
+
+def _run_script(script: str, flags: list[str]) -> None:
     sys.argv = [script, *flags]
     run_command(importlib.import_module(Path(script).stem).main)

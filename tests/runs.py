@@ -62,7 +62,12 @@ def train_flags(folder: Path, **flags: Any) -> list[str]:
         "run_name": "run",
         **flags,
     }
-    return [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
+    return as_flags(**chosen)
+
+
+def as_flags(**values: Any) -> list[str]:
+    """["--name", "value", …] of the options of a command."""
+    return [text for name, value in values.items() for text in (f"--{name}", str(value))]
 
 
 def train_in(folder: Path, **flags: Any) -> dict[str, Any]:

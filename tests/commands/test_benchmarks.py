@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from tests.builders import ENCODERS, EXAMPLES, LABELS, make_scheme, make_tokenizer, make_trained
+from tests.runs import as_flags
 
 import bench_data
 import bench_ensembles
@@ -246,9 +247,7 @@ def test_trust_ends_in_a_table_and_one_line_of_json(
         "num_epochs": 1,
     }
     with warnings.catch_warnings(action="ignore"):  # small files lack relations
-        bench_trust.main(
-            [text for name, value in flags.items() for text in (f"--{name}", str(value))]
-        )
+        bench_trust.main(as_flags(**flags))
     lines = capsys.readouterr().out.splitlines()
     assert "| under the estimated shares | " in "\n".join(lines)
     results = json.loads(lines[-1])
@@ -292,6 +291,20 @@ def test_linear_model_learns_the_sample(tmp_path: Path, capsys: pytest.CaptureFi
     assert written.ids == [row.id for row in valid]
     gold = np.asarray(labels.index(str(row.label) for row in valid))
     assert f"{score(gold, written.probs, labels).micro_f1:.2f}" == line.split("|")[2].strip()
+    parts = {f"{part}_file": tmp_path / f"{part}_data.csv" for part in ("train", "valid")}
+    bench_linear.main(as_flags(work_dir=tmp_path, **parts))  # the same files, named
+    assert line in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"train_file": "a"}, {"valid_file": "b"}, {"data_file": "a", "valid_file": "b"}]
+)
+def test_linear_model_needs_one_file_or_both(
+    given: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        bench_linear.parse(as_flags(work_dir="c", **given))
+    assert "either --data_file or both" in capsys.readouterr().err
 
 
 def test_ensembles_are_scored_beside_a_single_model(
@@ -307,9 +320,7 @@ def test_ensembles_are_scored_beside_a_single_model(
     flags = {"data_file": tmp_path / "all.csv", "work_dir": tmp_path, "seeds": 2, "num_folds": 2}
     flags |= {"experiments": experiments}
     with warnings.catch_warnings(action="ignore"):  # small files lack relations
-        bench_ensembles.main(
-            [text for name, value in flags.items() for text in (f"--{name}", str(value))]
-        )
+        bench_ensembles.main(as_flags(**flags))
     table = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     scores = {line.split(" | ")[0].strip("| "): line.split(" | ")[1] for line in table[2:]}
     assert list(scores) == [

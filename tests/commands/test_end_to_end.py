@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.processes import Forked
+from tests.processes import start_command
 from tests.runs import (
     REPOSITORY,
     assert_one_sentence,
@@ -214,7 +214,7 @@ def test_sigkill_and_resume_end_with_the_same_weights(folder: Path, tmp_path: Pa
     flags = train_flags(folder, save_steps=1, num_epochs=2, run_name="whole")
     assert command("train.py", *flags).returncode == 0
     flags = train_flags(folder, save_steps=1, num_epochs=2, run_name="killed")
-    process = Forked("train.py", flags, tmp_path / "log")
+    process = start_command("train.py", flags, tmp_path / "log")
     state = folder / "models" / "killed" / "last.pth"
     process.wait_for(state)
     # Saved after every update: the kill falls into some later one.
@@ -232,7 +232,7 @@ def test_sigkill_and_resume_end_with_the_same_weights(folder: Path, tmp_path: Pa
 
 def test_ctrl_c_in_a_terminal(folder: Path, tmp_path: Path) -> None:
     flags = train_flags(folder, num_epochs=500, run_name="interrupted")
-    process = Forked("train.py", flags, tmp_path / "log")
+    process = start_command("train.py", flags, tmp_path / "log")
     process.wait_for(folder / "models" / "interrupted" / "last.pth")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130

@@ -17,9 +17,7 @@ from tests.runs import (
     REPOSITORY,
     command,
     final_state,
-    save_tiny_bert,
     train_flags,
-    write_sample,
 )
 
 from kore.network.checkpoint import save_model
@@ -31,13 +29,6 @@ LAUNCH = [
     *("--main_process_port", "0"),
 ]
 TRAIN = {"use_cuda": "False", "dropout": 0, "num_epochs": 2}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_sample(tmp_path)
-    save_tiny_bert(tmp_path / "tiny")
-    return tmp_path
 
 
 def launch(script: str, *flags: str) -> str:

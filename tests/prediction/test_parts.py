@@ -141,8 +141,8 @@ def test_resume_of_another_job_is_refused_and_keeps_the_parts(
     with pytest.raises(UserError) as caught:
         begun(output, resume=True, **changes)
     assert str(caught.value) == (
-        f"`resume`: {parts.folder} was begun differently {told}; give the same command as before, "
-        "or leave `resume` out to start from the beginning"
+        f"--resume: {parts.folder} was begun differently {told}; give the same command as before, "
+        "or leave --resume out to start from the beginning"
     )
     assert content_of(parts.folder) == before
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from types import SimpleNamespace
 from typing import cast
 
@@ -109,18 +108,17 @@ OUT_OF_MEMORY = [
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY)
-def test_the_budget_is_halved_once(accelerator, error, caplog):
-    caplog.set_level(logging.INFO, "kore")
+def test_the_budget_is_halved_once(accelerator, error, capsys):
     model = FullMemory(16, error)
     rows = [make_row(first, 8) for first in (1, 3, 4, 9)]
     probs = probs_of(model, rows, accelerator, tokens=32)
     assert model.shapes == [(4, 8), (2, 8), (2, 8)]  # no row twice, none left out
     assert probs[:, 1] == pytest.approx([0.5, 0.75, 0.8, 0.9])
-    assert caplog.messages == ["memory is full: going on with `batch_tokens` 16"]
+    assert capsys.readouterr().err == "memory is full: going on with --batch_tokens 16\n"
 
 
 def test_memory_full_once_more(accelerator):
-    with pytest.raises(UserError, match=r"memory is full even with 16 tokens .* `batch_tokens`"):
+    with pytest.raises(UserError, match=r"memory is full even with 16 tokens .* --batch_tokens"):
         probs_of(FullMemory(9, OUT_OF_MEMORY[0]), [make_row(1, 8)] * 4, accelerator, tokens=32)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.runs import save_tiny_bert, write_sample
+from tests.processes import start_command
+from tests.runs import as_flags, save_tiny_bert, write_sample
 
 import experiments
 from kore.common.errors import UserError
@@ -48,13 +49,21 @@ def flags_in(folder: Path, **flags: Any) -> list[str]:
         "resamples": 50,
         **flags,
     }
-    return [text for name, value in chosen.items() for text in (f"--{name}", str(value))]
+    return as_flags(**chosen)
+
+
+def run_at_once(command: str, arguments: list[str], log: Path, threads: int) -> None:
+    """As `experiments_run._run`, without the seconds that a new process takes to start."""
+    process = start_command(f"{command}.py".replace("predict", "inference"), arguments, log)
+    assert process.wait() == 0, process.output()
 
 
 @pytest.fixture(scope="module")
 def results(folder: Path) -> list[dict[str, str]]:
     write(folder / "prior.json", {"no_relation": 0.6})
-    experiments.main(flags_in(folder, jobs=2, target_prior=folder / "prior.json"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(experiments_run, "_run", run_at_once)
+        experiments.main(flags_in(folder, jobs=2, target_prior=folder / "prior.json"))
     with (folder / "out" / "results.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -130,7 +139,7 @@ def test_what_is_refused_before_anything_is_trained(folder, tmp_path):
         write(tmp_path / "v.json", {"row": {name: "x"}})
         assert f"no flag '{name}'" in refusal(flags_in(folder, variants=tmp_path / "v.json"))
     write(tmp_path / "v.json", {"row": {"label_smoothing": 3}})
-    assert "row: --label_smoothing is 3.0" in refusal(
+    assert "row: `label_smoothing` is 3.0" in refusal(
         flags_in(folder, variants=tmp_path / "v.json")
     )
     write(tmp_path / "v.json", ["row"])
@@ -168,8 +177,9 @@ def test_results_of_another_encoder_in_the_same_folder_are_not_taken_for_its(
     experiments.main(flags_in(folder))
 
 
-def test_a_run_that_fails_is_told_in_its_own_words(folder, tmp_path):
-    message = refusal(flags_in(folder, train_file=tmp_path / "none.csv", output_dir=tmp_path))
+def test_a_run_in_a_process_of_its_own_that_fails_is_told_in_its_own_words(folder, tmp_path):
+    one = {"train_file": tmp_path / "none.csv", "output_dir": tmp_path, "seeds": 1, "variants": ""}
+    message = refusal(flags_in(folder, **one))
     assert "a run failed: error: " in message
     assert "none.csv: no such file" in message
     assert ".log)" in message

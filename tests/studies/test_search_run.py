@@ -3,40 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
 from matplotlib import pyplot, rcParams
-from tests.runs import REPOSITORY, command, save_tiny_bert, train_flags, write_sample
+from tests.processes import Forked, server, start_command
+from tests.runs import train_flags
 
 optuna = pytest.importorskip("optuna")
 
 import search  # noqa: E402
 from kore.common.errors import UserError  # noqa: E402
+from kore.common.flags import parse_options  # noqa: E402
 from kore.studies import search_run  # noqa: E402
+from kore.studies.options import SearchOptions  # noqa: E402
+from kore.studies.search_space import read_space  # noqa: E402
 from kore.training.run_files import read_log  # noqa: E402
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("search")
-    write_sample(folder)
-    save_tiny_bert(folder / "tiny")
-    return folder
-
-
-@pytest.fixture
-def folder(shared: Path, tmp_path: Path) -> Path:
-    for name in ("train_data.csv", "valid_data.csv", "tiny"):
-        (tmp_path / name).symlink_to(shared / name)
-    return tmp_path
 
 
 def flags_in(folder: Path, space: dict[str, Any], **flags: Any) -> list[str]:
@@ -168,19 +153,15 @@ def test_a_diverging_trial_does_not_end_the_search(folder, monkeypatch, capsys):
 
 def test_a_killed_search_goes_on_in_the_trial_it_was_in(folder):
     flags = flags_in(folder, {"gamma": [0.0, 2.0]}, num_epochs=4, save_steps=1)
-    script = str(REPOSITORY / "src" / "search.py")
-    process = subprocess.Popen([sys.executable, script, *flags], stderr=subprocess.DEVNULL)
+    process = start_command("search.py", flags, folder / "log.txt")
     state = folder / "models/search/trial0/last.pth"
     log = folder / "models/search/trial0/log.csv"
-    while not log.exists():
-        assert process.poll() is None
-        time.sleep(0.05)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.wait_for(log)
+    process.kill()
+    assert process.returncode == -signal.SIGKILL
     assert state.exists()
     first_epoch = log.read_text().splitlines()[1].rpartition(",")[0]  # all but its seconds
-    result = command("search.py", *flags)
-    assert result.returncode == 0, result.stderr
+    search.main(flags)
     assert log.read_text().splitlines()[1].startswith(first_epoch)
     assert len(log.read_text().splitlines()) == 5
     trials = trials_in(folder)
@@ -192,14 +173,9 @@ def test_a_killed_search_goes_on_in_the_trial_it_was_in(folder):
 
 def test_two_processes_share_a_search(folder):
     flags = flags_in(folder, {"gamma": [0.0, 0.5, 1.0, 2.0]})
-    script = str(REPOSITORY / "src" / "search.py")
-    processes = [
-        subprocess.Popen([sys.executable, script, *flags], stderr=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
+    processes = [start_command("search.py", flags, folder / f"{number}.txt") for number in range(2)]
     for process in processes:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors
+        assert process.wait() == 0, process.output()
     complete = trials_in(folder).query("state == 'COMPLETE'")
     assert set(complete["params_gamma"]) == {0.0, 0.5, 1.0, 2.0}
     study = optuna.load_study(
@@ -208,38 +184,24 @@ def test_two_processes_share_a_search(folder):
     assert len({trial.user_attrs["process"] for trial in study.trials}) == 2
 
 
+def open_study(start: Any, folder: Path, flags: list[str]) -> None:
+    options = parse_options(SearchOptions, flags)
+    space = read_space(Path(options.space))
+    start.wait(60)
+    with search_run._locked(folder):
+        search_run._open_study(options, space, folder)
+
+
 def test_processes_may_begin_at_the_same_moment(folder):
     """The study is made by one of them; the others wait."""
     flags = flags_in(folder, {"gamma": [0.0, 2.0]})
-    code = (
-        "import sys; from pathlib import Path; from kore.studies import search_run\n"
-        "from kore.common.flags import parse_options\n"
-        "from kore.studies.options import SearchOptions\n"
-        "from kore.studies.search_space import read_space\n"
-        "options = parse_options(SearchOptions, sys.argv[2:])\n"
-        "space, folder = read_space(Path(options.space)), Path(sys.argv[1])\n"
-        "print('ready', flush=True); sys.stdin.readline()\n"
-        "with search_run._locked(folder): search_run._open_study(options, space, folder)\n"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "src")}
+    start = server().Barrier(3)
     processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(folder), *flags],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]  # fmt: skip
+        Forked(folder / f"{number}.txt", open_study, start, folder, flags) for number in range(3)
+    ]
     for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in processes:
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors
+        assert process.wait(60) == 0, process.output()
+    assert (folder / "study.db").exists()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), UserError("the disk is full")])

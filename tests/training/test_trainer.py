@@ -18,10 +18,8 @@ import torch
 from tests.runs import (
     expect_user_error,
     read_json,
-    save_tiny_bert,
     train_flags,
     train_in,
-    write_sample,
 )
 
 from kore.common.devices import make_accelerator
@@ -36,22 +34,6 @@ from kore.scoring.metrics import score
 from kore.training import loss as losses
 from kore.training import trainer
 from kore.training.trainer import Trainer
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    write_sample(folder)
-    save_tiny_bert(folder / "tiny")
-    return folder
-
-
-@pytest.fixture
-def folder(shared: Path, tmp_path: Path) -> Path:
-    """A folder of the test's own with the shared data and encoder in it."""
-    for name in ("train_data.csv", "valid_data.csv", "tiny"):
-        (tmp_path / name).symlink_to(shared / name)
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
