@@ -49,11 +49,6 @@ def make_accelerator(options: DeviceOptions) -> Accelerator:
     )
 
 
-def is_launched() -> bool:
-    """Whether this is one of several processes of `accelerate launch` or torchrun."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 def keep_freed_memory() -> None:
     """Lets glibc keep memory that was freed, for the rest of the process; elsewhere does nothing.
 

@@ -23,9 +23,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from kore.common.arrays import Floats
 from kore.common.changes import differences, refuse_changes
-from kore.common.devices import is_launched
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, checksum, read_json, write_table
+from kore.common.processes import is_launched
 from kore.data.records import write_examples
 from kore.data.schema import Example, LabelMap
 from kore.network.checkpoint import load_model

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from kore.common.changes import differences
-from kore.common.devices import is_launched
 from kore.common.errors import UnfitError, UserError
 from kore.common.files import atomic_write, checksum
+from kore.common.processes import is_launched
 from kore.common.resources import find_file
 from kore.evaluation.figures import save_figure
 from kore.studies.options import SearchOptions
