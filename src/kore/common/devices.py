@@ -80,11 +80,6 @@ def _share(states: list[dict[str, Any]]) -> None:
         kind._shared_state = state
 
 
-def is_launched() -> bool:
-    """Whether this is one of several processes of `accelerate launch` or torchrun."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 def hardware(accelerator: Accelerator) -> dict[str, Any]:
     """What beside the options decides a run's numbers, as part of its `Manifest`."""
     return {

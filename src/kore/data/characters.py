@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 import unicodedata
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -100,6 +101,31 @@ def repaired_example(example: Example) -> Example | None:
     if example.subject is second:
         entities.reverse()
     return example._replace(sentence=sentence, subject=entities[0], object=entities[1])
+
+
+def realigned(sentence: str, entities: Sequence[Entity]) -> tuple[str, list[Entity]] | None:
+    """A sentence and entities that agree, where both were the same but for what `repaired` repairs.
+
+    An annotation tool may have composed the words (NFC) and not the sentence, or have counted the
+    characters in another form of it than was written. Words get the sentence's spelling, so that
+    `repaired_example` can repair both.
+
+    Args:
+        entities: whose words are not what their spans cut out of the sentence.
+
+    Returns:
+        None where there is more than that between them.
+    """
+    words = [repaired(entity.word).strip() for entity in entities]
+    if not all(words):
+        return None
+    # The spans may count in the sentence as it is, as it was repaired, or as macOS writes it.
+    for text in (sentence, repaired(sentence), unicodedata.normalize("NFD", sentence)):
+        pieces = [text[max(0, entity.span.start) : entity.span.end] for entity in entities]
+        if [repaired(piece).strip() for piece in pieces] == words:
+            named = zip(entities, pieces, strict=True)
+            return text, [entity._replace(word=piece) for entity, piece in named]
+    return None
 
 
 def _judged(character: str, before: str) -> tuple[str, str | None]:

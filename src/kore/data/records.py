@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import csv
-import gzip
-import json
-import re
-import zlib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, csv_writer
+from kore.data.entity_cells import entity_cell
+from kore.data.json_files import line_rows, list_rows
 from kore.data.parquet import parquet_rows
-from kore.data.schema import Entity, Example
+from kore.data.schema import Example
+from kore.data.text_files import GZIP, decode_errors_as_user_error, open_text, without_gzip
 
 REQUIRED = ("sentence", "subject_entity", "object_entity")
-ALL_REQUIRED = ("id", *REQUIRED)  # or KLUE's `guid`
-GZIP = ".gz"
-_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+ALL_REQUIRED = ("id", *REQUIRED)
+_OTHER_NAMES = {"guid": "id", "relation": "label"}  # in KLUE's own files, and in many others
+_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_SPREADSHEETS = (".xlsx", ".xls", ".ods", ".tsv")
 SURPLUS = "(surplus cells)"  # stands for the column of cells beyond the header's last
 
 Record = Mapping[str, Any]
@@ -30,7 +29,10 @@ Record = Mapping[str, Any]
 def iter_records(
     path: Path, needed: Collection[str] = ALL_REQUIRED
 ) -> Iterator[tuple[int, Record]]:
-    """(line, fields) of every row; lines count from 1, rows of a Parquet file as well.
+    """(line, fields) of every row, lines counted from 1.
+
+    Where a file has no line for every row, as Parquet or a JSON list on a single line, the row's
+    number from 1 stands in its place.
 
     Memory does not grow with the number of rows, except for a JSON list, which is read whole.
 
@@ -42,54 +44,19 @@ def iter_records(
     """
     readers: dict[str, Callable[[Path], Iterator[tuple[int, Record]]]] = {
         ".csv": partial(_csv_records, needed=needed),
-        ".json": _json_records,
-        ".jsonl": _jsonl_records,
+        ".json": list_rows,
+        ".jsonl": line_rows,
         ".parquet": partial(_parquet_records, needed=needed),
     }
     kind = without_gzip(path).suffix
     if kind not in readers or path.name.endswith(f".parquet{GZIP}"):
+        hint = "; save it as CSV in UTF-8" if kind in _SPREADSHEETS else ""
         raise UserError(
             f"{path}: expected a file that ends in {', '.join(readers)}, or in "
-            f"{', '.join(f'{name}{GZIP}' for name in readers if name != '.parquet')}"
+            f"{', '.join(f'{name}{GZIP}' for name in readers if name != '.parquet')}{hint}"
         )
     with decode_errors_as_user_error(path):
         yield from readers[kind](path)
-
-
-def without_gzip(path: Path) -> Path:
-    """rows.csv for rows.csv.gz; any other path as it is."""
-    return path.with_suffix("") if path.suffix == GZIP else path
-
-
-def iter_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(line, text) of every line of a text file, without its line end.
-
-    Raises:
-        UserError: no such file, or it is not UTF-8 text.
-    """
-    with decode_errors_as_user_error(path), open_text(path) as file:
-        for line, text in enumerate(file, start=1):
-            if "\0" in text:
-                raise UserError(f"{path}:{line}: holds a zero byte, so it is not a text file")
-            yield line, text.rstrip("\n")
-
-
-@contextmanager
-def decode_errors_as_user_error(path: Path) -> Iterator[None]:
-    """Tells of a file that is not there or not text in a sentence."""
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        yield
-    except UnicodeDecodeError:
-        raise UserError(_encoding_message(path)) from None
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path}: not a whole gzip file ({error}); copy it once more") from error
-
-
-def has_half_character(text: str) -> bool:
-    """Whether `text` holds half of a surrogate pair, as an emoji that was cut in two."""
-    return _HALF_CHARACTER.search(text) is not None
 
 
 def write_examples(path: Path, examples: Iterable[Example]) -> None:
@@ -102,28 +69,15 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
         writer = csv_writer(file)
         writer.writerow(["id", *REQUIRED, "label", "source"])
         for row in examples:
-            entities = (_entity_cell(row.subject), _entity_cell(row.object))
+            entities = (str(entity_cell(row.subject)), str(entity_cell(row.object)))
             writer.writerow([row.id, row.sentence, *entities, row.label, row.source])
-
-
-def _entity_cell(entity: Entity) -> str:
-    fields = {
-        "word": entity.word,
-        "start_idx": entity.span.start,
-        "end_idx": entity.span.end - 1,  # inclusive in files
-        "type": entity.type,
-    }
-    return str(fields)
-
-
-def open_text(path: Path, newline: str | None = None) -> IO[str]:
-    open_file = gzip.open if path.suffix == GZIP else open
-    return open_file(path, "rt", encoding="utf-8-sig", newline=newline)
 
 
 def _csv_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Record]]:
     csv.field_size_limit(2**31 - 1)
     with open_text(path, newline="") as file:
+        _check_separator(path, file.readline(), needed)
+        file.seek(0)
         reader = csv.reader(file, strict=True)
         line = 1  # where the row begins: a quoted cell may run over several lines
         try:
@@ -149,54 +103,6 @@ def _csv_record(columns: list[str], cells: list[str]) -> Record:
     return record
 
 
-def _jsonl_records(path: Path) -> Iterator[tuple[int, Record]]:
-    empty = True
-    with open_text(path) as file:
-        for line, text in enumerate(file, start=1):
-            if text.strip():
-                try:
-                    record = json.loads(text)
-                except (ValueError, RecursionError) as error:
-                    raise UserError(f"{path}:{line}: not valid JSON ({error})") from error
-                yield line, _checked_object(path, line, record)
-                empty = False
-    if empty:
-        raise UserError(f"{path}: the file is empty")
-
-
-def _json_records(path: Path) -> Iterator[tuple[int, Record]]:
-    """The objects of a JSON list one after the other, so that each is known by its line."""
-    with open_text(path) as file:
-        text = file.read()
-    if not text.strip():
-        raise UserError(f"{path}: the file is empty")
-    decoder = json.JSONDecoder()
-    position, line = 0, 1
-
-    def skip(separators: str) -> None:
-        nonlocal position, line
-        while position < len(text) and text[position] in separators:
-            line += text[position] == "\n"
-            position += 1
-
-    skip(" \t\r\n")
-    if text[position] != "[":
-        raise UserError(f"{path}:{line}: expected a JSON list of rows; for one row a line, .jsonl")
-    position += 1
-    while True:
-        skip(" \t\r\n,")
-        if text[position : position + 1] == "]":
-            return
-        try:
-            record, end = decoder.raw_decode(text, position)
-        except (ValueError, RecursionError) as error:
-            fault_line = getattr(error, "lineno", line)
-            raise UserError(f"{path}:{fault_line}: not valid JSON ({error})") from error
-        yield line, _checked_object(path, line, record)
-        line += text.count("\n", position, end)
-        position = end
-
-
 def _parquet_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Record]]:
     """Entities are structs or text; whole columns are never held."""
     row = 0
@@ -206,37 +112,31 @@ def _parquet_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int,
         raise UserError(f"{path}: the file is empty")
 
 
-def _checked_object(path: Path, line: int, record: Any) -> Record:
-    if not isinstance(record, dict):
-        raise UserError(f"{path}:{line}: expected an object of fields, found {str(record)[:40]}")
-    return record
-
-
 def check_columns(
     path: Path, columns: Collection[str], needed: Collection[str] = ALL_REQUIRED
 ) -> None:
     """Raises UserError, with what is missing, where a table lacks a needed column."""
-    found = {*columns, *(["id"] if "guid" in columns else [])}
-    missing = [name for name in needed if name not in found]
+    missing = missing_columns(columns, needed)
     if missing:
-        raise UserError(
-            f"{path}:1: no column {', '.join(missing)}; expected {', '.join(needed)}, "
-            f"found {', '.join(columns) or 'none'}"
-        )
+        raise UserError(f"{path}:1: {missing}")
 
 
-def _encoding_message(path: Path) -> str:
-    open_file = gzip.open if path.suffix == GZIP else open
-    cure = f"iconv -f cp949 -t utf-8 {path.name} > utf8_{path.name}"
-    if path.suffix == GZIP:
-        cure = f"gzip -dc {path.name} | iconv -f cp949 -t utf-8 > utf8_{path.stem}"
-    with open_file(path, "rb") as file:
-        for line, raw in enumerate(file, start=1):
-            try:
-                raw.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return (
-                    f"{path}:{line}: byte {error.start + 1} is not UTF-8; if the file is in cp949, "
-                    f"convert it: {cure}"
-                )
-    return f"{path}: not UTF-8"
+def missing_columns(columns: Collection[str], needed: Collection[str]) -> str:
+    """Which of the needed columns are not there, in a sentence; "" where all are."""
+    found = {_OTHER_NAMES.get(name, name) for name in columns}
+    missing = [name for name in needed if name not in found]
+    if not missing:
+        return ""
+    return (
+        f"no column {', '.join(missing)}; expected {', '.join(needed)}, "
+        f"found {', '.join(columns) or 'none'}"
+    )
+
+
+def _check_separator(path: Path, header: str, needed: Collection[str]) -> None:
+    """Raises UserError where the header has all needed columns, but separated otherwise."""
+    if not missing_columns(next(csv.reader([header]), []), needed):
+        return
+    for separator, name in _SEPARATORS.items():
+        if not missing_columns(next(csv.reader([header], delimiter=separator), []), needed):
+            raise UserError(f"{path}:1: columns are separated by {name}, expected commas")

@@ -1,38 +1,28 @@
 """Fields of rows -> Examples, checked row by row.
 
-Fields are `id` (or KLUE's `guid`), `sentence, subject_entity, object_entity[, label][, source]`.
-A faulty row is reported as
-`file:line column: what was found, what is expected`; all of them are gathered before the run stops.
+Fields are `id` (or KLUE's `guid`), `sentence`, `subject_entity`, `object_entity`, and maybe `label`
+(or `relation`) and `source`. A faulty row is reported as `file:line column: what was found, what is
+expected`; all of them are gathered before the run stops.
 """
 
 from __future__ import annotations
 
-import logging
-import sqlite3
+import hashlib
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kore.common.errors import UserError
-from kore.common.files import atomic_write, csv_writer
+from kore.common.processes import is_main_process
 from kore.common.progress import progress_bar
-from kore.data.entity_cells import parse_entity, shortened
-from kore.data.records import SURPLUS, Record, has_half_character, iter_records
+from kore.data.characters import realigned
+from kore.data.entity_cells import entity_cell, parse_entity, read_entity, shortened
+from kore.data.faults import SKIP, STOP, RowFault, stop_or_reject
+from kore.data.records import ALL_REQUIRED, SURPLUS, Record, iter_records, missing_columns
 from kore.data.schema import BLIND_LABEL, Entity, Example
+from kore.data.text_files import has_half_character
 
-_LOGGER = logging.getLogger(__name__)
-
-SHOWN_FAULTS = 20
-STOP = "stop"
-
-
-class RowFault(NamedTuple):
-    """What is wrong in one cell. `line` counts from 1, the CSV's header included."""
-
-    line: int
-    column: str
-    message: str
-    record: Record
+_BLIND_LABELS = (BLIND_LABEL, f"{BLIND_LABEL}.0")
 
 
 class CheckedRow(NamedTuple):
@@ -106,8 +96,10 @@ def iter_checked(
 ) -> Iterator[tuple[int, Example]]:
     """The same one by one, each with its number among all records (from 0).
 
-    Memory does not grow with the number of good rows. What is raised comes after the last row.
+    What is raised for faulty rows comes after the last row.
     """
+    if on_bad_row not in (STOP, SKIP):
+        raise UserError(f"`on_bad_row` is {on_bad_row!r}, expected {STOP} or {SKIP}")
     faults: list[RowFault] = []
     is_empty = True
     rows = iter_rows(name, records, need_labels=need_labels, known_labels=known_labels)
@@ -118,7 +110,7 @@ def iter_checked(
             is_empty = False
             yield number, row.example
     if faults:
-        _report(name, faults, on_bad_row, Path(output_dir))
+        stop_or_reject(name, faults, on_bad_row, Path(output_dir))
     if is_empty:
         raise UserError(f"{name}: holds no rows{' that can be used' if faults else ''}")
 
@@ -127,68 +119,63 @@ def iter_rows(
     name: str,
     records: Iterable[tuple[int, Record]],
     *,
-    need_labels: bool,
+    need_labels: bool = False,
     known_labels: Collection[str] | None = None,
 ) -> Iterator[CheckedRow]:
-    """Every row, good or faulty, in order; the arguments are those of `check_records`."""
-    lines_of_ids = LinesOfIds()
-    for line, record in progress_bar(records, desc=f"reading {name}", unit=" rows"):
+    """Every row, good or faulty, in order; the arguments are those of `check_records`.
+
+    Memory does not grow with the rows, but for a hash of every id.
+
+    Raises:
+        UserError: after the last row, where none of them has a field that all need.
+    """
+    places = PlacesOfIds()
+    fields: dict[str, None] = {}  # in order
+    bar = progress_bar(records, desc=f"reading {name}", unit=" rows", quiet=not is_main_process())
+    for line, record in bar:
+        fields.update(dict.fromkeys(record))
         example, faults = parse_record(line, record)
         if example is not None:
-            faults = faults + identity_faults(line, record, example, lines_of_ids)
+            faults = faults + identity_faults(line, record, example, places)
             if need_labels:
                 faults = faults + _label_faults(line, record, example, known_labels)
         yield CheckedRow(line, None if faults else example, faults)
+    missing = missing_columns(fields, (*ALL_REQUIRED, "label") if need_labels else ALL_REQUIRED)
+    if fields and missing:
+        raise UserError(f"{name}: {missing}")
 
 
 def parse_record(line: int, record: Record) -> tuple[Example | None, list[RowFault]]:
     """One row as an Example, or None and what is wrong with it."""
-    faults: list[RowFault] = []
-
-    def fault(column: str, message: str) -> None:
-        faults.append(RowFault(line, column, message, record))
-
-    if SURPLUS in record:
-        fault(
-            "row",
-            f"{len(record[SURPLUS])} more cells than the header has columns, "
-            "expected double quotes around cells that hold a comma",
-        )
-        return None, faults
-    for column, cell in record.items():
-        if isinstance(cell, str) and has_half_character(cell):
-            fault(column, f"{shortened(cell)} holds half of a character, expected whole ones")
-            return None, faults
-    sentence = record.get("sentence")
-    if not isinstance(sentence, str) or sentence.strip().lower() in ("", "nan"):
-        fault("sentence", f"found {sentence!r}, expected a sentence")
-        return None, faults
+    found = _text_fault(record)
+    if found is not None:
+        return None, [RowFault(line, *found, record)]
+    sentence = record["sentence"]
     entities: list[Entity] = []
+    faults: list[RowFault] = []
     for column in ("subject_entity", "object_entity"):
         try:
             entities.append(parse_entity(record.get(column), sentence))
         except ValueError as error:
-            fault(column, str(error))
-    if len(entities) < 2:
+            faults.append(RowFault(line, column, str(error), record))
+    if faults:
         return None, faults
     subject, object_ = entities
     if subject.span.overlaps(object_.span):
-        fault(
-            "object_entity",
-            f"{object_.word!r} overlaps the subject {subject.word!r}, expected two separate spans",
+        message = (
+            f"{object_.word!r} overlaps the subject {subject.word!r}, expected two separate spans"
         )
-        return None, faults
-    label = record.get("label")
+        return None, [RowFault(line, "object_entity", message, record)]
     return (
         Example(
             id=record_id(record),
             sentence=sentence,
             subject=subject,
             object=object_,
-            label=None if label in (None, "", BLIND_LABEL, int(BLIND_LABEL)) else str(label),
+            label=record_label(record),
             source=str(record.get("source") or ""),
         ),
-        faults,
+        [],
     )
 
 
@@ -198,74 +185,96 @@ def record_id(record: Record) -> str:
     return "" if row_id is None else str(row_id)
 
 
-class LinesOfIds:
-    """The line each id was first seen on, in a temporary file once there are many."""
+def record_label(record: Record) -> str | None:
+    """A row's label, or its relation where the file names the column so; None = not known."""
+    label = _raw_label(record)
+    # 100.0 is what pandas makes of a column of 100; nan, which equals nothing, of an empty cell.
+    is_unknown = label is None or label != label or str(label) in ("", *_BLIND_LABELS)
+    return None if is_unknown else str(label)
+
+
+def realigned_record(record: Record) -> Record | None:
+    """A row whose words differ from what their spans cut out in composition (NFC) or invisible
+    characters alone, with sentence and entities that agree; None for any other row.
+    """
+    sentence = record.get("sentence")
+    columns = ("subject_entity", "object_entity")
+    try:
+        entities = [read_entity(record.get(column)) for column in columns]
+    except ValueError:
+        return None
+    found = realigned(sentence, entities) if isinstance(sentence, str) else None
+    if found is None:
+        return None
+    text, agreeing = found
+    cells = [entity_cell(entity) for entity in agreeing]
+    return {**record, "sentence": text, **dict(zip(columns, cells, strict=True))}
+
+
+class PlacesOfIds:
+    """Where each id was first seen, by a hash of 16 bytes: about 130 MB for a million ids."""
 
     def __init__(self) -> None:
-        self._database = sqlite3.connect("")  # "" is a file that SQLite makes and removes itself
-        self._database.execute("CREATE TABLE ids (id BLOB PRIMARY KEY, line INT) WITHOUT ROWID")
+        self._first: dict[bytes, int] = {}
 
-    def earlier_line(self, row_id: str, line: int) -> int | None:
+    def earlier(self, row_id: str, line: int) -> int | None:
         """The line that had `row_id` before; None where this one is the first."""
-        key = row_id.encode("utf-8", errors="surrogatepass")
-        added = self._database.execute("INSERT OR IGNORE INTO ids VALUES (?, ?)", (key, line))
-        if added.rowcount:
-            return None
-        found = self._database.execute("SELECT line FROM ids WHERE id = ?", (key,))
-        return int(found.fetchone()[0])
+        text = row_id.encode("utf-8", errors="surrogatepass")
+        key = hashlib.blake2b(text, digest_size=16).digest()
+        if key in self._first:
+            return self._first[key]
+        self._first[key] = line
+        return None
 
 
 def identity_faults(
-    line: int, record: Record, example: Example, lines_of_ids: LinesOfIds | None
+    line: int, record: Record, example: Example, places: PlacesOfIds | None
 ) -> list[RowFault]:
-    """An id that is empty, or stands in `lines_of_ids` already; a good one is added to it.
+    """An id that is empty, or has its place in `places` already; a good one is added to it.
 
-    Without `lines_of_ids`, doubles are not looked for.
+    Without `places`, repeated ids are not looked for.
     """
     if not example.id:
         return [RowFault(line, "id", "is empty, expected an id of its own for every row", record)]
-    first = None if lines_of_ids is None else lines_of_ids.earlier_line(example.id, line)
+    first = None if places is None else places.earlier(example.id, line)
     if first is not None:
-        message = f"{example.id!r} stands on line {first} as well, expected every id once"
+        message = f"{example.id!r} is already the id at :{first}, expected every id once"
         return [RowFault(line, "id", message, record)]
     return []
+
+
+def _text_fault(record: Record) -> tuple[str, str] | None:
+    """(column, message) of what makes a row unreadable before its entities are looked at."""
+    if SURPLUS in record:
+        return "row", (
+            f"{len(record[SURPLUS])} more cells than the header has columns, "
+            "expected double quotes around cells that hold a comma"
+        )
+    for column, cell in record.items():
+        if isinstance(cell, str) and has_half_character(cell):
+            return column, f"{shortened(cell)} holds half of a character, expected whole ones"
+    sentence = record.get("sentence")
+    if not isinstance(sentence, str) or sentence.strip().lower() in ("", "nan"):
+        return "sentence", f"found {sentence!r}, expected a sentence"
+    return None
+
+
+def _raw_label(record: Record) -> Any:
+    return record.get("label", record.get("relation"))
 
 
 def _label_faults(
     line: int, record: Record, example: Example, known: Collection[str] | None
 ) -> list[RowFault]:
     if example.label is None:
-        message = f"found {record.get('label')!r}, expected the name of a relation"
+        message = f"found {_raw_label(record)!r}, expected the name of a relation"
     elif known is not None and example.label not in known:
+        hint = " (a number, expected a name)" if example.label.isdecimal() else ""
         message = (
-            f"{shortened(example.label)} is not one of the {len(known)} relations; mend it, or "
-            "name a label map that has it (`label2id_path` auto takes the labels of the training "
-            "file)"
+            f"{shortened(example.label)} is not one of the {len(known)} relations{hint}; correct "
+            "it, or name a label map that has it (`label2id_path` auto takes the labels of the "
+            "training file)"
         )
     else:
         return []
     return [RowFault(line, "label", message, record)]
-
-
-def _report(name: str, faults: list[RowFault], on_bad_row: str, output_dir: Path) -> None:
-    """Stops with the faults named, or sets their rows aside."""
-    rows = len({id(fault.record) for fault in faults})  # a line of JSON may hold many rows
-    if on_bad_row == STOP:
-        first = [f"{name}:{fault.line} {fault.column}: {fault.message}" for fault in faults]
-        raise faults_error(name, first[:SHOWN_FAULTS], len(faults), rows)
-    rejected = output_dir / f"{Path(name).name}.rejected.csv"
-    columns = list(dict.fromkeys(column for fault in faults for column in fault.record))
-    with atomic_write(rejected) as file:
-        writer = csv_writer(file)
-        writer.writerow(["line", "column", "reason", *columns])
-        for fault in faults:
-            cells = [fault.record.get(column) for column in columns]
-            writer.writerow([fault.line, fault.column, fault.message, *cells])
-    _LOGGER.info(f"{name}: {rows} faulty rows set aside in {rejected}")
-
-
-def faults_error(name: str, first: list[str], faults: int, rows: int) -> UserError:
-    """What a run with `on_bad_row` stop ends in: the first of so many faults in so many rows."""
-    more = [f"… and {faults - len(first)} more"] if faults > len(first) else []
-    advice = f"{rows} faulty rows in {name}: mend them, or set them aside with `on_bad_row` skip"
-    return UserError("\n".join([*first, *more, advice]))

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from kore.common.arrays import Floats
-from kore.common.devices import is_launched
 from kore.common.errors import UserError
+from kore.common.processes import is_launched
 from kore.data.rows import read_examples
 from kore.data.schema import LabelMap
 from kore.network.locate import find_model

@@ -20,8 +20,8 @@ from kore.common.arrays import Floats
 from kore.common.errors import UserError
 from kore.common.files import csv_writer
 from kore.data.parquet import parquet_rows
-from kore.data.records import open_text
 from kore.data.schema import LabelMap
+from kore.data.text_files import open_text
 
 COLUMNS = ["id", "pred_label", "probs"]
 ABSTAIN = "abstain"

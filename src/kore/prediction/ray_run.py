@@ -26,7 +26,7 @@ from kore.common.files import atomic_folder, atomic_write
 from kore.common.flags import DeviceOptions
 from kore.common.memory import keep_freed_memory_for
 from kore.data.corpus import FAULTS, ROWS, input_files, parse_rows, read_rows, summarize
-from kore.data.rows import SHOWN_FAULTS, faults_error
+from kore.data.faults import SHOWN_FAULTS, faults_error
 from kore.data.schema import Example
 from kore.network.checkpoint import MODEL_KIND, load_payload, model_from_payload
 from kore.network.locate import find_model

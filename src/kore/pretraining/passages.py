@@ -15,8 +15,9 @@ from typing import NamedTuple
 
 from kore.common.errors import UserError
 from kore.data.entity_cells import parse_entity, shortened
-from kore.data.records import Record, has_half_character, iter_lines, iter_records, without_gzip
+from kore.data.records import Record, iter_records
 from kore.data.schema import Span
+from kore.data.text_files import has_half_character, iter_lines, without_gzip
 
 _ENTITY_COLUMNS = ("subject_entity", "object_entity")
 _COMMENT = "##"  # of KLUE-NER's headers

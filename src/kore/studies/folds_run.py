@@ -22,10 +22,11 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from kore.common.arrays import Floats
-from kore.common.devices import is_launched, make_accelerator
+from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, write_table
 from kore.common.manifest import Manifest
+from kore.common.processes import is_launched
 from kore.data.records import write_examples
 from kore.data.schema import Example, LabelMap
 from kore.network.checkpoint import load_model

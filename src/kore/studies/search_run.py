@@ -22,10 +22,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from kore.common.devices import is_launched
 from kore.common.errors import UnfitError, UserError
 from kore.common.files import atomic_write
 from kore.common.manifest import Manifest, with_defaults
+from kore.common.processes import is_launched
 from kore.common.resources import find_file
 from kore.evaluation.figures import korean_text, save_figure
 from kore.studies.options import SearchOptions

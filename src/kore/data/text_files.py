@@ -1,0 +1,82 @@
+"""Text files, gzipped or not: opened as UTF-8, refused in a sentence where they are not."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from kore.common.errors import UserError
+
+GZIP = ".gz"
+_HALF_CHARACTER = re.compile("[\ud800-\udfff]")
+
+
+def without_gzip(path: Path) -> Path:
+    """rows.csv for rows.csv.gz; any other path as it is."""
+    return path.with_suffix("") if path.suffix == GZIP else path
+
+
+def open_text(path: Path, newline: str | None = None) -> IO[str]:
+    """Opens UTF-8 text for reading, with or without a byte order mark."""
+    open_file = gzip.open if path.suffix == GZIP else open
+    return open_file(path, "rt", encoding="utf-8-sig", newline=newline)
+
+
+def iter_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, text) of every line of a text file, without its line end.
+
+    Raises:
+        UserError: no such file, or it is not UTF-8 text.
+    """
+    with decode_errors_as_user_error(path), open_text(path) as file:
+        for line, text in enumerate(file, start=1):
+            if "\0" in text:
+                raise UserError(f"{path}:{line}: holds a zero byte, so it is not a text file")
+            yield line, text.rstrip("\n")
+
+
+@contextmanager
+def decode_errors_as_user_error(path: Path) -> Iterator[None]:
+    """Says in a sentence that a file is missing, damaged, or not UTF-8."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        yield
+    except UnicodeDecodeError:
+        raise UserError(_encoding_message(path)) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path}: not a whole gzip file ({error}); copy it once more") from error
+
+
+def has_half_character(text: str) -> bool:
+    """Whether `text` holds half of a surrogate pair, as an emoji that was cut in two."""
+    return _HALF_CHARACTER.search(text) is not None
+
+
+def _encoding_message(path: Path) -> str:
+    open_file = gzip.open if path.suffix == GZIP else open
+    with open_file(path, "rb") as file:
+        for line, raw in enumerate(file, start=1):
+            if line == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+                return f"{path}: is UTF-16, expected UTF-8; convert it: {_iconv(path, 'utf-16')}"
+            try:
+                raw.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return (
+                    f"{path}:{line}: byte {error.start + 1} is not UTF-8; if the file is in cp949, "
+                    f"convert it: {_iconv(path, 'cp949')}"
+                )
+    return f"{path}: not UTF-8"
+
+
+def _iconv(path: Path, encoding: str) -> str:
+    """The command that converts a file from `encoding`."""
+    if path.suffix == GZIP:
+        return f"gzip -dc {path.name} | iconv -f {encoding} -t utf-8 > utf8_{path.stem}"
+    return f"iconv -f {encoding} -t utf-8 {path.name} > utf8_{path.name}"
