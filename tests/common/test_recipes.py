@@ -31,6 +31,13 @@ def test_every_recipe_that_comes_along_can_be_read(name):
     assert json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["about"]
 
 
+def test_a_recipe_is_found_under_its_earlier_name():
+    renamed, current = options_with("--recipe", "processor"), options_with("--recipe", "mini_cpu")
+    assert vars(renamed) == {**vars(current), "recipe": "processor"}
+    assert current.model_name_or_path == "mini"
+    assert "processor" not in SHIPPED
+
+
 def test_the_four_rows_of_the_origin_differ_by_one_step_each():
     rows = ["base_linear", "large_linear", "large_cosine", "large_cosine_optimized"]
     options = [options_with("--recipe", f"origin_{row}") for row in rows]
@@ -92,5 +99,5 @@ def test_a_circle_is_refused(tmp_path):
 
 
 def test_a_wrong_value_in_a_recipe_is_told_as_one_of_the_command_line(tmp_path):
-    with pytest.raises(UserError, match=r"--num_epochs is -1, expected .* of --recipe .*a\.json"):
+    with pytest.raises(UserError, match=r"`num_epochs` is -1, expected .* of `recipe` .*a\.json"):
         options_with("--recipe", write(tmp_path / "a.json", num_epochs=-1))
