@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from torch import nn
 from kore.common import memory
 from kore.common.memory import keep_freed_memory_for
 from kore.common.resources import python_path
+from kore.prediction.predictor import prepared
 
 _FEWEST_FAULTS_OF_A_BLOCK = """
 import resource
@@ -59,3 +62,16 @@ def test_only_a_large_model_needs_it(monkeypatch, width, times) -> None:
     with torch.device("meta"):
         keep_freed_memory_for(nn.Linear(width, width))
     assert len(calls) == times
+
+
+def test_a_library_call_leaves_the_allocator_alone(monkeypatch) -> None:
+    calls: list[tuple[int, int]] = []
+    library = SimpleNamespace(mallopt=lambda *settings: calls.append(settings))
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: library)
+    with torch.device("meta"):
+        trained = SimpleNamespace(model=nn.Linear(4500, 4500))
+    accelerator = SimpleNamespace(prepare_model=lambda model, evaluation_mode: model)
+    prepared(trained, accelerator)  # type: ignore[arg-type]
+    assert calls == []
+    memory.keep_freed_memory()  # what commands call
+    assert len(calls) == (2 if sys.platform == "linux" else 0)
