@@ -64,7 +64,7 @@ def test_an_exception_leaves_the_old_content_and_no_litter(
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_a_full_disk_is_told_and_leaves_the_old_content(
+def test_a_full_disk_is_reported_and_leaves_the_old_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(handle: int) -> None:
@@ -79,13 +79,13 @@ def test_a_full_disk_is_told_and_leaves_the_old_content(
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"a\.txt cannot be written"):
         write(tmp_path / "file" / "a.txt", "new")
 
 
-def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_the_place_of_the_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()
     with pytest.raises(UserError, match=r"a\.txt cannot be written"):
         write(tmp_path / "a.txt", "new")

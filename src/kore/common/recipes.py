@@ -78,9 +78,7 @@ def _read(path: Path, known: Collection[str], removed: Mapping[str, str] | None)
         if key == BASE and not isinstance(value, str):
             raise UserError(f"{path}: {BASE} is {value!r}, expected the name of a recipe")
         if not isinstance(value, str | int | float):
-            raise UserError(
-                f"{path}: {key} is {value!r}, expected a string, number or true/false"
-            )
+            raise UserError(f"{path}: {key} is {value!r}, expected a string, number or true/false")
     flags.pop(ABOUT, None)
     return flags
 
