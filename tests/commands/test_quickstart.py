@@ -10,11 +10,11 @@ import pytest
 import torch
 
 import inference
-import prepare_data
 import quickstart
 import train
 from kore.common.errors import EncoderUnavailableError, UserError
 from kore.common.flags import parse_options
+from kore.data import prepare_run
 from kore.data.options import PrepareOptions
 from kore.prediction.options import InferenceOptions
 from kore.training.options import TrainOptions
@@ -110,7 +110,7 @@ def test_train_csv_is_split_first(trained, monkeypatch, tmp_path):
     def prepare(options: PrepareOptions) -> None:
         split.append((options.input_file, options.data_dir))
 
-    monkeypatch.setattr(prepare_data, "prepare", prepare)
+    monkeypatch.setattr(prepare_run, "prepare", prepare)
     start()
     assert split == [("data/train.csv", "data")]
     options = only(trained)

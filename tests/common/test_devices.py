@@ -1,16 +1,16 @@
-"""Device and precision as the flags ask; accelerate is replaced where it would need a GPU."""
+"""Device and precision as the options ask; accelerate is replaced where it would need a GPU."""
 
 from __future__ import annotations
 
 import os
-import platform
-import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState, PartialState
 
 from kore.common import devices
 from kore.common.devices import destroy_process_group_on_exit, make_accelerator, make_deterministic
@@ -22,13 +22,13 @@ from kore.common.flags import DeviceOptions
 def machine(monkeypatch):
     """Sets what the machine has; `make_accelerator` then returns the arguments it decided on."""
 
-    def has(cuda: bool, bf16_gpu: bool = False, bf16_processor: bool = False) -> None:
+    def has(cuda: bool, bf16_gpu: bool = False, bf16_cpu: bool = False) -> None:
         monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
         monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **flags: bf16_gpu)
-        names = {"avx2": True, "avx512_bf16": bf16_processor}
+        names = {"avx2": True, "avx512_bf16": bf16_cpu}
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: names)
 
-    monkeypatch.setattr(devices, "Accelerator", lambda **arguments: arguments)
+    monkeypatch.setattr(devices, "OwnAccelerator", lambda **arguments: arguments)
     return has
 
 
@@ -51,9 +51,9 @@ def test_device(machine, use_cuda, cuda, on_cpu):
     assert decided(use_cuda=use_cuda, precision="fp32")["cpu"] is on_cpu
 
 
-def test_cuda_that_is_not_there_ends_in_a_sentence(machine):
+def test_cuda_that_is_missing_ends_in_a_sentence(machine):
     machine(cuda=False)
-    with pytest.raises(UserError, match="--use_cuda True, but no CUDA GPU answers"):
+    with pytest.raises(UserError, match="`use_cuda` True, but no CUDA GPU was found"):
         decided(use_cuda="True")
 
 
@@ -61,12 +61,12 @@ def test_cuda_that_is_not_there_ends_in_a_sentence(machine):
     ("use_cuda", "has", "expected"),
     [
         ("auto", {"cuda": True, "bf16_gpu": True}, "bf16"),
-        ("auto", {"cuda": True, "bf16_gpu": False, "bf16_processor": True}, "no"),
-        ("auto", {"cuda": False, "bf16_processor": True}, "bf16"),
-        ("auto", {"cuda": False, "bf16_processor": False}, "no"),
-        # What computes is the processor, whatever the GPU could do.
-        ("False", {"cuda": True, "bf16_gpu": True, "bf16_processor": False}, "no"),
-        ("False", {"cuda": True, "bf16_gpu": False, "bf16_processor": True}, "bf16"),
+        ("auto", {"cuda": True, "bf16_gpu": False, "bf16_cpu": True}, "no"),
+        ("auto", {"cuda": False, "bf16_cpu": True}, "bf16"),
+        ("auto", {"cuda": False, "bf16_cpu": False}, "no"),
+        # The CPU computes, whatever the GPU could do.
+        ("False", {"cuda": True, "bf16_gpu": True, "bf16_cpu": False}, "no"),
+        ("False", {"cuda": True, "bf16_gpu": False, "bf16_cpu": True}, "bf16"),
     ],
 )
 def test_auto_precision_is_bf16_where_it_is_native(machine, use_cuda, has, expected):
@@ -76,7 +76,7 @@ def test_auto_precision_is_bf16_where_it_is_native(machine, use_cuda, has, expec
 
 @pytest.mark.parametrize(("flag", "expected"), [("fp32", "no"), ("bf16", "bf16"), ("fp16", "fp16")])
 def test_a_named_precision_is_kept(machine, flag, expected):
-    machine(cuda=True, bf16_gpu=True, bf16_processor=True)
+    machine(cuda=True, bf16_gpu=True, bf16_cpu=True)
     assert decided(precision=flag)["mixed_precision"] == expected
 
 
@@ -94,6 +94,58 @@ def test_a_process_may_choose_again():
         assert accelerator.mixed_precision == expected
 
 
+def accelerate_of_a_host() -> Accelerator:
+    """What a program that uses KoRE has: another precision, and gradients of four batches."""
+    return Accelerator(cpu=True, mixed_precision="bf16", gradient_accumulation_steps=4)
+
+
+@pytest.fixture
+def no_accelerator(monkeypatch):
+    """A process that has made no Accelerator yet."""
+    for kind in (AcceleratorState, PartialState, GradientState):
+        monkeypatch.setattr(kind, "_shared_state", {})
+
+
+def test_an_accelerator_of_the_host_program_stays_as_it_is(no_accelerator) -> None:
+    host = accelerate_of_a_host()
+    model = torch.nn.Linear(2, 2)
+    own = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
+    assert own.mixed_precision == "no"
+    assert own.gradient_accumulation_steps == 1
+    assert host.mixed_precision == "bf16"
+    assert host.device.type == "cpu"
+    assert host.gradient_accumulation_steps == 4
+    # What the host prepares later is the host's too.
+    optimizer = host.prepare(torch.optim.SGD(model.parameters(), lr=0.1))
+    assert optimizer.gradient_state.num_steps == 4
+    assert AcceleratorState().mixed_precision == "bf16"
+
+
+def test_an_optimizer_of_ours_steps_while_the_host_gathers_gradients(no_accelerator) -> None:
+    host = accelerate_of_a_host()
+    own = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
+    weight = torch.nn.Parameter(torch.tensor([1.0]))
+    with host.accumulate(torch.nn.Linear(1, 1)):  # the first of four batches: no step yet
+        optimizer = own.prepare(torch.optim.SGD([weight], lr=0.5))
+        weight.grad = torch.tensor([1.0])
+        optimizer.step()
+    assert weight.item() == 0.5  # 1 - 0.5 * 1
+
+
+def test_accelerators_of_many_threads_keep_what_each_asked_for(no_accelerator) -> None:
+    host = accelerate_of_a_host()
+    precisions = ["fp32", "bf16"] * 20
+
+    def made(precision: str) -> str:
+        options = DeviceOptions(use_cuda="False", precision=precision)
+        return str(make_accelerator(options).mixed_precision)
+
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(made, precisions))
+    assert found == ["no", "bf16"] * 20
+    assert AcceleratorState().mixed_precision == host.mixed_precision == "bf16"
+
+
 @pytest.mark.parametrize("cuda", [True, False])
 def test_deterministic_kernels_are_asked_of_a_gpu(monkeypatch, cuda):
     asked: list[bool] = []
@@ -104,42 +156,6 @@ def test_deterministic_kernels_are_asked_of_a_gpu(monkeypatch, cuda):
     make_deterministic()
     assert asked == ([True] if cuda else [])
     assert environment == ({"CUBLAS_WORKSPACE_CONFIG": ":4096:8"} if cuda else {})
-
-
-_FEWEST_FAULTS_OF_A_BLOCK = """
-import resource, sys
-sys.path.insert(0, {source!r})
-import torch
-from kore.common.devices import keep_freed_memory
-
-def faults_of_a_block() -> int:
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    torch.empty(2**26, dtype=torch.uint8).fill_(1)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-if {keep}:
-    keep_freed_memory()
-print(min(faults_of_a_block() for _ in range(8)))
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="mallopt is glibc's")
-def test_freed_memory_is_kept() -> None:
-    """Blocks of 64 MiB come without a page from the system; by default all pages do, every time.
-
-    The first ones may not: what lies between two blocks decides whether the next one fits.
-    """
-
-    def faults(keep: bool) -> int:
-        code = _FEWEST_FAULTS_OF_A_BLOCK.format(
-            source=str(Path(devices.__file__).parent), keep=keep
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, text=True, check=True
-        )
-        return int(done.stdout)
-
-    assert faults(keep=True) < 0.1 * faults(keep=False)
 
 
 def test_process_group_is_left_whatever_happens(tmp_path: Path) -> None:

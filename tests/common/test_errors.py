@@ -45,13 +45,13 @@ def failing(error: BaseException) -> Callable[[], None]:
         ),
         (KeyboardInterrupt(), 130, "Interrupted.\n"),
         (
-            KeyboardInterrupt("Interrupted; go on with --resume."),
+            KeyboardInterrupt("Interrupted; continue with --resume."),
             130,
-            "Interrupted; go on with --resume.\n",
+            "Interrupted; continue with --resume.\n",
         ),
     ],
 )
-def test_what_the_user_can_mend_ends_in_one_sentence(
+def test_what_the_user_can_fix_ends_in_one_sentence(
     error: BaseException, status: int, message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
@@ -61,7 +61,7 @@ def test_what_the_user_can_mend_ends_in_one_sentence(
 
 
 @pytest.mark.parametrize("error", [ValueError("ours"), OSError("raised by a library")])
-def test_our_own_defects_keep_their_traceback(error: Exception) -> None:
+def test_defects_of_kore_keep_their_traceback(error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
         run_command(failing(error))
     assert caught.value is error
@@ -97,10 +97,8 @@ def test_a_warning_is_one_line() -> None:
 
 
 @pytest.mark.parametrize("lines", [1, 99_999])  # less than a buffer, more than a pipe
-def test_a_reader_that_went_away_is_no_traceback(
-    lines: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As with `| head -1`: what is printed has no reader any more."""
+def test_a_closed_pipe_is_no_traceback(lines: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with `| head -1`: nobody reads what is printed."""
     monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     process = run_script(f"run_command(lambda: print('x\\n' * {lines}))")
     assert process.stdout is not None

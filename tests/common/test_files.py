@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def test_an_exception_leaves_the_old_content_and_no_litter(
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_a_full_disk_is_told_and_leaves_the_old_content(
+def test_a_full_disk_is_reported_and_leaves_the_old_content(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(handle: int) -> None:
@@ -78,13 +79,13 @@ def test_a_full_disk_is_told_and_leaves_the_old_content(
     assert os.listdir(tmp_path) == ["a.txt"]
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match=r"a\.txt cannot be written"):
         write(tmp_path / "file" / "a.txt", "new")
 
 
-def test_a_folder_in_the_place_of_the_file_is_told(tmp_path: Path) -> None:
+def test_a_folder_in_the_place_of_the_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()
     with pytest.raises(UserError, match=r"a\.txt cannot be written"):
         write(tmp_path / "a.txt", "new")
@@ -100,6 +101,39 @@ def test_others_may_read_what_the_umask_allows(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "a.txt").stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the umask is POSIX's")
+def test_writing_never_touches_the_umask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It belongs to the whole process: between two calls, other threads would see another one."""
+    before = os.umask(0o022)
+    set_to: list[int] = []
+    try:
+        monkeypatch.setattr(os, "umask", lambda mask: set_to.append(mask) or 0o022)
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda n: write(tmp_path / f"{n}.txt", "new"), range(40)))
+            list(threads.map(lambda n: write_a_folder(tmp_path / f"{n}"), range(40)))
+        monkeypatch.undo()
+        assert os.umask(0o022) == 0o022
+    finally:
+        os.umask(before)
+    assert set_to == []
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 80
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o644}
+
+
+def write_a_folder(path: Path) -> None:
+    with atomic_folder(path) as folder:
+        (folder / "a.txt").touch(mode=0o600)
+
+
+def test_threads_that_write_one_file_leave_one_content(tmp_path: Path) -> None:
+    texts = [letter * 10_000 for letter in "abcdefgh"]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda text: write(tmp_path / "a.txt", text), texts))
+    assert (tmp_path / "a.txt").read_text() in texts
+    assert os.listdir(tmp_path) == ["a.txt"]
 
 
 def test_checksum_of_the_standard_s_example(tmp_path: Path) -> None:

@@ -31,6 +31,13 @@ def test_every_recipe_that_comes_along_can_be_read(name):
     assert json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["about"]
 
 
+def test_a_recipe_is_found_under_its_earlier_name():
+    renamed, current = options_with("--recipe", "processor"), options_with("--recipe", "mini_cpu")
+    assert vars(renamed) == {**vars(current), "recipe": "processor"}
+    assert current.model_name_or_path == "mini"
+    assert "processor" not in SHIPPED
+
+
 def test_the_four_rows_of_the_origin_differ_by_one_step_each():
     rows = ["base_linear", "large_linear", "large_cosine", "large_cosine_optimized"]
     options = [options_with("--recipe", f"origin_{row}") for row in rows]
@@ -61,7 +68,7 @@ def refusal(name: str) -> str:
     return str(caught.value)
 
 
-def test_unknown_names_are_told_with_the_nearest(tmp_path):
+def test_unknown_names_are_reported_with_the_most_similar(tmp_path):
     assert "did you mean mini_cpu?" in refusal("mini_cup")
     message = refusal(write(tmp_path / "a.json", num_epoch=3))
     assert "a.json: no flag 'num_epoch'; did you mean num_epochs" in message
@@ -91,6 +98,6 @@ def test_a_circle_is_refused(tmp_path):
     assert "starts from itself" in refusal(first)
 
 
-def test_a_wrong_value_in_a_recipe_is_told_as_one_of_the_command_line(tmp_path):
-    with pytest.raises(UserError, match=r"--num_epochs is -1, expected .* of --recipe .*a\.json"):
+def test_a_wrong_value_in_a_recipe_is_reported_as_one_of_the_command_line(tmp_path):
+    with pytest.raises(UserError, match=r"`num_epochs` is -1, expected .* of `recipe` .*a\.json"):
         options_with("--recipe", write(tmp_path / "a.json", num_epochs=-1))

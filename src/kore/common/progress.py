@@ -1,4 +1,4 @@
-"""What a command shows while it works, and the library does not: progress bars and notices."""
+"""Progress bars and notices, which a command shows and the library alone does not."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _is_shown = False
 
 
 def show_progress() -> None:
-    """Lets `progress_bar` draw, for the rest of the process; what commands do at their start."""
+    """Lets `progress_bar` draw for the rest of the process; commands call it when they start."""
     global _is_shown
     _is_shown = True
 
 
 def progress_bar(iterable: Any = None, *, quiet: bool = False, **settings: Any) -> tqdm[Any]:
-    """A `tqdm` that draws on a terminal alone, and only for a command."""
+    """A `tqdm` that draws only on a terminal, and only for a command."""
     return tqdm(iterable, disable=None if _is_shown and not quiet else True, **settings)
 
 
 def log_to_stderr(spelling: Callable[[str], str]) -> None:
-    """Shows what the library logs, a line a message; what commands do at their start.
+    """Shows what the library logs, one line per message; commands call it when they start.
 
     Args:
         spelling: turns a message of the library into one of the command.
@@ -37,7 +37,7 @@ def log_to_stderr(spelling: Callable[[str], str]) -> None:
 
 
 class _StderrHandler(logging.Handler):
-    """Writes to what `sys.stderr` is at that moment, above any progress bar."""
+    """Writes to the current `sys.stderr`, above any progress bar."""
 
     def __init__(self, spelling: Callable[[str], str]) -> None:
         super().__init__()

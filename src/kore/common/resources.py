@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parents[2]  # what `import kore` needs on the path
+SOURCE = Path(__file__).resolve().parents[2]  # the folder that holds the package
 FOLDER = Path(__file__).resolve().parents[1] / "resources"
-_IN_REPOSITORY = "src/tools/"  # where a clone shows some of them
+_IN_REPOSITORY = "src/tools/"  # where they were up to KoRE 0.5, and how commands still name them
 
 
 def python_path() -> str:
@@ -16,7 +16,7 @@ def python_path() -> str:
 
 
 def find_file(path: str | Path) -> Path:
-    """The user's file of that path, or the one that ships under it; else the path as it is.
+    """The user's file of that path, or the one of that name that ships with KoRE; else `path`.
 
     "src/tools/dict_label_to_num.pkl" and "klue_inverses.json" are found from any folder, and after
     an installation.
