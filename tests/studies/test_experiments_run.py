@@ -131,7 +131,7 @@ def test_what_is_refused_before_anything_is_trained(folder, tmp_path):
         write(tmp_path / "v.json", {"row": {name: "x"}})
         assert f"no flag '{name}'" in refusal(flags_in(folder, variants=tmp_path / "v.json"))
     write(tmp_path / "v.json", {"row": {"label_smoothing": 3}})
-    assert "row: --label_smoothing is 3.0" in refusal(
+    assert "row: `label_smoothing` is 3.0" in refusal(
         flags_in(folder, variants=tmp_path / "v.json")
     )
     write(tmp_path / "v.json", ["row"])
