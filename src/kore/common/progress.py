@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -26,13 +27,18 @@ def progress_bar(iterable: Any = None, *, quiet: bool = False, **settings: Any) 
 def log_to_stderr(spelling: Callable[[str], str]) -> None:
     """Shows what the library logs, one line per message; commands call it when they start.
 
+    Of several processes of `accelerate launch`, which all log the same, only the first shows it.
+
     Args:
         spelling: turns a message of the library into one of the command.
     """
     logger = logging.getLogger("kore")
     for handler in [old for old in logger.handlers if isinstance(old, _StderrHandler)]:
         logger.removeHandler(handler)
-    logger.addHandler(_StderrHandler(spelling))
+    handler = _StderrHandler(spelling)
+    if os.environ.get("RANK", "0") != "0":
+        handler.setLevel(logging.CRITICAL)
+    logger.addHandler(handler)
     logger.setLevel(logging.INFO)
 
 

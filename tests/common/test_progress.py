@@ -1,0 +1,37 @@
+"""What a command shows of the library's notices."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from kore.common.progress import log_to_stderr
+
+
+@pytest.fixture(autouse=True)
+def _handlers_as_before() -> Iterator[None]:
+    logger = logging.getLogger("kore")
+    before, level = list(logger.handlers), logger.level
+    yield
+    logger.handlers[:] = before
+    logger.setLevel(level)
+
+
+@pytest.mark.parametrize(
+    ("rank", "shown"), [(None, "NOTICE\n"), ("0", "NOTICE\n"), ("1", ""), ("12", "")]
+)
+def test_of_several_processes_the_first_shows_notices_once(
+    rank: str | None,
+    shown: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    for _ in range(2):  # a second command in the same process
+        log_to_stderr(str.upper)
+    logging.getLogger("kore.data.rows").info("notice")
+    assert capsys.readouterr().err == shown
