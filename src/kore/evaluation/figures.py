@@ -38,6 +38,8 @@ def korean_font() -> Path:
 
 
 _LOCK = threading.RLock()  # matplotlib's settings are the process's
+
+
 @cache
 def _register_font() -> None:
     font_manager.fontManager.addfont(korean_font())
