@@ -1,4 +1,4 @@
-"""The command as a user runs it: report, exit status, JSON, the mended file, mistakes."""
+"""The command as a user runs it: report, exit status, JSON, the cleaned file, mistakes."""
 
 from __future__ import annotations
 
@@ -52,9 +52,12 @@ def test_clean_files_end_in_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "Nothing serious was found." in capsys.readouterr().out
 
 
-def test_all_that_is_found_in_json(rows: Path, tmp_path: Path) -> None:
+def test_all_that_is_found_in_json(
+    rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shared, report = tmp_path / "shared.csv", tmp_path / "report.json"
     assert status_of(rows, "--against", shared, "--json", report, "--show", "1") == 1
+    assert "Up to 1 findings of each kind are shown; --show 0 shows" in capsys.readouterr().out
     content = read_json(report)
     assert content["serious"] is True
     (file,) = content["files"]
@@ -82,7 +85,7 @@ def test_all_that_is_found_in_json(rows: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_the_mended_file_is_clean_but_for_the_clash(
+def test_the_cleaned_file_is_clean_but_for_the_clash(
     rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = rows.read_bytes()
@@ -108,7 +111,7 @@ def test_the_mended_file_is_clean_but_for_the_clash(
     assert found == {"clashes"}
 
 
-def test_a_mended_file_trains(tmp_path: Path) -> None:
+def test_a_cleaned_file_trains(tmp_path: Path) -> None:
     write_sample(tmp_path)
     train = tmp_path / "train_data.csv"
     broken = train.read_text(encoding="utf-8").replace("'start_idx': 0,", "'start_idx': 1,", 3)
@@ -152,4 +155,4 @@ def test_serious_findings_end_in_1_without_an_error(rows: Path) -> None:
     result = command("tools/check_data.py", str(rows))
     assert result.returncode == 1
     assert "error" not in result.stderr
-    assert "Serious:" in result.stdout
+    assert "Serious, marked with !:" in result.stdout

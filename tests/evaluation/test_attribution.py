@@ -96,7 +96,7 @@ def test_a_row_s_own_embeddings_give_its_own_answer(kind):
 
 def test_embeddings_of_another_shape_are_refused_and_no_hook_stays():
     trained = make_trained()
-    with pytest.raises(UserError, match="BertModel does not read rows token by token"):
+    with pytest.raises(UserError, match="BertModel does not read its input token by token"):
         log_probs_at(trained.classifier, one_row(trained), 0, torch.zeros(1, 3, 16))
     assert hooks_of(trained) == 0
 

@@ -46,7 +46,9 @@ def test_as_a_user_runs_it(folder):
     done = command("tools/explain.py", *flags(folder, row="c", output_dir=folder / "user"))
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    assert re.match(r"Row c, predicted: \S+, gold label: org:founded\n +\d+\.\d%  ", done.stdout)
+    assert re.match(
+        r"Example c, predicted: \S+, gold label: org:founded\n +\d+\.\d%  ", done.stdout
+    )
     assert "\n@ * 단체 * 한결물산 @은 지난해 부산에서" in done.stdout
     assert "\x1b" not in done.stdout  # not a terminal
     assert {path.name for path in (folder / "user").iterdir()} == {
@@ -84,13 +86,13 @@ def test_without_attention_the_attribution_is_drawn_all_the_same(folder, monkeyp
     explain.main(flags(folder, row="d", output_dir=folder / "bare"))
     names = {path.name for path in (folder / "bare").iterdir()}
     assert names == {"run_d_attribution.png", "run_d_explanation.json"}
-    assert "No heatmap: this encoder does not give its attention" in capsys.readouterr().out
+    assert "No heatmap: this encoder does not return its attention" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("changes", "parts"),
     [
-        ({"row": "z"}, ["no row with the id 'z'", "begin a, b, c, d"]),
+        ({"row": "z"}, ["no row with the id 'z'", "are a, b, c, d"]),
         ({"layer": 3}, ["--layer 3", "1 to 2"]),
         ({"layer": 0}, ["--layer is 0"]),
         ({"relation": "org:found"}, ["--relation org:found", "org:founded"]),
@@ -131,14 +133,14 @@ def test_lines_by_hand():
         Part("다섯", 2.0, "subject"),
     )
     assert list(explain_run.report_lines(explanation, in_colour=False)) == [
-        "Row 7, predicted: org:founded",
+        "Example 7, predicted: org:founded",
         "   50.0%  org:founded",
         "   37.5%  no_relation",
         "    6.2%  b",
         "",
         "하나 … 넷 다섯",
         "",
-        "Log probability of b: -2.750, with average words: -4.000. What mattered most:",
+        "Log probability of b: -2.750, with average words: -4.000. The words that add most:",
         "  +2.000  다섯  (subject)",
         "  -1.000  넷  (object)",
         "  +0.250  하나",
@@ -151,9 +153,9 @@ def test_words_are_coloured_by_what_they_add():
     assert line == "약 \x1b[30;48;5;210m반\x1b[0m \x1b[30;48;5;75m강\x1b[0m"
 
 
-def test_too_few_steps_are_told():
+def test_too_few_steps_are_reported():
     *_, last = explain_run.report_lines(make_explanation(Part("하나", 1.0, "")), in_colour=False)
-    assert last == "The numbers miss +0.250 of their sum: pass more --steps."
+    assert last == "Together they miss +0.250 of the difference: give more --steps."
 
 
 @pytest.mark.parametrize(

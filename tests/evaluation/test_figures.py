@@ -159,7 +159,7 @@ def test_precision_recall_of_each_relation(tmp_path, monkeypatch):
     figures.precision_recall(gold, probs, ["a", "b", "c"], tmp_path / "p.png")
     titles = [axes.get_title() for axes in kept[0].axes]
     # area of b: 1/2 at precision 1, then 1/2 between 1/2 and 2/3
-    assert titles[0] == f"b\n{100 * (0.5 + 0.5 * (1 / 2 + 2 / 3) / 2):.1f}   2 rows"
+    assert titles[0] == f"b\n{100 * (0.5 + 0.5 * (1 / 2 + 2 / 3) / 2):.1f}   2 examples"
     assert titles[1].startswith("c\n")
     assert len(titles) == 2
     recall, precision = kept[0].axes[0].lines[0].get_xydata().T.tolist()

@@ -16,8 +16,8 @@ from kore.inspection.checks import (
     Finding,
     clashes,
     duplicates,
-    odd_characters,
     particle_endings,
+    suspicious_characters,
     unusual_types,
 )
 
@@ -49,8 +49,9 @@ def test_duplicates_and_those_that_conflict() -> None:
         ((5, 2), "d"),
         ((6, 3), "e"),
     ]
-    told = "no_relation (2), per:employee_of (1): '김도율' and '해담전자' in " + HIRED
-    assert conflicts == [Finding((2, 4, 5), "a", "label", told)]
+    votes = "no_relation (2), per:employee_of (1)"
+    message = f"{votes}: subject '김도율', object '해담전자' in {HIRED}"
+    assert conflicts == [Finding((2, 4, 5), "a", "label", message)]
 
 
 def test_another_mention_or_type_or_direction_is_no_duplicate() -> None:
@@ -99,10 +100,10 @@ def test_clashes_of_names_and_types(
     assert [finding.column for finding in clashes(numbered([row]))] == columns
 
 
-def test_a_clash_is_told_in_words() -> None:
+def test_the_message_of_a_clash() -> None:
     row = make_example("a", HIRED, "김도율", "해담전자", "org:founded", ("ORG", "LOC"))
-    told = f"org:founded expects DAT, found LOC '해담전자' in {HIRED}"
-    assert clashes(numbered([row])) == [Finding((2,), "a", "object_entity", told)]
+    message = f"org:founded expects DAT, found LOC '해담전자' in {HIRED}"
+    assert clashes(numbered([row])) == [Finding((2,), "a", "object_entity", message)]
 
 
 def rows_of_types(counts: dict[tuple[str, tuple[str, str]], int]) -> list[Row]:
@@ -128,7 +129,7 @@ def test_types_that_are_rare_for_their_relation() -> None:
     (finding,) = unusual_types(rows)
     assert (finding.lines, finding.id, finding.column) == ((202,), "200", "label")
     assert finding.message.startswith("works_for between Person and Place (1 of 201 rows): ")
-    assert unusual_types(rows, told=[Finding((202,), "200", "subject_entity", "")]) == []
+    assert unusual_types(rows, exclude=[Finding((202,), "200", "subject_entity", "")]) == []
 
 
 def particles_in(sentence: str, subject: str, known: str, known_type: str = "PER") -> list[str]:
@@ -176,12 +177,12 @@ def test_characters_are_counted_with_their_lines() -> None:
             make_example("c", "김도율은\u200b 해담전자 사원.", "김도율", " 해담전자"),
         ]
     )
-    assert odd_characters(rows) == [
+    assert suspicious_characters(rows) == [
         Finding(
             (3, 4), "b", "sentence", "U+200B ZERO WIDTH SPACE, zero-width or invisible: 3 times"
         ),
         Finding((2,), "a", "sentence", "&amp;, HTML entity: once"),
-        Finding((4,), "c", "entity", "white space at an end of the entity's word: once"),
+        Finding((4,), "c", "entity", "the entity's word begins or ends with white space: once"),
     ]
 
 
@@ -210,8 +211,8 @@ def test_on_klue(real_data: Path) -> None:
     assert (len(rows), len(repeats), len(conflicts)) == (32_470, 47, 5)
     found = clashes(rows)
     assert len(found) == 14
-    assert len(unusual_types(rows, told=found)) == 67
+    assert len(unusual_types(rows, exclude=found)) == 67
     endings = [finding.message.split()[0] for finding in particle_endings(rows)]
     assert "'이하늘이'" in endings
     assert len(endings) == 4
-    assert [len(finding.lines) for finding in odd_characters(rows)] == [2, 1, 1, 1, 1]
+    assert [len(finding.lines) for finding in suspicious_characters(rows)] == [2, 1, 1, 1, 1]

@@ -1,4 +1,4 @@
-"""What mending leaves out, repairs and leaves, each with its reason."""
+"""What cleaning leaves out, repairs and leaves as it is, each with its reason."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kore.inspection.checks import Finding
 from kore.inspection.fix import changes_file, clean, write_cleaned
 
 
-def mended_ids(labels: list[str | None]) -> tuple[list[str], list[str]]:
+def cleaned_ids(labels: list[str | None]) -> tuple[list[str], list[str]]:
     """(ids that are kept, reasons) of rows with the same question and these labels."""
     rows = numbered([hired(str(number), label) for number, label in enumerate(labels)])
     kept, changes = clean(rows, [], {})
@@ -25,24 +25,24 @@ def mended_ids(labels: list[str | None]) -> tuple[list[str], list[str]]:
 
 
 def test_of_exact_duplicates_the_first_stays() -> None:
-    assert mended_ids(["a", "a", "a"]) == (["0"], ["repeats line 2"] * 2)
-    assert mended_ids([None, None]) == (["0"], ["repeats line 2"])
+    assert cleaned_ids(["a", "a", "a"]) == (["0"], ["repeats line 2"] * 2)
+    assert cleaned_ids([None, None]) == (["0"], ["repeats line 2"])
 
 
 def test_the_commonest_label_wins() -> None:
-    kept, reasons = mended_ids(["b", "a", "a"])
+    kept, reasons = cleaned_ids(["b", "a", "a"])
     assert kept == ["1"]
     assert reasons == ["repeats line 3, outvoted: a (2) to b (1)", "repeats line 3"]
 
 
 def test_a_tie_is_left_out() -> None:
-    kept, reasons = mended_ids(["a", "b"])
+    kept, reasons = cleaned_ids(["a", "b"])
     assert kept == []
     assert (
         reasons == ["rows with the same question have other labels, undecided: a (1) to b (1)"] * 2
     )
-    assert mended_ids(["a", "b", "c", "a", "b"])[0] == []
-    assert mended_ids(["a", "b", "c", "a"])[0] == ["0"]
+    assert cleaned_ids(["a", "b", "c", "a", "b"])[0] == []
+    assert cleaned_ids(["a", "b", "c", "a"])[0] == ["0"]
 
 
 def test_rows_that_become_equal_by_repair_are_duplicates() -> None:
@@ -74,10 +74,12 @@ def test_shared_sentences_are_left_out_before_and_after_repair() -> None:
     assert [row.example.id for row in kept] == ["d"]
     left_out = [change for change in changes if change.what == "left out"]
     assert [change.id for change in left_out] == ["a", "b", "c"]
-    assert {change.why for change in left_out} == {"its sentence stands in the file of --against"}
+    assert {change.why for change in left_out} == {
+        "its sentence also occurs in the file given as against"
+    }
 
 
-def test_what_cannot_be_repaired_stays_and_is_told() -> None:
+def test_what_cannot_be_repaired_stays_and_is_listed() -> None:
     rows = numbered([make_example("a", "김도율은 \u200b이다.", "김도율", "\u200b", "x")])
     kept, changes = clean(rows, [], {})
     assert kept == rows

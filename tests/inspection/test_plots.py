@@ -61,7 +61,7 @@ def test_rows_without_labels_can_be_drawn(
     assert summary["labels"] == {"(no label)": len(blind)}
     written = {path.stem for path in (tmp_path / "eda").iterdir()}
     assert written == {"lengths", "sources", "positions", "summary"}
-    assert "has no labels: without labels, type_pairs" in capsys.readouterr().err
+    assert "has no labels: labels, type_pairs" in capsys.readouterr().err
 
 
 def test_labels_of_any_letters_and_number_can_be_drawn(rows: list[Example], tmp_path: Path) -> None:
@@ -108,9 +108,9 @@ def test_token_lengths_say_what_a_max_length_covers(rows: list[Example]) -> None
     assert texts == ["128: 25.0 %", "160: 50.0 %", "256: 75.0 %"]
 
 
-def test_rows_without_a_conflict_are_told(rows: list[Example]) -> None:
+def test_data_without_a_conflict(rows: list[Example]) -> None:
     figure = data_plots.conflicts(rows[:1])
-    assert "No two rows" in figure.axes[0].texts[0].get_text()
+    assert "No conflicting labels" in figure.axes[0].texts[0].get_text()
 
 
 @pytest.mark.parametrize(

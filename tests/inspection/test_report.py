@@ -37,9 +37,9 @@ def test_the_head_of_a_file() -> None:
         "labels no_relation 3, per:title 1",
         "subject types PER 4",
         "object types (empty) 4",
-        "characters 50% 20, 100% 43",
-        "tokens 50% 16, 100% 31",
-        "max_length holds 128 96.71 %, 160 100.00 %",
+        "characters at most 20 in 50%, at most 43 in 100% of the rows",
+        "tokens at most 16 in 50%, at most 31 in 100% of the rows",
+        "not truncated 96.71 % at 128, 100.00 % at 160 tokens (max_length)",
     ]
 
 
@@ -69,8 +69,8 @@ def test_a_leak_is_serious() -> None:
     text, is_serious = full_text([make_report()], [leak], "mini", show=20)
     assert is_serious
     assert (
-        "! a.csv and b.csv share 2 sentence(s): 3 row(s) of the first, 2 of the second, beginning "
-        "with a.csv:3 and b.csv:5"
+        "! a.csv and b.csv share 2 sentence(s): 3 row(s) of the first, 2 of the second, first at "
+        "a.csv:3 and b.csv:5"
     ) in text
     assert lines_of(text)[-1] == "a.csv and b.csv share sentences"
 
@@ -81,7 +81,7 @@ def test_so_many_are_shown_and_all_are_counted(show: int, shown: int) -> None:
     lines = lines_of(full_text([make_report(duplicates=found)], [], "mini", show)[0])
     assert f"{KINDS['duplicates'].title}: 7" in lines
     assert sum(line.endswith("row: odd") for line in lines) == shown
-    more = f"… and {7 - shown} more (--show 0 tells all)"
+    more = f"… and {7 - shown} more"
     assert (more in lines) is (shown < 7)
 
 
@@ -91,5 +91,5 @@ def test_a_finding_of_many_lines_names_the_first_five() -> None:
         Finding((8, 9), "b", "row", "odd"),
     ]
     lines = lines_of(full_text([make_report(characters=found)], [], "mini", 20)[0])
-    assert "rows.csv:1 (2, 3, 4, 5, …) sentence: odd" in lines
-    assert "rows.csv:8 (9) row: odd" in lines
+    assert "rows.csv:1 (and 2, 3, 4, 5, …) sentence: odd" in lines
+    assert "rows.csv:8 (and 9) row: odd" in lines

@@ -24,7 +24,7 @@ def write_rows(path: Path, *examples: Example) -> Path:
     return path
 
 
-def test_faulty_rows_are_told_by_line_and_column(tmp_path: Path) -> None:
+def test_faulty_rows_are_reported_by_line_and_column(tmp_path: Path) -> None:
     path = write_rows(tmp_path / "rows.csv", *EXAMPLES)
     text = path.read_text(encoding="utf-8")
     path.write_text(text.replace("'start_idx': 3,", "'start_idx': 2,"), encoding="utf-8")
@@ -51,13 +51,13 @@ def test_labels_are_asked_for_only_where_others_have_one(tmp_path: Path, blind: 
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [("", "the file is empty"), ("id,sentence,subject_entity,object_entity\n", "holds no rows")],
 )
-def test_files_without_rows(tmp_path: Path, content: str, told: str) -> None:
+def test_files_without_rows(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(UserError, match=rf"rows\.csv: {told}"):
+    with pytest.raises(UserError, match=rf"rows\.csv: {message}"):
         read_source(path)
 
 
@@ -111,25 +111,28 @@ def leak_of(
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "message"),
     [
-        ({"files": ["a.csv", "./a.csv"]}, "is named twice"),
-        ({"against": "folder/../a.csv"}, "`against` folder/../a.csv is one of the files"),
-        ({"files": ["a.csv", "b.csv"], "fix": "c.csv"}, "`fix` mends one file, but 2 are given"),
-        ({"fix": "a.csv"}, "a.csv is read here and would be replaced"),
+        ({"files": ["a.csv", "./a.csv"]}, "is given twice"),
+        ({"against": "folder/../a.csv"}, "`against` folder/../a.csv is one of the FILEs"),
+        ({"files": ["a.csv", "b.csv"], "fix": "c.csv"}, "`fix` cleans one file, but 2 are given"),
+        ({"fix": "a.csv"}, "a.csv is an input and would be replaced"),
         ({"fix": "clean.json"}, "expected a name that ends in .csv"),
-        ({"fix": "test.csv", "against": "test.csv"}, "test.csv is read here"),
-        ({"files": ["a.changes.csv"], "fix": "a.csv"}, "a.changes.csv is read here"),
-        ({"json": "a.csv"}, "a.csv is read here"),
-        ({"json": "model.pth", "tokenizer": "model.pth"}, "model.pth is read here"),
-        ({"json": "c.changes.csv", "fix": "c.csv"}, "`json` c.changes.csv is a file of `fix`"),
+        ({"fix": "test.csv", "against": "test.csv"}, "test.csv is an input"),
+        ({"files": ["a.changes.csv"], "fix": "a.csv"}, "a.changes.csv is an input"),
+        ({"json": "a.csv"}, "a.csv is an input"),
+        ({"json": "model.pth", "tokenizer": "model.pth"}, "model.pth is an input"),
+        (
+            {"json": "c.changes.csv", "fix": "c.csv"},
+            "`json` c.changes.csv is a file that `fix` writes",
+        ),
     ],
 )
-def test_names_that_make_no_sense(flags: dict[str, Any], told: str) -> None:
+def test_names_that_make_no_sense(flags: dict[str, Any], message: str) -> None:
     options = CheckOptions(**{"files": ["a.csv"], **flags})
     with pytest.raises(UserError) as caught:
         check_names(options, [Path(name) for name in options.files])
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_link_to_an_input_is_not_replaced(tmp_path: Path) -> None:

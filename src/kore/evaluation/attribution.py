@@ -1,4 +1,4 @@
-"""What a model attended to and which tokens moved its answer. Nothing here knows files or options.
+"""Attention and attributions of single tokens; nothing here knows files or options.
 
 Attention is what the encoder's own pass gives; attributions are integrated gradients of a
 relation's log probability (Sundararajan et al. 2017, "Axiomatic Attribution for Deep Networks").
@@ -25,7 +25,7 @@ from kore.network.model import RelationClassifier
 
 
 class Word(NamedTuple):
-    """What stands between two spaces, and the positions of its tokens; none where it was cut."""
+    """A word between spaces, and the positions of its tokens; none where it was truncated."""
 
     text: str
     tokens: list[int]
@@ -41,11 +41,11 @@ def integrated_gradients(
     """How much each number of `inputs` adds to `function`, on the way there from `baseline`.
 
     The gradient is integrated along the straight line by Gauss-Legendre quadrature, which is
-    exact for polynomials up to degree 2 * steps - 1. What is given back sums to
-    f(inputs) - f(baseline), up to the error of the quadrature ("completeness").
+    exact for polynomials up to degree 2 * steps - 1. The result sums to f(inputs) - f(baseline), up
+    to the error of the quadrature ("completeness").
 
     Args:
-        function: (S, *shape) -> (S,), each value of its own row alone.
+        function: (S, *shape) -> (S,), each value of its own point alone.
         inputs, baseline: of one shape, which the result has as well.
         steps: points of the line.
         points_at_once: S, the most of them that are computed together.
@@ -63,7 +63,7 @@ def integrated_gradients(
 
 
 def _column(values: np.ndarray, like: Tensor) -> Tensor:
-    """(S,) numbers -> (S, 1, ...), ready to be multiplied with rows of `like`."""
+    """(S,) numbers -> (S, 1, ...), to be multiplied with tensors shaped like `like`."""
     return torch.as_tensor(values, dtype=like.dtype, device=like.device).view(-1, *[1] * like.ndim)
 
 
@@ -76,12 +76,12 @@ def word_embeddings(encoder: PreTrainedModel, input_ids: Tensor) -> Tensor:
 def baseline_embeddings(encoder: PreTrainedModel, embeddings: Tensor, is_special: Tensor) -> Tensor:
     """The baseline (T, E): the vocabulary's mean for every token but [CLS] and [SEP].
 
-    Every row has these two, so that all that is attributed goes to words. The mean and not zeros:
-    at zeros the first layer norm of an encoder that adds no positions turns abruptly (small
-    DeBERTas missed more than their whole sum by it, and miss nothing from the mean).
+    Every example has these two, so that everything is attributed to words. The mean and not zeros:
+    at zeros the first layer norm of an encoder that adds no positions turns abruptly (with small
+    DeBERTas the attributions then miss more than their whole sum, and nothing with the mean).
 
     Args:
-        embeddings: (T, E) of the row.
+        embeddings: (T, E) of the example.
         is_special: (T,), True on [CLS] and [SEP].
     """
     vocabulary: Any = encoder.get_input_embeddings()
@@ -89,19 +89,22 @@ def baseline_embeddings(encoder: PreTrainedModel, embeddings: Tensor, is_special
 
 
 def log_probs_at(
-    classifier: RelationClassifier, row: Batch, relation: int, embeddings: Tensor
+    classifier: RelationClassifier, batch: Batch, relation: int, embeddings: Tensor
 ) -> Tensor:
-    """Log probability (S,) of a relation where word embeddings (S, T, E) stand for `row`'s own.
+    """Log probability (S,) of a relation with word embeddings (S, T, E) in place of the batch's.
 
-    It is the classifier's own forward pass. The log probability is taken and not the logit, which
-    can rise while those of other relations rise more.
+    It is the classifier's own forward pass. The log probability and not the logit, which can rise
+    while those of other relations rise more.
+
+    Args:
+        batch: of one example.
 
     Raises:
-        UserError: the encoder pads rows by itself, as Longformer does.
+        UserError: the encoder pads its input by itself, as Longformer does.
     """
     count = len(embeddings)
-    inputs = (row.input_ids, row.attention_mask, row.subject_span, row.object_span)
-    types = None if row.entity_types is None else row.entity_types.expand(count, -1)
+    inputs = (batch.input_ids, batch.attention_mask, batch.subject_span, batch.object_span)
+    types = None if batch.entity_types is None else batch.entity_types.expand(count, -1)
     with _embeddings_replaced(classifier.encoder, embeddings):
         logits = classifier(*(part.expand(count, -1) for part in inputs), entity_types=types)
     return logits.log_softmax(dim=-1)[:, relation]
@@ -114,8 +117,8 @@ def _embeddings_replaced(encoder: PreTrainedModel, embeddings: Tensor) -> Iterat
     def replace(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         if output.shape != embeddings.shape:
             raise UserError(
-                f"{type(encoder).__name__} does not read rows token by token as they are, and so "
-                "its answers cannot be explained; name a model with another encoder"
+                f"{type(encoder).__name__} does not read its input token by token as it is, so its "
+                "predictions cannot be explained; use a model with another encoder"
             )
         return embeddings
 
@@ -127,30 +130,30 @@ def _embeddings_replaced(encoder: PreTrainedModel, embeddings: Tensor) -> Iterat
 
 
 def attention_weights(
-    encoder: PreTrainedModel, row: Batch, added: Tensor | None = None
+    encoder: PreTrainedModel, batch: Batch, added: Tensor | None = None
 ) -> Tensor | None:
-    """Attention (layers, T, T) of a batch of one row, mean over heads; queries in rows.
+    """Attention (layers, T, T) of a batch of one example, mean over heads; queries in rows.
 
     None where the encoder gives none, or not from every token to every token.
 
     Args:
-        added: (1, T, E), comes to the embeddings of the words as in the classifier.
+        added: (1, T, E), added to the word embeddings as in the classifier.
     """
-    words: dict[str, Tensor] = {"input_ids": row.input_ids}
+    words: dict[str, Tensor] = {"input_ids": batch.input_ids}
     if added is not None:
-        words = {"inputs_embeds": word_embeddings(encoder, row.input_ids[0])[None] + added}
+        words = {"inputs_embeds": word_embeddings(encoder, batch.input_ids[0])[None] + added}
     implementation = encoder.config._attn_implementation
     encoder.set_attn_implementation("eager")  # the fused kernels keep no weights
     try:
         with torch.no_grad():
             output = encoder(
                 **words,
-                attention_mask=row.attention_mask.long(),
+                attention_mask=batch.attention_mask.long(),
                 output_attentions=True,
             )
     finally:
         encoder.set_attn_implementation(implementation)
-    square = (row.input_ids.shape[1],) * 2
+    square = (batch.input_ids.shape[1],) * 2
     layers = output.get("attentions") or ()
     if not layers or any(layer is None or layer.shape[-2:] != square for layer in layers):
         return None
@@ -158,7 +161,7 @@ def attention_weights(
 
 
 def words_of(text: str, spans: Sequence[Span]) -> list[Word]:
-    """The words of `text` with their tokens.
+    """The words of `text` with the positions of their tokens.
 
     Args:
         spans: each token's characters in `text`; an empty span belongs to no word, any other

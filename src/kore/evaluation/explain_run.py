@@ -1,4 +1,4 @@
-"""Shows for one row which words moved the model's answer, and what its tokens attended to."""
+"""The command that explains one prediction: text on stdout, two pictures and a JSON file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from kore.common.devices import make_accelerator, make_deterministic
 from kore.common.files import atomic_write, safe_name
 from kore.common.flags import DeviceOptions
-from kore.evaluation.explanation import Explanation, Part, explain_row, find_row
+from kore.evaluation.explanation import Explanation, Part, explain_example, find_example
 from kore.evaluation.explanation_figures import attention_heatmap, attribution_bars, printable
 from kore.evaluation.options import ExplainOptions
 from kore.network.checkpoint import load_model
@@ -21,7 +21,7 @@ from kore.prediction.predictor import warn_of_unseen_types
 SHOWN_RELATIONS = 3
 SHOWN_WORDS = 10
 FAINTEST = 0.05  # of the largest attribution, to be coloured
-LARGEST_GAP = 0.05  # of the largest attribution, before more steps are advised
+LARGEST_GAP = 0.05  # of the largest attribution; above it, more steps are recommended
 
 # Backgrounds of xterm's 256 colours from faint to strong, under black letters.
 _FOR, _AGAINST = (195, 153, 117, 75), (224, 217, 210, 203)
@@ -32,16 +32,16 @@ def explain(options: ExplainOptions) -> Path:
     """Prints the explanation, writes its pictures and its JSON, and returns the JSON's path.
 
     Raises:
-        UserError: anything the user can mend.
+        UserError: anything the user can fix.
     """
     model_file = find_model(options)
     trained = load_model(model_file)
-    # Gradients for the weights, which nobody asks for, would take their memory.
+    # Gradients of the weights, which are not needed, would take as much memory as the weights.
     trained.classifier.requires_grad_(False)
-    example = find_row(Path(options.data_file), options.example_id)
+    example = find_example(Path(options.data_file), options.example_id)
     make_deterministic()
     accelerator = make_accelerator(DeviceOptions(precision="fp32", use_cuda=options.use_cuda))
-    explanation = explain_row(
+    explanation = explain_example(
         trained,
         example,
         accelerator.device,
@@ -65,7 +65,7 @@ def write_files(explanation: Explanation, options: ExplainOptions, stem: str) ->
     attribution_bars(explanation, bars)
     written = [bars]
     if explanation.attention is None:
-        print("No heatmap: this encoder does not give its attention from token to token.")
+        print("No heatmap: this encoder does not return its attention from token to token.")
     else:
         attention_heatmap(explanation, options.layer, heatmap)
         written.append(heatmap)
@@ -77,7 +77,7 @@ def write_files(explanation: Explanation, options: ExplainOptions, stem: str) ->
 
 
 def as_json(explanation: Explanation) -> dict[str, object]:
-    """What a program may want; tokens, words and their attributions are lists side by side."""
+    """What the JSON file holds; tokens, words and their attributions are parallel lists."""
     words = [word for word in explanation.words if word.is_read]
     return {
         "id": explanation.id,
@@ -97,7 +97,7 @@ def as_json(explanation: Explanation) -> dict[str, object]:
 def report_lines(explanation: Explanation, in_colour: bool) -> Iterator[str]:
     """What the terminal shows."""
     gold = "" if explanation.gold is None else f", gold label: {printable(explanation.gold)}"
-    yield f"Row {printable(explanation.id)}, predicted: {explanation.predicted}{gold}"
+    yield f"Example {printable(explanation.id)}, predicted: {explanation.predicted}{gold}"
     for name, prob in list(explanation.probs.items())[:SHOWN_RELATIONS]:
         yield f"  {prob:6.1%}  {name}"
     yield ""
@@ -105,7 +105,7 @@ def report_lines(explanation: Explanation, in_colour: bool) -> Iterator[str]:
     yield ""
     yield (
         f"Log probability of {explanation.relation}: {explanation.log_prob:+.3f}, "
-        f"with average words: {explanation.baseline_log_prob:+.3f}. What mattered most:"
+        f"with average words: {explanation.baseline_log_prob:+.3f}. The words that add most:"
     )
     read = [word for word in explanation.words if word.is_read]
     ranked = sorted(read, key=lambda word: -abs(word.attribution))[:SHOWN_WORDS]
@@ -115,11 +115,11 @@ def report_lines(explanation: Explanation, in_colour: bool) -> Iterator[str]:
     if abs(explanation.gap) > LARGEST_GAP * max(
         (abs(word.attribution) for word in ranked), default=0.0
     ):
-        yield f"The numbers miss {explanation.gap:+.3f} of their sum: pass more --steps."
+        yield f"Together they miss {explanation.gap:+.3f} of the difference: give more --steps."
 
 
 def _text_words(words: Sequence[Part], in_colour: bool) -> Iterator[str]:
-    """The words of the text, each run of those that were cut out as one ellipsis."""
+    """The words of the text, each run of truncated ones as one ellipsis."""
     strongest = max(abs(word.attribution) for word in words) or 1.0
     was_read = True
     for word in words:

@@ -23,7 +23,7 @@ _TALL_WORD = 0.2
 
 
 def printable(text: str) -> str:
-    """`text` without what could steer a terminal or break a line of a picture."""
+    """`text` without control characters, which could steer a terminal or break a line."""
     return "".join(
         letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
     )
@@ -31,7 +31,10 @@ def printable(text: str) -> str:
 
 @figures.korean_text()
 def attention_heatmap(explanation: Explanation, layer: int | None, path: Path) -> None:
-    """Who attends (rows) to whom (columns), mean over heads, as large as its tokens need."""
+    """From which token (rows) attention goes to which (columns), the mean over heads.
+
+    The picture grows with the number of tokens, so that their names can be read.
+    """
     assert explanation.attention is not None
     size = max(4.5, _CELL * len(explanation.tokens))
     figure = figures.KoreanFigure(figsize=(size + 2, size + 1))
@@ -70,7 +73,7 @@ def attribution_bars(explanation: Explanation, path: Path) -> None:
 
 def _title(explanation: Explanation) -> str:
     probability = explanation.probs[explanation.relation]
-    return printable(f"row {explanation.id[:40]}: {explanation.relation} ({probability:.1%})")
+    return printable(f"example {explanation.id[:40]}: {explanation.relation} ({probability:.1%})")
 
 
 def _name_parts(axis: Axis, parts: Sequence[Part], rotation: float = 0) -> None:

@@ -125,8 +125,8 @@ def confusion(
 ) -> None:
     """Gold (rows) against predicted (columns), of the relations that occur; nothing for 0.
 
-    Colours follow the share of the row, so that rare relations can be read as well; the numbers
-    are counts of rows or, with `is_normalised`, that share in per cent.
+    Colours follow the share of the gold relation, so that rare ones can be read as well; the
+    numbers are counts of examples or, with `is_normalised`, that share in per cent.
     """
     occurring = sorted({*gold.tolist(), *predicted.tolist()})
     counts = confusion_matrix(gold, predicted, labels=occurring)
@@ -136,8 +136,8 @@ def confusion(
     figure = KoreanFigure(figsize=(size + 1.5, size))
     axes = figure.subplots()
     shown = np.round(100 * shares).astype(int) if is_normalised else counts
-    share_heatmap(axes, shares, shown, labels, labels, "share of the gold relation's rows")
-    unit = "per cent of the gold relation" if is_normalised else "rows"
+    share_heatmap(axes, shares, shown, labels, labels, "share of the gold relation's examples")
+    unit = "per cent of the gold relation" if is_normalised else "examples"
     axes.set(title=f"Confusion matrix ({unit})", xlabel="predicted", ylabel="gold")
     save_figure(figure, path)
 
@@ -168,9 +168,9 @@ def share_heatmap(
 
 @korean_text()
 def precision_recall(gold: Ints, probs: Floats, names: Sequence[str], path: Path) -> None:
-    """The precision-recall curve of each relation with a gold row, the most frequent first.
+    """The precision-recall curve of each relation with a gold example, the most frequent first.
 
-    Above each stand its area (times 100), of which AUPRC is the mean, and its rows.
+    The titles have its area (times 100), of which AUPRC is the mean, and its examples.
     """
     counts = np.bincount(gold, minlength=len(names))
     shown = [number for number in np.argsort(-counts, kind="stable") if counts[number]]
@@ -182,7 +182,7 @@ def precision_recall(gold: Ints, probs: Floats, names: Sequence[str], path: Path
         precision, recall, _ = precision_recall_curve(gold == number, probs[:, number])
         axes.plot(recall, precision)
         axes.set_title(
-            f"{names[number]}\n{100 * auc(recall, precision):.1f}   {counts[number]} rows",
+            f"{names[number]}\n{100 * auc(recall, precision):.1f}   {counts[number]} examples",
             fontsize=8,
         )
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
@@ -196,7 +196,7 @@ def precision_recall(gold: Ints, probs: Floats, names: Sequence[str], path: Path
 
 @korean_text()
 def reliability(curves: Mapping[str, Sequence[ReliabilityBin]], path: Path) -> None:
-    """Accuracy against confidence, and how many rows have which confidence.
+    """Accuracy against confidence, and how many examples have which confidence.
 
     Args:
         curves: name -> bins, as `metrics.reliability` gives them.
@@ -208,9 +208,9 @@ def reliability(curves: Mapping[str, Sequence[ReliabilityBin]], path: Path) -> N
         confidence = [one.confidence for one in bins]
         accuracy.plot(confidence, [one.accuracy for one in bins], marker="o", label=name)
         counts.plot(confidence, [one.rows for one in bins], marker=".", label=name)
-    accuracy.set(title="Reliability", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+    accuracy.set(title="Reliability", ylabel="accuracy", xlim=(0, 1), ylim=(0, 1))
     accuracy.legend()
-    counts.set(xlabel="highest probability", ylabel="rows", ylim=(0, None))
+    counts.set(xlabel="highest probability", ylabel="examples", ylim=(0, None))
     for axes in (accuracy, counts):
         axes.grid(alpha=0.3)
     save_figure(figure, path)

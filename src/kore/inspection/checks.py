@@ -1,4 +1,4 @@
-"""What may be wrong with rows that read well, one pure function each: rows -> findings."""
+"""The checks of a data set, one pure function each: rows without faults -> findings."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SHORTEST_NAME = 3  # letters before the particle: 신정이 is a whole name, th
 
 
 class Finding(NamedTuple):
-    """One thing found. `lines` are those concerned, the row in question (`id`) first."""
+    """One problem. `lines` are those of the rows concerned, that of the row `id` first."""
 
     lines: tuple[int, ...]
     id: str
@@ -43,31 +43,34 @@ class Finding(NamedTuple):
 
 
 def duplicates(rows: Sequence[Row]) -> tuple[list[Finding], list[Finding]]:
-    """(a finding for every row that repeats an earlier one, one for every key whose labels differ).
+    """Rows that repeat an earlier one, and groups of such rows with different labels.
 
-    Rows without a label conflict with none.
+    Rows are alike in sentence, subject and object. Rows without a label conflict with none.
+
+    Returns:
+        (a finding for every repeated row, one for every group with several labels).
     """
     repeats, conflicts = [], []
     for group in groups_of_rows(rows):
         first = group[0]
         shown = f"{_named(first.example)} in {_shortened(first.example.sentence)}"
         repeats += [
-            Finding((row.line, first.line), row.example.id, "row", f"as line {first.line}: {shown}")
-            for row in group[1:]
+            Finding((row.line, first.line), row.example.id, "row", shown) for row in group[1:]
         ]
         labels = Counter(row.example.label for row in group if row.example.label is not None)
         if len(labels) > 1:
-            told = ", ".join(f"{label} ({count})" for label, count in labels.most_common())
+            votes = ", ".join(f"{label} ({count})" for label, count in labels.most_common())
             lines = tuple(row.line for row in group)
-            conflicts.append(Finding(lines, first.example.id, "label", f"{told}: {shown}"))
+            conflicts.append(Finding(lines, first.example.id, "label", f"{votes}: {shown}"))
     return sorted(repeats), conflicts
 
 
 def clashes(rows: Sequence[Row]) -> list[Finding]:
-    """Rows whose label says, in KLUE's schema, what an entity's type denies.
+    """Rows whose entity types contradict the name of their relation, in KLUE's schema.
 
+    per:… expects a person as its subject, org:… an organization, some relations a type of object.
     Only KLUE's own types are judged, so that the same names with other types (TACRED's PERSON)
-    are left in peace.
+    are not judged.
     """
     found = []
     for line, example in rows:
@@ -86,21 +89,21 @@ def clashes(rows: Sequence[Row]) -> list[Finding]:
     return found
 
 
-def unusual_types(rows: Sequence[Row], told: Iterable[Finding] = ()) -> list[Finding]:
+def unusual_types(rows: Sequence[Row], exclude: Iterable[Finding] = ()) -> list[Finding]:
     """Rows whose types are rare for their relation, in any schema; see UNUSUAL_SHARE.
 
     Args:
-        told: rows of these findings are left out.
+        exclude: rows of these findings are left out.
     """
     pairs: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     for _, example in rows:
         if example.label is not None:
             pairs[example.label][example.subject.type, example.object.type] += 1
     totals = {label: counts.total() for label, counts in pairs.items()}
-    told_lines = {(finding.lines[0], finding.id) for finding in told}
+    excluded = {(finding.lines[0], finding.id) for finding in exclude}
     found = []
     for line, example in rows:
-        if example.label is None or (line, example.id) in told_lines:
+        if example.label is None or (line, example.id) in excluded:
             continue
         types = example.subject.type, example.object.type
         count, total = pairs[example.label][types], totals[example.label]
@@ -114,7 +117,7 @@ def unusual_types(rows: Sequence[Row], told: Iterable[Finding] = ()) -> list[Fin
 
 
 def particle_endings(rows: Sequence[Row]) -> list[Finding]:
-    """Entities that seem to have swallowed a particle: 이하늘이, where 이하늘 is known.
+    """Entities that seem to include the particle behind them: 이하늘이, where 이하늘 is known.
 
     Of 500 subjects in KLUE lengthened by the particle that follows them, 400 are found; of the
     four found in its training rows as they are, three are right (서양화가 is a word).
@@ -135,22 +138,25 @@ def particle_endings(rows: Sequence[Row]) -> list[Finding]:
                 if (name, entity.type) in known:
                     message = (
                         f"{entity.word!r} ends in {entity.word[len(name) :]}, and {name!r} is an "
-                        f"entity as well: {_shortened(example.sentence, entity.span)}"
+                        f"entity elsewhere: {_shortened(example.sentence, entity.span)}"
                     )
                     found.append(Finding((line,), example.id, column, message))
                     break
     return found
 
 
-def odd_characters(rows: Sequence[Row]) -> list[Finding]:
-    """A finding for every suspicious character, most frequent first, and one for entity edges."""
+def suspicious_characters(rows: Sequence[Row]) -> list[Finding]:
+    """A finding for every suspicious character, the most frequent first.
+
+    And one for all entities that begin or end in white space.
+    """
     places: defaultdict[str, list[Row]] = defaultdict(list)
     kinds: dict[str, SuspiciousCharacter] = {}
     edges: list[Row] = []
     for row in rows:
-        for odd in find_suspicious(row.example.sentence):
-            places[odd.name].append(row)
-            kinds[odd.name] = odd
+        for character in find_suspicious(row.example.sentence):
+            places[character.name].append(row)
+            kinds[character.name] = character
         words = row.example.subject.word, row.example.object.word
         if any(word != word.strip() for word in words):
             edges.append(row)
@@ -159,7 +165,7 @@ def odd_characters(rows: Sequence[Row]) -> list[Finding]:
         for name, at in sorted(places.items(), key=lambda pair: -len(pair[1]))
     ]
     if edges:
-        found.append(_counted(edges, "entity", "white space at an end of the entity's word"))
+        found.append(_counted(edges, "entity", "the entity's word begins or ends with white space"))
     return found
 
 
@@ -170,7 +176,7 @@ def _counted(at: Sequence[Row], column: str, what: str) -> Finding:
 
 
 def _without_particle(word: str) -> list[str]:
-    """What is left of a word where it ends in a particle that fits."""
+    """The word without each particle that it may end in."""
     names = ((word.removesuffix(form), form, pair) for form, pair in _PARTICLES.items())
     return [
         name
@@ -183,7 +189,7 @@ def _without_particle(word: str) -> list[str]:
 
 
 def _named(example: Example) -> str:
-    return f"{example.subject.word!r} and {example.object.word!r}"
+    return f"subject {example.subject.word!r}, object {example.object.word!r}"
 
 
 def _shortened(sentence: str, around: Span | None = None) -> str:

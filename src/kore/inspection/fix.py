@@ -1,4 +1,4 @@
-"""Mends the rows of a file as far as no judgement is needed, and keeps account of it."""
+"""Cleans the rows of a file where that needs no judgement, and lists every change."""
 
 from __future__ import annotations
 
@@ -23,19 +23,22 @@ from kore.inspection.checks import Finding
 
 
 def changes_file(path: Path) -> Path:
-    """Where the changes of a mended file are listed: clean.csv -> clean.changes.csv."""
+    """Where the changes made to a file are listed: clean.csv -> clean.changes.csv."""
     return path.with_suffix(".changes.csv")
 
 
 def clean(
     rows: Sequence[Row], faults: Iterable[Finding], against: Collection[str]
 ) -> tuple[list[Row], list[Change]]:
-    """Rows without faults, leaks, duplicates and suspicious characters; and all changes by line.
+    """Leaves out faulty, leaked and repeated rows and repairs suspicious characters.
 
     Args:
-        rows: the good rows of a file.
+        rows: those of a file without faults.
         faults: of its other rows.
-        against: sentences that must not stand in the result.
+        against: sentences that must not occur in the result, those of a test file for example.
+
+    Returns:
+        (the rows that are left, all changes in the order of their lines).
     """
     reasons: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
     for fault in faults:
@@ -43,13 +46,13 @@ def clean(
     changes = [Change(*place, LEFT_OUT, "; ".join(found)) for place, found in reasons.items()]
     kept = []
     for row in rows:
-        clean = row if row.example.sentence in against else _clean(row, changes)
-        if clean.example.sentence in against:
-            changes.append(_left_out(row, "its sentence stands in the file of --against"))
+        repaired = row if row.example.sentence in against else _repair(row, changes)
+        if repaired.example.sentence in against:
+            changes.append(_left_out(row, "its sentence also occurs in the file given as against"))
         else:
-            kept.append(clean)
-    doubles = find_duplicates(kept, changes)
-    kept = [row for row in kept if row not in doubles]
+            kept.append(repaired)
+    dropped = find_duplicates(kept, changes)
+    kept = [row for row in kept if row not in dropped]
     return kept, sorted(changes, key=lambda change: change.line)
 
 
@@ -68,19 +71,19 @@ def write_cleaned(path: Path, rows: Sequence[Row], changes: Sequence[Change]) ->
         writer.writerows(changes)
 
 
-def _clean(row: Row, changes: list[Change]) -> Row:
+def _repair(row: Row, changes: list[Change]) -> Row:
     """The row with its characters repaired."""
     names = dict.fromkeys(
-        f"{odd.name} ({odd.kind})" for odd in find_suspicious(row.example.sentence)
+        f"{found.name} ({found.kind})" for found in find_suspicious(row.example.sentence)
     )
     words = (row.example.subject.word, row.example.object.word)
     if any(word != word.strip() for word in words):
         names["white space at an end of an entity"] = None
-    if not names:  # nearly all rows; to repair them as well would take seconds
+    if not names:  # nearly all rows; repairing them as well would take seconds
         return row
     example = repaired_example(row.example)
     if example is None:
-        why = "an entity holds nothing but characters that a repair would remove"
+        why = "an entity consists only of characters that a repair would remove"
         changes.append(Change(row.line, row.example.id, UNCHANGED, why))
         return row
     if example == row.example:

@@ -1,4 +1,4 @@
-"""How long rows are, in characters and in tokens, and what a `--max_length` would cut."""
+"""How long examples are in tokens, and how many a given max_length would truncate."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _UNCUT = 1_000_000  # tokens; no sentence is as long
 
 
 def length_encoder(tokenizer: str, examples: Sequence[Example]) -> InputEncoder:
-    """An encoder that cuts nothing.
+    """An encoder that truncates nothing.
 
     Args:
-        tokenizer: a checkpoint, whose own markers are taken; or a folder or hub name, or "" for a
+        tokenizer: a checkpoint, whose own markers are used; or a folder or hub name, or "" for a
             vocabulary learned from `examples` as `mini` learns it, both with typed markers in
             punctuation, the default of training.
 
     Raises:
-        UserError: there is no such tokenizer.
+        UserError: the tokenizer cannot be loaded.
     """
     if Path(tokenizer).suffix in (".pth", ".onnx"):
         trained = load_model(Path(tokenizer)).input_encoder
@@ -44,24 +44,24 @@ def length_encoder(tokenizer: str, examples: Sequence[Example]) -> InputEncoder:
 
 
 def token_counts(encoder: InputEncoder, examples: Sequence[Example]) -> list[int]:
-    """Tokens of every row, [CLS], [SEP] and markers included."""
+    """Tokens of every example, [CLS], [SEP] and markers included."""
     counts = []
-    starts = range(0, len(examples), ENCODING_CHUNK)  # the tokens of all rows are never held
+    starts = range(0, len(examples), ENCODING_CHUNK)  # never the tokens of all examples at once
     for start in progress_bar(starts, desc="counting tokens"):
-        rows = encoder.encode(examples[start : start + ENCODING_CHUNK], quiet=True)
-        counts += [len(row.input_ids) for row in rows]
+        encoded = encoder.encode(examples[start : start + ENCODING_CHUNK], quiet=True)
+        counts += [len(one.input_ids) for one in encoded]
     return counts
 
 
 def quantiles(lengths: Sequence[int]) -> dict[str, int]:
-    """The shortest length that so many rows do not exceed: {"50%": 62, …, "100%": 310}."""
+    """The length that this share of the examples does not exceed: {"50%": 62, …, "100%": 310}."""
     values = np.quantile(lengths, QUANTILES, method="inverted_cdf")
     names = (f"{share:.0%}" for share in QUANTILES)
     return {name: int(value) for name, value in zip(names, values, strict=True)}
 
 
 def coverage(counts: Sequence[int]) -> dict[str, float]:
-    """The share of rows, from 0 to 1, that each of MAX_LENGTHS holds uncut."""
+    """The share of examples, from 0 to 1, that each of MAX_LENGTHS leaves whole."""
     return {str(most): float(np.mean(np.asarray(counts) <= most)) for most in MAX_LENGTHS}
 
 
@@ -73,5 +73,5 @@ def _load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(
             f"`tokenizer` {name_or_path}: no tokenizer in a folder, in the cache or on the hub "
-            f"({reason}); check the name, or leave `tokenizer` out to learn one from the rows"
+            f"({reason}); check the name, or leave `tokenizer` out to learn one from the data"
         ) from error

@@ -1,4 +1,4 @@
-"""Pictures of a data set, each a matplotlib Figure of the rows; the numbers are data_summary's."""
+"""Pictures of a data set, each a matplotlib Figure of its examples; `summary` has the numbers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from wordcloud import WordCloud
 
-from kore.common.errors import UserError
 from kore.common.files import atomic_write
-from kore.data.rows import read_examples
 from kore.data.schema import Example, Role, entity_distance
 from kore.evaluation.figures import (
     KoreanFigure,
@@ -27,29 +25,24 @@ from kore.evaluation.figures import (
 )
 from kore.inspection import summary as data_summary
 from kore.inspection.lengths import MAX_LENGTHS, coverage, length_encoder, quantiles, token_counts
-from kore.inspection.options import EdaOptions
 
 _LOGGER = logging.getLogger(__name__)
 
 _COLUMNS = 5  # of small multiples
 _CLOUD_WORDS = 60
 _MOST_SHOWN = 60  # relations, sources or pairs in a picture
-_FARTHEST = 99  # per cent of the rows that a histogram of a long tail shows
+_FARTHEST = 99  # per cent of the examples that a histogram with a long tail shows
 
 
-def draw_eda(options: EdaOptions) -> list[Path]:
-    """Draws all pictures of `--data_file` and writes them and summary.json to `--output_dir`.
+def draw_all(examples: Sequence[Example], tokens: Sequence[int], folder: Path) -> list[Path]:
+    """Draws every picture and writes them and summary.json to `folder`; returns their paths.
+
+    Args:
+        tokens: as `count_tokens` gives them.
 
     Raises:
-        UserError: the file has faulty rows, or a picture cannot be written.
+        UserError: a file cannot be written.
     """
-    folder = Path(options.output_dir)
-    if folder.exists() and not folder.is_dir():
-        raise UserError(f"`output_dir` {folder} is a file; name a folder")
-    examples = read_examples(
-        Path(options.data_file), on_bad_row=options.on_bad_row, output_dir=options.output_dir
-    )
-    tokens = count_tokens(examples, options.tokenizer)
     drawings: dict[str, Callable[[], Figure]] = {
         "lengths": lambda: sentence_lengths(examples, tokens),
         "sources": lambda: sources(examples),
@@ -65,7 +58,7 @@ def draw_eda(options: EdaOptions) -> list[Path]:
     if any(row.label is not None for row in examples):
         drawings |= of_labels
     else:
-        _LOGGER.info(f"{options.data_file} has no labels: without {', '.join(of_labels)}")
+        _LOGGER.info(f"The data has no labels: {', '.join(of_labels)} are not drawn")
     written = []
     for name, draw in drawings.items():
         written.append(folder / f"{name}.png")
@@ -78,7 +71,7 @@ def draw_eda(options: EdaOptions) -> list[Path]:
 
 
 def count_tokens(examples: Sequence[Example], tokenizer: str = "") -> list[int]:
-    """Tokens of every row, markers included; see `data_lengths.length_encoder`."""
+    """Tokens of every example, markers included; see `lengths.length_encoder`."""
     return token_counts(length_encoder(tokenizer, examples), examples)
 
 
@@ -102,26 +95,26 @@ def summary(examples: Sequence[Example], tokens: Sequence[int]) -> dict[str, Any
 
 @korean_text()
 def label_distribution(examples: Sequence[Example]) -> Figure:
-    """Rows of each relation, and their share in per cent."""
+    """Examples of each relation, and their share in per cent."""
     counts = data_summary.label_counts(examples)
-    return _bars(counts, len(examples), f"Relations of {len(examples):,} rows")
+    return _bars(counts, len(examples), f"Relations of {len(examples):,} examples")
 
 
 @korean_text()
 def sources(examples: Sequence[Example]) -> Figure:
-    """Rows of each source, and their share in per cent."""
+    """Examples of each source, and their share in per cent."""
     counts = data_summary.source_counts(examples)
     return _bars(counts, len(examples), "Sources")
 
 
 @korean_text()
 def sentence_lengths(examples: Sequence[Example], tokens: Sequence[int]) -> Figure:
-    """Histograms of characters and of tokens, with the lengths that `--max_length` may have."""
+    """Histograms of characters and of tokens, with lengths that max_length may have."""
     figure = KoreanFigure(figsize=(11, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     _histogram(left, [len(row.sentence) for row in examples], "characters of the sentence")
     longest = int(max(MAX_LENGTHS) * 1.05)
-    _histogram(right, tokens, "tokens of the row, markers included", longest)
+    _histogram(right, tokens, "tokens, markers included", longest)
     for most, share in zip(MAX_LENGTHS, coverage(tokens).values(), strict=True):
         right.axvline(most, color="firebrick", linestyle="--", linewidth=1)
         right.text(
@@ -133,9 +126,9 @@ def sentence_lengths(examples: Sequence[Example], tokens: Sequence[int]) -> Figu
 
 @korean_text()
 def type_pairs(examples: Sequence[Example]) -> Figure:
-    """Rows of each relation with each pair of entity types; colours are shares of the relation.
+    """Examples of each relation with each pair of entity types; colours are its shares.
 
-    Of many relations and pairs, the most frequent.
+    Only the most frequent ones of many relations and pairs.
     """
     table = data_summary.type_pairs(examples).iloc[:_MOST_SHOWN]
     table = table[table.sum().nlargest(_MOST_SHOWN).index.sort_values()]
@@ -144,7 +137,9 @@ def type_pairs(examples: Sequence[Example]) -> Figure:
     size = (4 + 0.75 * table.shape[1], 2 + 0.32 * table.shape[0])
     figure = KoreanFigure(figsize=size, layout="constrained")
     axes = figure.subplots()
-    share_heatmap(axes, shares, counts, table.index, table.columns, "share of the relation's rows")
+    share_heatmap(
+        axes, shares, counts, table.index, table.columns, "share of the relation's examples"
+    )
     axes.tick_params(axis="x", rotation=45)
     axes.set(title="Types of subject and object", xlabel="", ylabel="")
     return figure
@@ -188,9 +183,9 @@ def positions(examples: Sequence[Example]) -> Figure:
         right.hist(places, bins=20, range=(0, 1), histtype="step", linewidth=2, label=role)
     first = data_summary.subjects_first(examples)
     right.set(
-        title=f"The subject stands first in {100 * first / len(examples):.1f} % of the rows",
+        title=f"The subject comes first in {100 * first / len(examples):.1f} % of the examples",
         xlabel="beginning of the entity (0 = start, 1 = end of the sentence)",
-        ylabel="rows",
+        ylabel="examples",
     )
     right.legend()
     return figure
@@ -198,13 +193,18 @@ def positions(examples: Sequence[Example]) -> Figure:
 
 @korean_text()
 def conflicts(examples: Sequence[Example]) -> Figure:
-    """Labels that stand at the same sentence, subject and object."""
+    """Different labels of the same sentence, subject and object."""
     pairs = data_summary.conflicting_labels(examples)
     if not pairs:
         figure = KoreanFigure(figsize=(6, 1.2))
         axes = figure.subplots()
         axes.set_axis_off()
-        axes.text(0.5, 0.5, "No two rows with the same question differ in label", ha="center")
+        axes.text(
+            0.5,
+            0.5,
+            "No conflicting labels: the same sentence, subject and object always have the same one",
+            ha="center",
+        )
         return figure
     counts = {f"{one} / {other}": count for (one, other), count in pairs.items()}
     return _bars(counts, None, "Conflicting labels of one sentence, subject and object")
@@ -222,18 +222,18 @@ def _bars(counts: dict[str, int], total: int | None, title: str) -> Figure:
     ]
     axes.bar_label(bars, texts, padding=3, fontsize=9)
     axes.margins(x=0.18, y=0.01)
-    axes.set(title=title, xlabel="rows")
+    axes.set(title=title, xlabel="examples")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def _histogram(axes: Axes, values: Sequence[int], name: str, most: int | None = None) -> None:
-    """Of values up to `most`; by default without the highest one in a hundred, a long tail."""
+    """Of values up to `most`; by default without the highest hundredth, a long tail."""
     if most is None:
         most = int(np.percentile(values, _FARTHEST))
     axes.hist(values, bins=40, range=(0, max(1, most)))
     middle = np.median(values)
     axes.axvline(middle, color="black", linewidth=1)
     axes.set(
-        title=f"{name}: median {middle:.0f}, longest {max(values)}", xlabel=name, ylabel="rows"
+        title=f"{name}: median {middle:.0f}, longest {max(values)}", xlabel=name, ylabel="examples"
     )

@@ -1,4 +1,4 @@
-"""What is found in files of rows, as text for people and as JSON for programs."""
+"""The report on a data set: as text for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -22,19 +22,24 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "faults": Kind("faults of rows", True),
-    "conflicts": Kind("groups of the same sentence, subject and object under several labels", True),
+    "faults": Kind("faults that keep a row from being read", True),
+    "conflicts": Kind("conflicting labels: same sentence, subject and object", True),
     "clashes": Kind("entity types that contradict the name of the relation", True),
-    "duplicates": Kind("rows that repeat sentence, subject and object of an earlier row", False),
-    "unusual_types": Kind("entity types that are rare for the relation; worth a look", False),
-    "particles": Kind("entities that seem to end in a particle; worth a look", False),
+    "duplicates": Kind("duplicates: same sentence, subject and object as an earlier row", False),
+    "unusual_types": Kind("entity types that are rare for their relation (worth a look)", False),
+    "particles": Kind("entities that seem to end in a particle (worth a look)", False),
     "characters": Kind("suspicious characters", False),
 }
 
 
 @dataclass(frozen=True)
 class FileReport:
-    """What is known of a file. `findings` has a list, maybe empty, for every kind of finding."""
+    """What is known about one file.
+
+    characters, tokens: `lengths.quantiles` of the sentences and of the encoded examples.
+    covered: `lengths.coverage`, by max_length.
+    findings: a list, possibly empty, for each of KINDS.
+    """
 
     file: str
     rows: int
@@ -49,7 +54,7 @@ class FileReport:
 
 
 class Leak(NamedTuple):
-    """Sentences that stand in two files, and the lines that hold them."""
+    """Sentences that occur in two files, and the lines where they do."""
 
     file: str
     other: str
@@ -61,11 +66,11 @@ class Leak(NamedTuple):
 def full_text(
     reports: Sequence[FileReport], leaks: Sequence[Leak], tokenizer: str, show: int
 ) -> tuple[str, bool]:
-    """The report, and whether it holds something serious.
+    """The report, and whether anything in it is serious.
 
     Args:
         tokenizer: what the tokens were counted with, in words.
-        show: most findings of a kind that are told; 0 = all.
+        show: most findings of a kind that are shown; 0 = all.
     """
     serious = [
         f"{report.file}: {kind.title}: {len(report.findings[name])}"
@@ -75,10 +80,10 @@ def full_text(
     ]
     serious += [f"{leak.file} and {leak.other} share sentences" for leak in leaks]
     parts = [_file_text(report, show) for report in reports]
-    parts.append(f"Lengths: N % of the rows are no longer than this; tokens of {tokenizer}.")
+    parts.append(f"Tokens are those of {tokenizer}, with [CLS], [SEP] and entity markers.")
     parts += [_leak_text(leak) for leak in leaks]
     if serious:
-        parts.append("\n".join(["Serious:", *(f"  {text}" for text in serious)]))
+        parts.append("\n".join(["Serious, marked with !:", *(f"  {text}" for text in serious)]))
     else:
         parts.append("Nothing serious was found.")
     return "\n\n".join(parts), bool(serious)
@@ -114,10 +119,11 @@ def _file_text(report: FileReport, show: int) -> str:
     for name in ("subject_types", "object_types"):
         lines.append(_wrapped(name.replace("_", " "), getattr(report, name)))
     for name in ("characters", "tokens"):
-        found = ", ".join(f"{share} {length}" for share, length in getattr(report, name).items())
-        lines.append(_line(name, found or "none"))
-    covered = ", ".join(f"{most} {100 * share:.2f} %" for most, share in report.covered.items())
-    lines.append(_line("max_length holds", covered or "none"))
+        lengths = getattr(report, name).items()
+        found = ", ".join(f"at most {length} in {share}" for share, length in lengths)
+        lines.append(_line(name, f"{found} of the rows" if found else "none"))
+    covered = ", ".join(f"{100 * share:.2f} % at {most}" for most, share in report.covered.items())
+    lines.append(_line("not truncated", f"{covered} tokens (max_length)" if covered else "none"))
     for name, kind in KINDS.items():
         lines += _findings(report.file, kind, report.findings[name], show)
     return "\n".join(lines)
@@ -131,18 +137,17 @@ def _findings(file: str, kind: Kind, findings: Sequence[Finding], show: int) -> 
         first, *others = finding.lines
         more = ", ".join(map(str, others[: _SHOWN_LINES - 1]))
         more += ", …" if len(others) >= _SHOWN_LINES else ""
-        place = f"{file}:{first}" + (f" ({more})" if more else "")
+        place = f"{file}:{first}" + (f" (and {more})" if more else "")
         lines.append(f"    {place} {finding.column}: {finding.message}")
     if len(shown) < len(findings):
-        lines.append(f"    … and {len(findings) - len(shown)} more (--show 0 tells all)")
+        lines.append(f"    … and {len(findings) - len(shown)} more")
     return lines
 
 
 def _leak_text(leak: Leak) -> str:
     return (
         f"! {leak.file} and {leak.other} share {leak.sentences} sentence(s): "
-        f"{len(leak.lines)} row(s) of the first, {len(leak.other_lines)} of the second, "
-        "beginning with "
+        f"{len(leak.lines)} row(s) of the first, {len(leak.other_lines)} of the second, first at "
         f"{leak.file}:{leak.lines[0]} and {leak.other}:{leak.other_lines[0]}"
     )
 

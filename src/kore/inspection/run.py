@@ -1,8 +1,8 @@
-"""The data doctor's visit: reads files of rows, examines them, tells, and mends one of them.
+"""The command that validates data sets: load, check, report, optionally write a cleaned copy.
 
-file       --read_source--->  SourceFile: good rows, and faults of the others
-SourceFile --examine------->  FileReport      SourceFiles --find_leaks-->  Leaks
-all these  --data_report--->  text and JSON   good rows   --data_fix---->  a mended CSV
+file       --read_source-->  SourceFile: rows without faults, and the faults of the others
+SourceFile --examine------>  FileReport      SourceFiles --find_leaks-->  Leaks
+reports    --report------->  text and JSON   rows        --fix--------->  a cleaned CSV
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ from kore.data.dataset import InputEncoder
 from kore.data.duplicates import Row
 from kore.data.records import iter_records
 from kore.data.rows import CheckedRow, iter_rows, record_id
-from kore.inspection import checks as data_checks
-from kore.inspection import fix as data_fix
+from kore.inspection import checks, fix
 from kore.inspection.checks import Finding
 from kore.inspection.lengths import coverage, length_encoder, quantiles, token_counts
 from kore.inspection.options import CheckOptions
@@ -27,7 +26,7 @@ from kore.inspection.report import FileReport, Leak, full_text, write_json
 
 
 class SourceFile(NamedTuple):
-    """The good rows of a file, and the faults of the others."""
+    """The rows of a file without faults, and the faults of the others."""
 
     path: Path
     rows: list[Row]
@@ -36,10 +35,13 @@ class SourceFile(NamedTuple):
 
 
 def check(options: CheckOptions) -> ExitStatus:
-    """Checks, prints, writes; says whether something serious was found.
+    """Checks the FILEs, prints what is found and writes what is asked for.
+
+    Returns:
+        FOUND where something serious was found.
 
     Raises:
-        UserError: a file cannot be read or written, or names are given that make no sense.
+        UserError: a file cannot be read or written, or the file names do not fit together.
     """
     paths = [Path(name) for name in options.files]
     check_names(options, paths)
@@ -48,9 +50,11 @@ def check(options: CheckOptions) -> ExitStatus:
     encoder = _encoder(options.tokenizer, sources)
     reports = [examine(source, encoder) for source in sources]
     leaks = find_leaks(sources, options.against, against)
-    tokens_of = options.tokenizer or f"a vocabulary learned from {paths[0]}"
+    tokens_of = options.tokenizer or f"a vocabulary learned from {paths[0]} (no --tokenizer given)"
     text, is_serious = full_text(reports, leaks, tokens_of, options.show)
     print(text)
+    if _is_cut(reports, options.show):
+        print(f"\nUp to {options.show} findings of each kind are shown; --show 0 shows all.")
     if options.json:
         write_json(Path(options.json), reports, leaks, is_serious)
     if options.fix:
@@ -59,7 +63,7 @@ def check(options: CheckOptions) -> ExitStatus:
 
 
 def check_names(options: CheckOptions, paths: list[Path]) -> None:
-    """Refuses files that are named twice, and results that would replace what is read.
+    """Refuses files that are given twice, and output that would replace a file that is read.
 
     Raises:
         UserError: with the name at fault.
@@ -67,26 +71,28 @@ def check_names(options: CheckOptions, paths: list[Path]) -> None:
     seen = [path.resolve() for path in paths]
     twice = [str(path) for path, count in Counter(seen).items() if count > 1]
     if twice:
-        raise UserError(f"{twice[0]} is named twice; name every FILE once")
+        raise UserError(f"{twice[0]} is given twice; give every FILE once")
     if options.against and Path(options.against).resolve() in seen:
         raise UserError(
-            f"`against` {options.against} is one of the files to examine, and all its sentences "
-            "would be shared; name another file"
+            f"`against` {options.against} is one of the FILEs, with which it would share every "
+            "sentence; name another file"
         )
     written = []
     if options.fix:
         if len(paths) > 1:
-            raise UserError(f"`fix` mends one file, but {len(paths)} are given; name one FILE")
+            raise UserError(f"`fix` cleans one file, but {len(paths)} are given; give one FILE")
         if Path(options.fix).suffix != ".csv":
             raise UserError(f"`fix` {options.fix}: expected a name that ends in .csv")
-        written = [Path(options.fix), data_fix.changes_file(Path(options.fix))]
+        written = [Path(options.fix), fix.changes_file(Path(options.fix))]
     written += [Path(options.json)] if options.json else []
     read = {*seen, *(Path(name).resolve() for name in (options.against, options.tokenizer) if name)}
     for path in written:
         if path.resolve() in read:
-            raise UserError(f"{path} is read here and would be replaced; name another file")
+            raise UserError(f"{path} is an input and would be replaced; name another file")
     if len({path.resolve() for path in written}) < len(written):
-        raise UserError(f"`json` {options.json} is a file of `fix` as well; name another file")
+        raise UserError(
+            f"`json` {options.json} is a file that `fix` writes as well; name another file"
+        )
 
 
 def read_source(path: Path) -> SourceFile:
@@ -126,8 +132,8 @@ def examine(source: SourceFile, encoder: InputEncoder | None) -> FileReport:
     rows = source.rows
     examples = [row.example for row in rows]
     counts = token_counts(encoder, examples) if encoder is not None else []
-    repeats, conflicts = data_checks.duplicates(rows)
-    clashes = data_checks.clashes(rows)
+    repeats, conflicts = checks.duplicates(rows)
+    clashes = checks.clashes(rows)
     return FileReport(
         file=str(source.path),
         rows=len(rows) + source.faulty_rows,
@@ -143,9 +149,9 @@ def examine(source: SourceFile, encoder: InputEncoder | None) -> FileReport:
             "conflicts": conflicts,
             "clashes": clashes,
             "duplicates": repeats,
-            "unusual_types": data_checks.unusual_types(rows, told=clashes),
-            "particles": data_checks.particle_endings(rows),
-            "characters": data_checks.odd_characters(rows),
+            "unusual_types": checks.unusual_types(rows, exclude=clashes),
+            "particles": checks.particle_endings(rows),
+            "characters": checks.suspicious_characters(rows),
         },
     )
 
@@ -179,8 +185,12 @@ def _faults(row: CheckedRow) -> list[Finding]:
     return faults
 
 
+def _is_cut(reports: Sequence[FileReport], show: int) -> bool:
+    return show > 0 and any(len(found) > show for one in reports for found in one.findings.values())
+
+
 def _encoder(tokenizer: str, sources: Sequence[SourceFile]) -> InputEncoder | None:
-    """One for all files, as the files of a run share one; None where no row is good."""
+    """One for all files, as in training; None where every row is faulty."""
     for source in sources:
         if source.rows:
             return length_encoder(tokenizer, [row.example for row in source.rows])
@@ -199,8 +209,8 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
 
 
 def _fix(path: Path, source: SourceFile, against: dict[str, list[int]]) -> None:
-    rows, changes = data_fix.clean(source.rows, source.faults, against)
-    data_fix.write_cleaned(path, rows, changes)
+    rows, changes = fix.clean(source.rows, source.faults, against)
+    fix.write_cleaned(path, rows, changes)
     counts = _counted(change.what for change in changes)
-    told = ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"
-    print(f"\nWritten: {path} ({len(rows)} rows), {data_fix.changes_file(path)} (changes: {told})")
+    shown = ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"
+    print(f"\nWritten: {path} ({len(rows)} rows), {fix.changes_file(path)} (changes: {shown})")

@@ -1,4 +1,4 @@
-"""The numbers behind the pictures of a data set: pure functions of its rows."""
+"""The numbers behind the pictures of a data set: pure functions of its examples."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ UNLABELLED = "(no label)"
 
 
 def label_counts(examples: Sequence[Example]) -> dict[str, int]:
-    """Rows of each relation, the most frequent first."""
+    """Examples of each relation, the most frequent first."""
     return _most_frequent_first(row.label or UNLABELLED for row in examples)
 
 
 def source_counts(examples: Sequence[Example]) -> dict[str, int]:
-    """Rows of each source, the most frequent first."""
+    """Examples of each source, the most frequent first."""
     return _most_frequent_first(row.source or "(none)" for row in examples)
 
 
 def type_pairs(examples: Sequence[Example]) -> pd.DataFrame:
-    """Rows of each relation (index) with each pair of subject and object type (columns)."""
+    """Examples of each relation (index) with each pair of subject and object type (columns)."""
     relations = [row.label or UNLABELLED for row in examples]
     table = pd.crosstab(pd.Series(relations), pd.Series(list(map(type_pair, examples))))
     return table.loc[list(label_counts(examples))]
@@ -47,12 +47,12 @@ def entity_position(example: Example, role: Role) -> float:
 
 
 def subjects_first(examples: Sequence[Example]) -> int:
-    """Rows whose subject stands before the object."""
+    """How many examples have the subject before the object."""
     return sum(row.subject.span < row.object.span for row in examples)
 
 
 def conflicting_labels(examples: Sequence[Example]) -> dict[tuple[str, str], int]:
-    """Pairs of labels that the same sentence, subject and object have, and how many such cases."""
+    """How often the same sentence, subject and object have each pair of different labels."""
     rows = (Row(number, row) for number, row in enumerate(examples) if row.label is not None)
     pairs: Counter[tuple[str, str]] = Counter()
     for group in groups_of_rows(rows):
