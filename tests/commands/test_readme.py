@@ -194,12 +194,13 @@ def test_documented_commands_parse(page: str) -> None:
     """Also those that are not run: every flag exists, every value is of its type and bounds."""
     for block in blocks(page):
         for words in lines_of(block) if block.info.startswith("bash") else []:
-            if command := as_command(words):
+            command = as_command(words)
+            if command and "--help" not in words:
                 name, flags = command
                 parse_options(options_class(name), flags)  # raises where a flag is wrong
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "CHANGELOG.md"])
 def test_named_flags_exist(page: str) -> None:
     scripts = "".join(path.read_text("utf-8") for path in (REPOSITORY / "benchmarks").glob("*.py"))
     known = FOREIGN.union(re.findall(r'"--(\w+)"', scripts), *map(flags_of, kore.cli.COMMANDS))
