@@ -34,7 +34,7 @@ def explain(options: ExplainOptions) -> Path:
     Raises:
         UserError: anything the user can mend.
     """
-    model_file = find_model(options)
+    model_file = find_model(options.model_file, options.model_dir)
     trained = load_model(model_file)
     # Gradients for the weights, which nobody asks for, would take their memory.
     trained.classifier.requires_grad_(False)

@@ -30,7 +30,6 @@ from kore.network.pretrained import (
     check_positions,
     load_pretrained,
     set_dropout,
-    silence_hf_logging,
 )
 from kore.pretraining.options import PretrainOptions
 from kore.pretraining.passages import Passage, read_passages
@@ -53,7 +52,6 @@ def pretrain(options: PretrainOptions) -> Path:
         raise UserError("pretraining runs as one process; start it without accelerate launch")
     make_deterministic()
     keep_freed_memory()
-    silence_hf_logging()
     set_seed(options.seed)
     checksums = {name: checksum(Path(name)) for name in options.files if Path(name).is_file()}
     state = None

@@ -33,7 +33,13 @@ from kore.network import mini
 from kore.network.checkpoint import STATE_KIND, TrainedModel, load_payload, model_from_payload
 from kore.network.model import NONE, ModelDesign, RelationClassifier
 from kore.network.pooling import CLS_ONLY
-from kore.network.pretrained import add_marker_tokens, check_positions, load_pretrained, set_dropout
+from kore.network.pretrained import (
+    add_marker_tokens,
+    check_positions,
+    load_pretrained,
+    set_dropout,
+    unknown_share,
+)
 from kore.scoring.label_shift import SAME_BALANCE, class_shares, distance
 from kore.training.augmentation import augmented
 from kore.training.loop import EpochReport
@@ -276,6 +282,9 @@ def _announce(
     files: RunFiles,
     accelerator: Accelerator,
 ) -> None:
+    unknown = unknown_share(
+        train_data.rows, trained.input_encoder.tokenizer, options.model_name_or_path
+    )
     if not accelerator.is_main_process:
         return
     cut = sum(row.was_cut for row in train_data.rows)
@@ -283,7 +292,8 @@ def _announce(
     print(
         f"{files.run_name}: {options.model_name_or_path}, {weights / 1e6:.1f} M weights, on "
         f"{accelerator.device}, precision {accelerator.mixed_precision}; "
-        f"{len(train_data.rows)} training rows ({cut} cut to {options.max_length} tokens), "
+        f"{len(train_data.rows)} training rows ({cut} cut to {options.max_length} tokens, "
+        f"{unknown:.1%} of all tokens unknown), "
         f"{len(valid_data.rows)} validation rows, {len(trained.labels)} relations",
         file=sys.stderr,
     )
