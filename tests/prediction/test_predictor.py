@@ -116,7 +116,7 @@ def test_the_budget_is_halved_once(accelerator, error, caplog):
     probs = probs_of(model, rows, accelerator, tokens=32)
     assert model.shapes == [(4, 8), (2, 8), (2, 8)]  # no row twice, none left out
     assert probs[:, 1] == pytest.approx([0.5, 0.75, 0.8, 0.9])
-    assert caplog.messages == ["memory is full: going on with `batch_tokens` 16"]
+    assert caplog.messages == ["memory is full: continuing with `batch_tokens` 16"]
 
 
 def test_memory_full_once_more(accelerator):

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from kore.common.arrays import Floats
-from kore.common.devices import is_launched
+from kore.common.devices import is_launched, make_accelerator
 from kore.common.errors import UserError
 from kore.data.rows import read_examples
 from kore.data.schema import LabelMap
 from kore.network.locate import find_model
 from kore.prediction.formats import OUTPUT_FORMATS, format_of
 from kore.prediction.options import EnsembleOptions, InferenceOptions
+from kore.prediction.parts import is_free_for
 from kore.prediction.predictions import Submission, find_labels, read_submission, write_submission
-from kore.prediction.run import output_file, predict_file
+from kore.prediction.run import job_manifest, output_file, predict_file
 from kore.scoring.voting import fit_weights, hard_vote, soft_vote
 
 FIT = "fit"
@@ -81,7 +82,10 @@ def prediction_files(members: Sequence[str], rows: Path, options: EnsembleOption
 def _predicted(
     model_file: str, rows: Path, options: EnsembleOptions, taken: Collection[Path]
 ) -> Path:
-    """What a model predicts, under the name inference gives it, numbered where that is `taken`."""
+    """What a model predicts, under the name inference gives it.
+
+    Numbered where that is `taken`, or holds anything but this model's predictions of these rows.
+    """
     inference = InferenceOptions(
         model_file=model_file,
         test_file=str(rows),
@@ -91,13 +95,9 @@ def _predicted(
         precision=options.precision,
         compile=options.compile,
         batch_tokens=options.batch_tokens,
+        resume=True,
     )
-    output = usual = output_file(inference, find_model(inference))
-    for number in itertools.count(2):
-        if output.resolve() not in taken:
-            break
-        output = usual.with_stem(f"{usual.stem}-{number}")
-    inference.output_name = output.name
+    inference.output_name = _free_name(inference, taken)
     try:
         return predict_file(inference)
     except KeyboardInterrupt:
@@ -105,6 +105,18 @@ def _predicted(
             "Stopped. Give the same command once more, or name finished files of predictions in "
             f"{options.output_dir} in place of their models"
         ) from None
+
+
+def _free_name(inference: InferenceOptions, taken: Collection[Path]) -> str:
+    path = find_model(inference.model_file, inference.model_dir)
+    usual = output_file(inference, path)
+    manifest = job_manifest(inference, path, make_accelerator(inference).mixed_precision)
+    names = (usual.with_stem(f"{usual.stem}-{number}") for number in itertools.count(2))
+    return next(
+        output.name
+        for output in itertools.chain([usual], names)
+        if output.resolve() not in taken and is_free_for(output, manifest)
+    )
 
 
 def common_labels(files: Sequence[Path], options: EnsembleOptions) -> LabelMap:

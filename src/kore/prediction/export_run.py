@@ -38,7 +38,7 @@ def export(options: ExportOptions) -> Path:
         raise UserError(
             "`valid_file` is missing: 8 bits change the scores, so name labelled rows to compare on"
         )
-    model_file = find_model(options)
+    model_file = find_model(options.model_file, options.model_dir)
     output = output_path(options, model_file)
     trained = load_model(model_file)
     examples = _valid_rows(options, trained)

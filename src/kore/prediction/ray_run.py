@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kore.common.devices import make_accelerator
+from kore.common.devices import keep_freed_memory, make_accelerator
 from kore.common.errors import UserError
 from kore.common.files import atomic_folder, atomic_write
 from kore.common.flags import DeviceOptions
@@ -83,6 +83,7 @@ class RayPredictor:
         device = DeviceOptions(use_cuda=use_cuda, precision=options.precision)
         self.accelerator = make_accelerator(device)
         self.trained = model_from_payload(model_file, ray.get(payload))
+        keep_freed_memory()
         self.batch_tokens = options.batch_tokens
         self.attempts = attempts
 
@@ -138,7 +139,7 @@ def predict_corpus(options: RayOptions) -> Path:
     """
     output = Path(options.output_dir).absolute()
     files = input_files(Path(options.test_file))
-    model_file = find_model(options)
+    model_file = find_model(options.model_file, options.model_dir)
     _check_output(output, [*files, model_file.absolute()], options.overwrite)
     payload = load_payload(model_file, MODEL_KIND)
     trained = model_from_payload(model_file, payload)
