@@ -148,7 +148,8 @@ def load(
     if path is None:
         raise UserError("no model ships with this version; pass the path of a trained one")
     compute = _compute_on(device, precision)
-    with _LOADING:
+    # A model is made with random weights before it gets its own.
+    with _LOADING, torch.random.fork_rng(devices=[]):
         trained = load_model(Path(path))
     return Model(trained, compute)
 
