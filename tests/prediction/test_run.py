@@ -366,7 +366,9 @@ def test_a_reader_that_is_killed_while_the_model_computes_is_told(
     for module in (streaming, prediction_run):  # of the size that a new process knows
         monkeypatch.setattr(module, "CHUNK_ROWS", 2048)
     message = refusal_of(lambda: run("--num_workers", "1"))
-    assert message.startswith("a process that read ahead was killed, perhaps for want of memory")
+    assert message.startswith(
+        "a process that read ahead was killed, perhaps because memory was full"
+    )
 
 
 def test_a_file_replaced_while_it_is_predicted(

@@ -1,6 +1,6 @@
 """One ensemble from its options to its file of predictions.
 
-checkpoints --prediction_run--> files of predictions --voting--> one file, as inference writes it
+checkpoints --run.predict_file--> files of predictions --voting--> one file, as inference writes it
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ def join_members(options: EnsembleOptions) -> Path:
     """Writes the ensemble's predictions and returns their path.
 
     Raises:
-        UserError: anything the user can mend; an earlier output is then unchanged.
-        KeyboardInterrupt: with a message that says how to go on.
+        UserError: anything the user can fix; an earlier output is then unchanged.
+        KeyboardInterrupt: with a message that says how to continue.
     """
     _check_flags(options)
     output = Path(options.output_dir) / options.output_name
@@ -47,13 +47,13 @@ def join_members(options: EnsembleOptions) -> Path:
         joined = hard_vote(probs)
     else:
         weights = chosen_weights(options, labels)
-        told = ", ".join(
+        shown = ", ".join(
             f"{name} {weight:.3f}" for name, weight in zip(options.members, weights, strict=True)
         )
-        print(f"Weights: {told}")
+        print(f"Weights: {shown}")
         joined = soft_vote(probs, weights)
     write_submission(output, files[0].ids, joined, labels)
-    print(f"{len(joined)} rows, {options.method} vote of {len(files)} files: {output}")
+    print(f"{len(joined)} examples, {options.method} vote of {len(files)} files: {output}")
     return output
 
 
@@ -62,7 +62,7 @@ def prediction_files(members: Sequence[str], rows: Path, options: EnsembleOption
 
     Raises:
         UserError: there is no such file, or a model cannot predict the rows.
-        KeyboardInterrupt: with a message that says how to go on.
+        KeyboardInterrupt: with a message that says how to continue.
     """
     given = [Path(member) for member in members if member.endswith(tuple(OUTPUT_FORMATS))]
     for path in given:
@@ -209,14 +209,14 @@ def _check_flags(options: EnsembleOptions) -> None:
         raise UserError(f"an ensemble needs two members at least, got {len(options.members)}")
     if is_launched():
         raise UserError(
-            "members are joined by one process; leave accelerate launch out, or predict with "
-            "src/inference.py first and name the files of predictions"
+            "members are joined by one process; leave accelerate launch out, or predict with each "
+            "model first and name the files of predictions"
         )
     if options.method == "hard" and options.weights:
         raise UserError("`weights` go with `method` soft; a hard vote counts every member once")
     if options.weights == FIT and not options.gold_file:
         raise UserError(
-            "`weights` fit needs `gold_file`, labelled rows that no member learned from"
+            "`weights` fit needs `gold_file`, labelled examples that no member was trained on"
         )
     if options.weights != FIT and (options.gold_file or options.valid_predictions):
         raise UserError("`gold_file` and `valid_predictions` go with `weights` fit")
