@@ -21,8 +21,8 @@ from torch.nn import functional
 from torch.nn.utils import rnn
 
 import _path  # noqa: F401
+from kore.network import attention
 from kore.network.dropout import dropout
-from kore.network.encoder_pass import Padded, _attend_padded
 from kore.network.model import BiLSTM
 from measuring import table
 
@@ -64,7 +64,7 @@ def pairs() -> dict[str, tuple[Work, Work]]:
 
     def written_out(probability: float) -> Tensor:
         query, key, value = states
-        return _attend_padded(query, key, value, Padded(mask), probability)
+        return attention.attend(query, key, value, attention.Padded(mask), probability)
 
     torchs = torch.nn.LSTM(WIDTH, WIDTH // 2, batch_first=True, bidirectional=True)
     ours = BiLSTM(WIDTH, WIDTH // 2)

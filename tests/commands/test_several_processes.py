@@ -95,7 +95,7 @@ def test_prediction_gives_the_identical_file(folder):
     names = sorted(path.name for path in (folder / "two").iterdir())
     assert names == ["model_many.csv", "model_many.labels.json"]
     assert (folder / "two" / names[0]).read_bytes() == (folder / "one" / names[0]).read_bytes()
-    assert output.count("rows predicted with") == 1
+    assert output.count("examples predicted with") == 1
 
 
 def many(rows: Path, path: Path) -> Path:

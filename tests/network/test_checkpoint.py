@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import random
@@ -278,6 +279,23 @@ def test_newest_model(tmp_path):
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "last.pth").write_bytes(b"")  # a training state, newer than all
     assert newest_model(tmp_path) == tmp_path / "c.pth"
+
+
+def test_newest_model_leaves_out_single_folds(tmp_path, caplog):
+    """As k-fold training leaves them; a run that only has such a name is a run."""
+    caplog.set_level(logging.INFO, "kore")
+    names = ("run-fold1.pth", "run-fold2.pth", "my-fold1.pth")
+    for seconds, name in enumerate(names, start=100):
+        (tmp_path / name).write_bytes(b"")
+        os.utime(tmp_path / name, (seconds, seconds))
+    for fold in ("fold1", "fold2"):
+        (tmp_path / "run" / fold).mkdir(parents=True)
+    os.utime(tmp_path / "run-fold2.pth", (900, 900))
+    assert newest_model(tmp_path) == tmp_path / "my-fold1.pth"
+    assert caplog.text == ""
+    (tmp_path / "my-fold1.pth").unlink()
+    assert newest_model(tmp_path) == tmp_path / "run-fold2.pth"
+    assert "run-fold2.pth is taken, the newest checkpoint of" in caplog.text
 
 
 def test_temperature_travels_and_is_1_in_an_older_checkpoint(tmp_path):

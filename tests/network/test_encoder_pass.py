@@ -1,4 +1,4 @@
-"""The own pass through BERT and its kin equals theirs, in states and in gradients."""
+"""The own pass through BERT-like encoders equals theirs, in states and in gradients."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from transformers import PreTrainedModel
 
 from kore.data.dataset import Batch
 from kore.network import encoder_pass
-from kore.network.encoder_pass import EncoderPass, Packed, Padded, at_positions, read_positions
+from kore.network.encoder_pass import EncoderPass, at_positions, query_positions
 from kore.network.pretrained import set_dropout
 
-KIN = ["bert", "roberta", "electra", "mini"]
+BERT_LIKE = ["bert", "roberta", "electra", "mini"]
 
 
 def make_batch(kind: str) -> tuple[PreTrainedModel, Batch]:
@@ -50,16 +50,16 @@ def assert_same_gradients(one: list[Tensor], other: list[Tensor]) -> None:
         assert (first - second).abs().max() < 1e-4 * largest
 
 
-def some_read(batch: Batch) -> Tensor:
+def some_queries(batch: Batch) -> Tensor:
     """The first token of every row, and a third and fourth of some."""
-    read = torch.zeros_like(batch.attention_mask)
-    read[:, 0] = True
-    read[0, 2:4] = True
-    read[2, 3] = True
-    return read
+    queries = torch.zeros_like(batch.attention_mask)
+    queries[:, 0] = True
+    queries[0, 2:4] = True
+    queries[2, 3] = True
+    return queries
 
 
-@pytest.mark.parametrize("kind", KIN)
+@pytest.mark.parametrize("kind", BERT_LIKE)
 @pytest.mark.parametrize("training", [False, True])
 def test_states_where_they_are_read(kind, training):
     encoder, batch = make_batch(kind)
@@ -67,7 +67,7 @@ def test_states_where_they_are_read(kind, training):
     expected = plain_states(encoder, batch)
     with torch.set_grad_enabled(training):
         states, positions = EncoderPass(encoder)(
-            batch.input_ids, batch.attention_mask, some_read(batch), batch.num_tokens
+            batch.input_ids, batch.attention_mask, some_queries(batch), batch.num_tokens
         )
     assert batch.input_ids.shape[1] > 8
     assert states.shape[:2] == (4, 8)  # the most that a row reads, 3, rounded up
@@ -80,7 +80,7 @@ def test_states_where_they_are_read(kind, training):
     assert expected.abs().max() > 0.1
 
 
-@pytest.mark.parametrize("kind", KIN)
+@pytest.mark.parametrize("kind", BERT_LIKE)
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_gradients(kind, checkpointing):
     encoder, batch = make_batch(kind)
@@ -109,7 +109,7 @@ def test_checkpointing_keeps_less_and_draws_the_same_dropout():
 
         own = EncoderPass(encoder, checkpointing=checkpointing)
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            states, _ = own(batch.input_ids, batch.attention_mask, some_read(batch), None)
+            states, _ = own(batch.input_ids, batch.attention_mask, some_queries(batch), None)
         results.append((states, gradients_of(encoder, states[:, 0]), sum(kept)))
     (states, gradients, kept_all), (other_states, other_gradients, kept_few) = results
     assert torch.equal(states, other_states)
@@ -117,7 +117,7 @@ def test_checkpointing_keeps_less_and_draws_the_same_dropout():
     assert kept_few < kept_all / 2
 
 
-@pytest.mark.parametrize("kind", KIN)
+@pytest.mark.parametrize("kind", BERT_LIKE)
 @pytest.mark.parametrize("training", [False, True])
 def test_packed_rows_equal_padded_ones(kind, training):
     """The layout a GPU takes, here with the processor's kernels."""
@@ -135,81 +135,28 @@ def test_packed_rows_equal_padded_ones(kind, training):
         assert_same_gradients(gradients_of(encoder, expected[:, 0]), gradients)
 
 
-def test_packed_attention_by_hand():
-    """One head of size 1. Row 1: keys 0 and ln 3 under query 1 weigh 1/4 and 3/4; row 2: itself."""
-    column = torch.tensor([[[[1.0]], [[1.0]], [[5.0]]]])  # (1, tokens, heads, D)
-    keys = torch.tensor([[[[0.0]], [[1.0986123]], [[9.0]]]])
-    values = torch.tensor([[[[8.0]], [[4.0]], [[7.0]]]])
-    layout = Packed(torch.tensor([0, 2, 3]), 2)
-    attended = encoder_pass._attend_packed(column, keys, values, layout, 0.0)
-    assert attended.flatten().tolist() == pytest.approx([5.0, 5.0, 7.0])
-
-
-def test_padded_attention_by_hand():
-    """As above, the second key of row 2 being padding."""
-    query = torch.ones(2, 1, 1, 1)
-    keys = torch.tensor([[0.0, 1.0986123], [0.0, 50.0]]).view(2, 2, 1, 1).requires_grad_()
-    values = torch.tensor([[8.0, 4.0], [7.0, 1.0]]).view(2, 2, 1, 1)
-    layout = Padded(torch.tensor([[True, True], [True, False]]))
-    for enabled in (True, False):  # written out, and torch's kernel
-        with torch.set_grad_enabled(enabled):
-            attended = encoder_pass._attend_padded(query, keys, values, layout, 0.0)
-        assert attended.flatten().tolist() == pytest.approx([5.0, 7.0])
-
-
-def test_read_positions_by_hand():
+def test_query_positions_by_hand():
     read = torch.tensor([[1, 0, 1, 1], [1, 0, 0, 0], [1, 0, 0, 1]]).bool()
-    assert read_positions(read).tolist() == [[0, 2, 3, 1], [0, 1, 2, 3], [0, 3, 1, 2]]
+    assert query_positions(read).tolist() == [[0, 2, 3, 1], [0, 1, 2, 3], [0, 3, 1, 2]]
     wide = torch.zeros(2, 20).bool()
     wide[0, 2:12:5] = True  # 2 and 7
-    assert read_positions(wide).tolist() == [[2, 7, 0, 1, 3, 4, 5, 6], list(range(8))]
+    assert query_positions(wide).tolist() == [[2, 7, 0, 1, 3, 4, 5, 6], list(range(8))]
     wide[0, 10:] = True  # 12 of them
-    assert read_positions(wide)[0].tolist() == [2, 7, *range(10, 20), 0, 1, 3, 4]
+    assert query_positions(wide)[0].tolist() == [2, 7, *range(10, 20), 0, 1, 3, 4]
 
 
 def test_another_encoder_runs_as_it_is():
     encoder, batch = make_batch("deberta")
     encoder.eval()
     states, positions = EncoderPass(encoder)(
-        batch.input_ids, batch.attention_mask, some_read(batch), None
+        batch.input_ids, batch.attention_mask, some_queries(batch), None
     )
     assert positions is None
     assert torch.equal(states, plain_states(encoder, batch))
 
 
-def test_packing_is_refused_where_it_fails(monkeypatch, capsys):
-    """A GPU without the kernels runs padded rows, and says so."""
-    device = torch.device("cpu")
-    encoder_pass.packing_works.cache_clear()
-    assert encoder_pass.packing_works(device)
-    assert capsys.readouterr().err == ""
-    for fault in (RuntimeError("no kernel"), NotImplementedError("no kernel")):
-
-        def failing(*arguments: object, fault: Exception = fault) -> Tensor:
-            raise fault
-
-        encoder_pass.packing_works.cache_clear()
-        monkeypatch.setattr(encoder_pass, "_attend_packed", failing)
-        assert not encoder_pass.packing_works(device)
-        assert "Rows run padded: packed ones fail here (no kernel)" in capsys.readouterr().err
-    encoder_pass.packing_works.cache_clear()
-    monkeypatch.setattr(
-        encoder_pass,
-        "_attend_packed",
-        lambda query, *others: query * 3,  # a wrong kernel
-    )
-    assert not encoder_pass.packing_works(device)
-    assert "packed ones give other numbers here" in capsys.readouterr().err
-    encoder_pass.packing_works.cache_clear()
-    full = torch.OutOfMemoryError("the memory is full")
-    monkeypatch.setattr(encoder_pass, "_attend_packed", lambda *_: (_ for _ in ()).throw(full))
-    with pytest.raises(torch.OutOfMemoryError):  # says nothing of packing
-        encoder_pass.packing_works(device)
-    encoder_pass.packing_works.cache_clear()
-
-
 def test_every_kind_is_covered():
-    assert set(KIN) | {"deberta"} == set(ENCODERS)
+    assert set(BERT_LIKE) | {"deberta"} == set(ENCODERS)
 
 
 def test_compiling_serves_all_lengths_at_once(monkeypatch):
@@ -223,7 +170,7 @@ def test_compiling_serves_all_lengths_at_once(monkeypatch):
     for length in range(6, 20):
         mask = batch.attention_mask[:, :length].clone()
         mask[0, -1] = False
-        read = some_read(batch)[:, :length]
+        read = some_queries(batch)[:, :length]
         with torch.inference_mode():
             states, _ = own(batch.input_ids[:, :length], mask, read, None)
             expected, _ = plain(batch.input_ids[:, :length], mask, read, None)

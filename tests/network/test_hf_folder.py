@@ -89,6 +89,33 @@ def test_everything_that_is_not_a_weight_travels(tmp_path):
     assert rates == {0.2}
 
 
+PRIVATE = {
+    "train_file": "/home/kim/secret/train.csv",
+    "valid_file": "data/valid.csv",
+    "model_dir": "/home/kim/models",
+    "output_dir": "outputs",
+    "label2id_path": "/home/kim/labels.pkl",
+    "id2label_path": "/home/kim/ids.pkl",
+    "swap_entities": "/home/kim/inverses.json",
+    "recipe": "/home/kim/mine.json",
+}
+
+
+def test_no_path_of_the_machine_that_trained_is_published(tmp_path):
+    trained = make_trained()
+    trained.options |= {**PRIVATE, "model_name_or_path": str(tmp_path), "seed": 7}
+    save_folder(tmp_path / "run_hf", trained)
+    text = (tmp_path / "run_hf" / "kore.json").read_text(encoding="utf-8")
+    assert "kim" not in text
+    assert str(tmp_path) not in text
+    assert load_model(tmp_path / "run_hf").options == {"dropout": 0.2, "seed": 7}
+    trained.options["model_name_or_path"] = "klue/roberta-large"
+    save_folder(tmp_path / "run_hf", trained)
+    found = load_model(tmp_path / "run_hf").options["model_name_or_path"]
+    assert found == "klue/roberta-large"
+    assert trained.options["train_file"] == PRIVATE["train_file"]  # a checkpoint keeps it
+
+
 def test_a_private_attention_is_not_written(tmp_path):
     """Its name means nothing to another program, which would refuse the folder."""
     ALL_ATTENTION_FUNCTIONS.register("private_attention", sdpa_attention_forward)
@@ -117,6 +144,7 @@ def test_the_model_card(saved):
         ("bert-base-multilingual-cased", "bert-base-multilingual-cased"),
         ("mini", None),
         ("/encoders/mine", None),
+        ("models/run.pth", None),
         ("src", None),  # a folder from where the tests run
         ("", None),
     ],
@@ -163,7 +191,7 @@ def edit(path: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
-        ({"kind": "other"}, "not written by src/tools/export.py"),
+        ({"kind": "other"}, "not written by KoRE"),
         ({"format_version": 3}, "format 3, but this version of KoRE reads 2; update KoRE"),
         ({"markers": None, "labels": None}, "lacks labels, markers;"),
         ({"labels": ["no_relation", "org:founded"]}, "do not fit"),  # there were 3
@@ -227,7 +255,7 @@ def test_an_export_is_replaced_and_nothing_else_is(copied, tmp_path):
     (tmp_path / "own" / "thesis.txt").write_text("mine")
     (tmp_path / "file").write_text("mine")
     for name in ("own", "file"):
-        with pytest.raises(UserError, match="is no folder that this tool wrote"):
+        with pytest.raises(UserError, match="is no folder that KoRE exported"):
             save_folder(tmp_path / name, make_trained("bert"))
     assert (tmp_path / "own" / "thesis.txt").read_text() == "mine"
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["file", "own", "run_hf"]

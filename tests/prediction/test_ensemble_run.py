@@ -10,6 +10,7 @@ import pytest
 from tests.builders import EXAMPLES, LABELS, make_trained
 
 import ensemble
+import inference
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
@@ -18,7 +19,7 @@ from kore.data.schema import LabelMap
 from kore.network.checkpoint import save_model
 from kore.prediction import ensemble_run
 from kore.prediction.predictions import read_schema, read_submission, write_submission
-from kore.prediction.predictor import predict_examples
+from kore.prediction.predictor import Predictor, predict_examples
 
 IDS = [row.id for row in EXAMPLES]
 FIRST = np.tile([0.6, 0.3, 0.1], (len(IDS), 1))
@@ -108,6 +109,34 @@ def test_a_file_of_the_name_that_a_checkpoint_predicts_to_is_kept(tmp_path: Path
     assert not np.allclose(probs, FIRST)
 
 
+def test_predictions_of_inference_with_other_options_are_kept(tmp_path: Path) -> None:
+    rows, model = tmp_path / "rows.csv", tmp_path / "run.pth"
+    write_examples(rows, EXAMPLES)
+    save_model(model, make_trained())
+    where = [f"--test_file={rows}", f"--output_dir={tmp_path}", "--use_cuda=False"]
+    inference.main([f"--model_file={model}", *where, "--abstain_below=0.9"])
+    before = (tmp_path / "run_rows.csv").read_bytes()
+    assert b"abstain" in before
+    first = write(tmp_path / "a.csv", FIRST)
+    join(tmp_path, [str(model), first], test_file=rows)
+    assert (tmp_path / "run_rows.csv").read_bytes() == before
+    assert b"abstain" not in (tmp_path / "run_rows-2.csv").read_bytes()
+
+
+def test_a_repeated_ensemble_takes_what_its_members_predicted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows, model = tmp_path / "rows.csv", tmp_path / "run.pth"
+    write_examples(rows, EXAMPLES)
+    save_model(model, make_trained())
+    members = [str(model), write(tmp_path / "a.csv", FIRST)]
+    probs = join(tmp_path, members, test_file=rows)
+    names = sorted(path.name for path in tmp_path.iterdir())
+    monkeypatch.setattr(Predictor, "probs", lambda *_: pytest.fail("predicted once more"))
+    assert join(tmp_path, members, test_file=rows).tolist() == probs.tolist()
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
 def test_several_processes_are_refused(
     members: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,7 +149,7 @@ def test_interrupted_while_a_member_predicts(
     members: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted(options: Any) -> Path:
-        raise KeyboardInterrupt("go on with --resume")  # a flag that an ensemble has not
+        raise KeyboardInterrupt("continue with --resume")  # a flag that an ensemble has not
 
     monkeypatch.setattr(ensemble_run, "predict_file", interrupted)
     save_model(tmp_path / "run.pth", make_trained())

@@ -152,7 +152,7 @@ def test_a_mistake_ends_the_command_with_status_2(folder):
 def test_nothing_but_an_earlier_export_is_replaced(folder, printed, tmp_path):
     (tmp_path / "own").mkdir()
     for target in (tmp_path / "own", folder / "models" / "run.pth"):
-        with pytest.raises(UserError, match="no folder that this tool wrote"):
+        with pytest.raises(UserError, match="no folder that KoRE exported"):
             export.main(flags(folder, format="hf", output_file=target))
     path = folder / "models" / "run.onnx"
     with pytest.raises(UserError, match="is the model itself"):

@@ -1,10 +1,10 @@
-"""Parts of a prediction file: whole or not at all, gone on with only by the same job."""
+"""Parts of a prediction file: whole or not at all, resumed only by the same job."""
 
 from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from kore.common.errors import UserError
+from kore.common.manifest import Manifest
 from kore.data.schema import LabelMap
 from kore.prediction.formats import Table
-from kore.prediction.parts import Parts
+from kore.prediction.parts import Parts, is_finished, is_free_for, manifest_path
 from kore.prediction.predictions import read_submission, schema_path
 
 LABELS = LabelMap(("no_relation", "A"), "no_relation")
-JOB = {"model": "aaaa", "test_file": "bbbb", "on_bad_row": "stop"}
+JOB = {"`on_bad_row`": "stop", "precision": "no", "the content of `test_file`": "bbbb"}
 PROBS = np.array([[0.25, 0.75], [0.5, 0.5]])
 WHOLE = (
     '"id","pred_label","probs"\n'
@@ -33,8 +34,8 @@ def output(tmp_path: Path) -> Path:
     return tmp_path / "outputs" / "out.csv"
 
 
-def begun(output: Path, resume: bool = False, **changes: Any) -> Parts:
-    parts = Parts(output, Table(LABELS), 3, {**JOB, **changes})
+def begun(output: Path, resume: bool = False, changes: dict[str, Any] | None = None) -> Parts:
+    parts = Parts(output, Table(LABELS), 3, Manifest({**JOB, **(changes or {})}))
     parts.open(resume=resume)
     return parts
 
@@ -62,11 +63,15 @@ def test_parts_are_joined_in_order_whatever_order_they_came_in(
     assert not output.exists()
     parts.join()
     assert output.read_text() == WHOLE
-    assert sorted(os.listdir(output.parent)) == ["out.csv", "out.labels.json"]
+    assert sorted(os.listdir(output.parent)) == [
+        "out.csv",
+        "out.csv.manifest.json",
+        "out.labels.json",
+    ]
 
 
 def test_more_parts_than_a_digit_counts(output: Path) -> None:
-    parts = Parts(output, Table(LABELS), 12, JOB)
+    parts = Parts(output, Table(LABELS), 12, Manifest(JOB))
     parts.open(resume=False)
     write(parts, *reversed(range(12)))
     parts.join()
@@ -98,7 +103,7 @@ def test_a_part_cut_short_is_still_missing(
     with pytest.raises(crash):
         parts.write(1, ids(), PROBS)  # type: ignore[arg-type]
     assert parts.missing() == [1, 2]
-    assert sorted(os.listdir(parts.folder)) == ["00000000.part", "job.json"]
+    assert sorted(os.listdir(parts.folder)) == ["00000000.part", "manifest.json"]
 
 
 def test_resume_takes_up_the_parts_of_the_same_job(output: Path) -> None:
@@ -121,38 +126,80 @@ def test_resume_with_nothing_to_resume_begins(output: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "difference"),
     [
-        ({"model": "cccc"}, "(model was aaaa, is cccc)"),
-        ({"test_file": "dddd"}, "(test_file was bbbb, is dddd)"),
+        ({"the content of `test_file`": "dddd"}, "(the content of `test_file` has changed)"),
+        ({"`on_bad_row`": "skip"}, "(`on_bad_row` was stop, is skip)"),
         (
-            {"test_file": "dddd", "on_bad_row": "skip"},
-            "(test_file was bbbb, is dddd; on_bad_row was stop, is skip)",
+            {"`on_bad_row`": "skip", "precision": "bf16"},
+            "(`on_bad_row` was stop, is skip; precision was no, is bf16)",
         ),
-        ({"precision": "no"}, "(precision was None, is no)"),
+        ({"chunk_rows": 4}, "(chunk_rows was None, is 4)"),
     ],
 )
 def test_resume_of_another_job_is_refused_and_keeps_the_parts(
-    output: Path, changes: dict[str, Any], told: str
+    output: Path, changes: dict[str, Any], difference: str
 ) -> None:
     parts = begun(output)
     write(parts, 0)
     before = content_of(parts.folder)
     with pytest.raises(UserError) as caught:
-        begun(output, resume=True, **changes)
+        begun(output, resume=True, changes=changes)
     assert str(caught.value) == (
-        f"--resume: {parts.folder} was begun differently {told}; give the same command as before, "
-        "or leave --resume out to start from the beginning"
+        f"{parts.folder} was begun with other settings {difference}; give the same ones, or leave "
+        "`resume` out to start from the beginning"
     )
     assert content_of(parts.folder) == before
 
 
 def test_without_resume_all_starts_anew(output: Path) -> None:
     write(begun(output), 0, 1)
-    parts = begun(output, model="cccc")
+    other = {"precision": "bf16"}
+    parts = begun(output, changes=other)
     assert parts.missing() == [0, 1, 2]
-    assert os.listdir(parts.folder) == ["job.json"]
-    assert begun(output, resume=True, model="cccc").missing() == [0, 1, 2]
+    assert os.listdir(parts.folder) == ["manifest.json"]
+    assert begun(output, resume=True, changes=other).missing() == [0, 1, 2]
+
+
+def finished(output: Path) -> Manifest:
+    parts = begun(output)
+    write(parts, 0, 1, 2)
+    parts.join()
+    return Manifest(JOB)
+
+
+def test_a_finished_output_is_known_until_it_is_touched(output: Path) -> None:
+    job = Manifest(JOB)
+    assert not is_finished(output, job)
+    finished(output)
+    assert is_finished(output, job)
+    assert not is_finished(output, Manifest({**JOB, "precision": "bf16"}))
+    assert not is_finished(output.with_name("other.csv"), job)
+    with output.open("a") as file:
+        file.write("\n")
+    assert not is_finished(output, job)
+
+
+@pytest.mark.parametrize("lost", [manifest_path, schema_path])
+def test_an_output_without_what_belongs_to_it_is_not_finished(
+    output: Path, lost: Callable[[Path], Path]
+) -> None:
+    job = finished(output)
+    lost(output).unlink()
+    assert not is_finished(output, job)
+
+
+def test_what_another_job_left_is_in_the_way(output: Path) -> None:
+    job, other = Manifest(JOB), Manifest({**JOB, "precision": "bf16"})
+    assert is_free_for(output, job)
+    write(begun(output), 0)
+    assert is_free_for(output, job)  # parts to resume
+    assert not is_free_for(output, other)
+    finished(output)
+    assert is_free_for(output, job)
+    assert not is_free_for(output, other)
+    output.write_text("a file of another program")
+    assert not is_free_for(output, job)
 
 
 def test_two_outputs_have_parts_of_their_own(output: Path) -> None:

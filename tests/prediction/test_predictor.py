@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import cast
 
@@ -21,7 +24,15 @@ from kore.data.batching import padded_length, token_batches
 from kore.data.dataset import EncodedExample, InputEncoder
 from kore.data.schema import Span
 from kore.prediction import predictor as prediction
-from kore.prediction.predictor import CHUNK_ROWS, Predictor, in_order, predict_probs
+from kore.prediction.predictor import (
+    CHUNK_ROWS,
+    ComputeOn,
+    Predictor,
+    in_order,
+    predict_examples,
+    predict_probs,
+    prepared,
+)
 
 ENCODER = cast(InputEncoder, SimpleNamespace(pad_id=0, max_length=160))  # of made-up rows
 
@@ -108,18 +119,65 @@ OUT_OF_MEMORY = [
 
 
 @pytest.mark.parametrize("error", OUT_OF_MEMORY)
-def test_the_budget_is_halved_once(accelerator, error, capsys):
+def test_the_budget_is_halved_once(accelerator, error, caplog):
+    caplog.set_level(logging.INFO, logger="kore")
     model = FullMemory(16, error)
     rows = [make_row(first, 8) for first in (1, 3, 4, 9)]
     probs = probs_of(model, rows, accelerator, tokens=32)
     assert model.shapes == [(4, 8), (2, 8), (2, 8)]  # no row twice, none left out
     assert probs[:, 1] == pytest.approx([0.5, 0.75, 0.8, 0.9])
-    assert capsys.readouterr().err == "memory is full: going on with --batch_tokens 16\n"
+    assert caplog.messages == ["memory is full: continuing with `batch_tokens` 16"]
 
 
 def test_memory_full_once_more(accelerator):
     with pytest.raises(UserError, match=r"memory is full even with 16 tokens .* --batch_tokens"):
         probs_of(FullMemory(9, OUT_OF_MEMORY[0]), [make_row(1, 8)] * 4, accelerator, tokens=32)
+
+
+def test_threads_that_fill_the_memory_together_halve_the_budget_once(accelerator):
+    """All eight fail at once with the whole budget: it is halved for all, and nobody gives up."""
+    start = threading.Barrier(8)
+
+    class FullForAll(FullMemory):
+        def forward(self, input_ids: Tensor, *others: Tensor) -> Tensor:
+            if input_ids.numel() > self.most:
+                start.wait(timeout=60)
+            return super().forward(input_ids, *others)
+
+    predictor = Predictor(FullForAll(16, OUT_OF_MEMORY[1]).eval(), ENCODER, accelerator, 32)
+    rows = [make_row(first, 8) for first in (1, 3, 4, 9)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: predictor.probs(rows), range(8)))
+    for probs in found:
+        assert probs[:, 1] == pytest.approx([0.5, 0.75, 0.8, 0.9])
+    assert predictor.batch_tokens == 16
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_preparing_a_model_again_changes_nothing(precision):
+    """accelerate wrapped its forward pass anew each time, until a recursion was too deep."""
+    compute = make_accelerator(DeviceOptions(use_cuda="False", precision=precision))
+    trained = make_trained()
+    before = predict_examples(trained, EXAMPLES, compute)
+    for _ in range(3):
+        assert prepared(trained, compute) is trained.model
+    assert "forward" not in vars(trained.model)
+    assert predict_examples(trained, EXAMPLES, compute).tolist() == before.tolist()
+
+
+def test_bf16_computes_in_bf16():
+    seen = []
+
+    class NotesPrecision(ReadsFirstToken):
+        def forward(self, input_ids: Tensor, *others: Tensor) -> Tensor:
+            tokens = input_ids[:, :1].float()
+            seen.append((tokens @ tokens.T).dtype)
+            return super().forward(input_ids)
+
+    for precision in ("no", "bf16"):
+        compute = ComputeOn(torch.device("cpu"), precision)
+        Predictor(NotesPrecision().eval(), ENCODER, compute).probs([make_row(3, 8)])
+    assert seen == [torch.float32, torch.bfloat16]
 
 
 def test_other_errors_are_not_swallowed(accelerator):

@@ -164,7 +164,7 @@ def test_a_killed_worker_loses_nothing(session, tmp_path, model_file, monkeypatc
     assert_predicted(output, rows, model_file)
     assert {path.name for path in output.parent.iterdir()} == {"ray", "ray.labels.json"}
     printed = capsys.readouterr()  # before the last line Ray tells of the death
-    assert printed.out.endswith(f"240 rows predicted with {model_file}: {output}\n")
+    assert printed.out.endswith(f"240 examples predicted with {model_file}: {output}\n")
     assert printed.err == ""
 
 
@@ -195,7 +195,7 @@ def test_the_command_sets_faulty_rows_aside(session, tmp_path, model_file):
     )
     result = command("tools/predict_on_ray.py", *as_flags(options), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert result.stdout == f"37 rows predicted with {model_file}: {output}\n"
+    assert result.stdout == f"37 examples predicted with {model_file}: {output}\n"
     rejected = output.with_name("ray.rejected.parquet")
     assert result.stderr == f"3 faulty rows set aside in {rejected}\n"
     assert_predicted(output, [row for i, row in enumerate(rows) if i not in (1, 5, 7)], model_file)
@@ -247,7 +247,7 @@ def test_a_full_disk_of_a_worker_is_told_in_a_sentence(session, tmp_path, model_
 
     write_corpus(tmp_path / "corpus")
     monkeypatch.setattr(ray_prediction, "read_rows", fill)
-    with pytest.raises(UserError, match=r"^a worker cannot go on: No space left on device$"):
+    with pytest.raises(UserError, match=r"^a worker cannot continue: No space left on device$"):
         predict_corpus(options_in(tmp_path, model_file))
 
 

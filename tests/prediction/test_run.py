@@ -103,7 +103,7 @@ def test_probabilities_are_those_of_predict_examples(
     run: Callable[..., Path], model_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = run()
-    assert capsys.readouterr().out == f"11 rows predicted with {model_file}: {output}\n"
+    assert capsys.readouterr().out == f"11 examples predicted with {model_file}: {output}\n"
     found = read_submission(output, LABELS)
     rows = read_examples(tmp_path / "rows.csv")
     accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
@@ -112,7 +112,9 @@ def test_probabilities_are_those_of_predict_examples(
     assert found.probs == pytest.approx(expected, abs=1e-6)
     assert found.pred_labels == [LABELS.names[best] for best in expected.argmax(axis=1)]
     assert len({tuple(row.round(4)) for row in expected}) == len(EXAMPLES)  # rows do differ
-    assert sorted(os.listdir(output.parent)) == ["out.csv", "out.labels.json"]
+    assert sorted(os.listdir(output.parent)) == [
+        *("out.csv", "out.csv.manifest.json", "out.labels.json")
+    ]
 
 
 def test_rows_of_a_chunk_are_computed_together(
@@ -160,7 +162,7 @@ def test_names_of_the_output(run: Callable[..., Path], tmp_path: Path) -> None:
 def test_a_budget_that_a_row_may_exceed_is_refused(run: Callable[..., Path]) -> None:
     """The model's max_length is 64."""
     assert refusal_of(lambda: run("--batch_tokens", "63")) == (
-        "--batch_tokens 63, but this model reads rows of up to 64 tokens and one of them must "
+        "--batch_tokens 63, but this model reads examples of up to 64 tokens and one of them must "
         "fit; pass at least 64"
     )
     assert read_submission(run("--batch_tokens", "64"), LABELS).probs == pytest.approx(
@@ -179,7 +181,7 @@ def test_a_killed_run_is_resumed_where_it_stopped(
             run(output=output)
         assert watch.computed == [4, 4]
     parts = tmp_path / "outputs" / f"{output}.parts"
-    assert sorted(os.listdir(parts)) == ["00000000.part", "00000001.part", "job.json"]
+    assert sorted(os.listdir(parts)) == ["00000000.part", "00000001.part", "manifest.json"]
     (parts / ".00000002.part.x.tmp").write_bytes(b"half")  # what a power cut leaves
     watch = Watch(monkeypatch)
     resumed = run("--resume", output=output)
@@ -214,6 +216,26 @@ def test_without_resume_a_killed_run_is_begun_anew(
     assert watch.computed == [4, 4, 3]
 
 
+def test_resume_after_a_finished_run_computes_nothing(
+    run: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = run().read_bytes()
+    watch = Watch(monkeypatch)
+    capsys.readouterr()
+    output = run("--resume")
+    assert watch.computed == []
+    assert output.read_bytes() == before
+    assert capsys.readouterr().out.startswith("Nothing to resume, all is predicted with ")
+    run("--resume", "--batch_tokens", "64")  # no prediction depends on it
+    assert watch.computed == []
+    run("--resume", "--abstain_below", "0.5")
+    assert watch.computed == [4, 4, 3]
+    with output.open("a") as file:
+        file.write("edited")
+    run("--resume")
+    assert watch.computed == [4, 4, 3] * 2
+
+
 def test_resume_of_another_job_is_refused(
     run: Callable[..., Path], tmp_path: Path, model_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,14 +248,18 @@ def test_resume_of_another_job_is_refused(
             run()
     save_model(tmp_path / "other.pth", make_trained(pooling="mean"))
     other_model = ("--resume", "--model_file", str(tmp_path / "other.pth"))
-    assert "was begun differently (model was " in refusal_of(lambda: run(*other_model))
+    assert "was begun with other settings (the content of --model_file has changed)" in refusal_of(
+        lambda: run(*other_model)
+    )
     other_options = ("--resume", "--on_bad_row", "skip")
     message = refusal_of(lambda: run(*other_options))
-    assert "was begun differently (on_bad_row was stop, is skip); give the same" in message
+    assert (
+        "was begun with other settings (--on_bad_row was stop, is skip); give the same" in message
+    )
     changed = rows_to_predict()
     changed[0] = changed[0]._replace(id="another")
     write_examples(tmp_path / "rows.csv", changed)
-    assert "was begun differently (test_file was " in refusal_of(lambda: run("--resume"))
+    assert "(the content of --test_file has changed)" in refusal_of(lambda: run("--resume"))
     assert output.read_text() == "earlier"
     # Nothing is lost by that: with the file as it was the run goes on.
     write_examples(tmp_path / "rows.csv", rows_to_predict())
@@ -300,7 +326,9 @@ def test_a_faulty_row_stops_before_anything_is_predicted(
         run()
     assert watch.computed == []
     assert output.read_bytes() == before
-    assert sorted(os.listdir(output.parent)) == ["out.csv", "out.labels.json"]
+    assert sorted(os.listdir(output.parent)) == [
+        *("out.csv", "out.csv.manifest.json", "out.labels.json")
+    ]
 
 
 def test_ctrl_c_says_where_the_parts_are_and_how_to_go_on(
@@ -312,10 +340,10 @@ def test_ctrl_c_says_where_the_parts_are_and_how_to_go_on(
             run()
     parts = tmp_path / "outputs" / "out.csv.parts"
     assert str(caught.value) == (
-        f"Stopped; what is predicted so far is kept in {parts}. To go on, give the same command "
+        f"Stopped; what is predicted so far is kept in {parts}. To continue, give the same command "
         f"with --model_file {model_file} --resume"
     )
-    assert sorted(os.listdir(parts)) == ["00000000.part", "job.json"]
+    assert sorted(os.listdir(parts)) == ["00000000.part", "manifest.json"]
     watch = Watch(monkeypatch)
     run("--resume")
     assert watch.computed == [4, 3]
@@ -337,7 +365,9 @@ def test_a_reader_that_is_killed_while_the_model_computes_is_told(
     for module in (streaming, prediction_run):  # of the size that a new process knows
         monkeypatch.setattr(module, "CHUNK_ROWS", 2048)
     message = refusal_of(lambda: run("--num_workers", "1"))
-    assert message.startswith("a process that read ahead was killed, perhaps for want of memory")
+    assert message.startswith(
+        "a process that read ahead was killed, perhaps because memory was full"
+    )
 
 
 def test_a_file_replaced_while_it_is_predicted(
@@ -353,7 +383,7 @@ def test_a_file_replaced_while_it_is_predicted(
     monkeypatch.setattr(Predictor, "probs", replace_and_compute)
     message = refusal_of(run)
     assert message.startswith(f"{tmp_path / 'rows.csv'} or ")
-    assert "changed while rows were predicted" in message
+    assert "changed during prediction" in message
     assert not (tmp_path / "outputs" / "out.csv").exists()
 
 

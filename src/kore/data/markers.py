@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 from kore.data.schema import TYPE_WORDS, Entity, Example, Role, Span
 
+_WIDE_BRACKET = "［"  # U+FF3B, which stands for "[" and begins no marker token
+
 
 @dataclass(frozen=True)
 class MarkerScheme:
@@ -53,8 +55,10 @@ class MarkedText(NamedTuple):
 def mark(example: Example, scheme: MarkerScheme) -> MarkedText:
     """Marks both entities; without markers, the words of both lead the sentence.
 
-    The entities of `example` must not overlap; reading has made sure of that.
+    The entities of `example` must not overlap; reading has made sure of that. What looks like a
+    marker token in the example itself does not become one.
     """
+    example = _without_marker_tokens(example, scheme)
     subject, object_ = example.subject, example.object
     if not scheme.use_markers:
         return MarkedText(
@@ -82,6 +86,23 @@ def mark(example: Example, scheme: MarkerScheme) -> MarkedText:
     text = "".join([*parts, example.sentence[position:]])
     lead = (_cue(example, scheme),) if scheme.cue else ()
     return MarkedText(lead, text, spans["subject"], spans["object"])
+
+
+def _without_marker_tokens(example: Example, scheme: MarkerScheme) -> Example:
+    """The example with a wide bracket in place of the first of each "[E1-PER]" it holds.
+
+    The length stays the same, so that the entities' spans do as well.
+    """
+    found = [token for token in marker_tokens(scheme) if token in example.sentence]
+    for token in found:
+        text = f"{_WIDE_BRACKET}{token[1:]}"
+        subject, object_ = (
+            entity._replace(word=entity.word.replace(token, text))
+            for entity in (example.subject, example.object)
+        )
+        sentence = example.sentence.replace(token, text)
+        example = example._replace(sentence=sentence, subject=subject, object=object_)
+    return example
 
 
 def _cue(example: Example, scheme: MarkerScheme) -> str:

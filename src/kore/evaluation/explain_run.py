@@ -34,7 +34,7 @@ def explain(options: ExplainOptions) -> Path:
     Raises:
         UserError: anything the user can fix.
     """
-    model_file = find_model(options)
+    model_file = find_model(options.model_file, options.model_dir)
     trained = load_model(model_file)
     # Gradients of the weights, which are not needed, would take as much memory as the weights.
     trained.classifier.requires_grad_(False)

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from transformers import AutoTokenizer, PreTrainedTokenizerBase
 
-from kore.common.errors import UserError
 from kore.common.progress import progress_bar
 from kore.data.dataset import ENCODING_CHUNK, InputEncoder
 from kore.data.markers import MarkerScheme, mark
 from kore.data.schema import Example, entity_types
 from kore.network import mini
 from kore.network.checkpoint import load_model
-from kore.network.pretrained import silence_hf_logging
+from kore.network.pretrained import load_tokenizer
 
 QUANTILES = (0.5, 0.9, 0.99, 1.0)
 MAX_LENGTHS = (128, 160, 256)
@@ -38,7 +36,7 @@ def length_encoder(tokenizer: str, examples: Sequence[Example]) -> InputEncoder:
         return InputEncoder(trained.tokenizer, trained.scheme, _UNCUT)
     scheme = MarkerScheme(True, True, "punct", entity_types(examples))
     if tokenizer:
-        return InputEncoder(_load_tokenizer(tokenizer), scheme, _UNCUT)
+        return InputEncoder(load_tokenizer(tokenizer), scheme, _UNCUT)
     texts = (mark(example, scheme).text for example in examples)
     return InputEncoder(mini.learn_tokenizer(texts, mini.SIZE.vocab_size), scheme, _UNCUT)
 
@@ -63,15 +61,3 @@ def quantiles(lengths: Sequence[int]) -> dict[str, int]:
 def coverage(counts: Sequence[int]) -> dict[str, float]:
     """The share of examples, from 0 to 1, that each of MAX_LENGTHS leaves whole."""
     return {str(most): float(np.mean(np.asarray(counts) <= most)) for most in MAX_LENGTHS}
-
-
-def _load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
-    silence_hf_logging()
-    try:
-        return AutoTokenizer.from_pretrained(name_or_path)
-    except (OSError, ValueError, ImportError, RuntimeError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise UserError(
-            f"`tokenizer` {name_or_path}: no tokenizer in a folder, in the cache or on the hub "
-            f"({reason}); check the name, or leave `tokenizer` out to learn one from the data"
-        ) from error

@@ -1,12 +1,13 @@
-"""Saving and loading, whole or not at all.
+"""Saving and loading checkpoints, whole or not at all.
 
-`models/<run_name>.pth` is one self-contained file: what it takes to encode a row as training did,
-compute its probabilities and name the relations.
+`models/<run_name>.pth` is one self-contained file: all it takes to encode an example as training
+did, compute its probabilities and name the relations.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from kore.network.trained import (
     is_readable,
 )
 
+_LOADING = threading.Lock()
 FORMAT_VERSION = 2  # 2 may have a design and a cue sentence
 MODEL_KIND = "kore-model"
 STATE_KIND = "kore-training-state"
@@ -36,7 +38,7 @@ _MODEL_KEYS = ("weights", "encoder_config", *DESCRIPTION_KEYS)
 
 
 def save_model(path: Path, trained: TrainedModel) -> None:
-    """Writes a checkpoint; an earlier one at `path` survives any failure.
+    """Writes a checkpoint; where that fails, an earlier one at `path` stays as it was.
 
     Raises:
         UserError: the file cannot be written.
@@ -45,7 +47,7 @@ def save_model(path: Path, trained: TrainedModel) -> None:
 
 
 def load_model(path: Path) -> TrainedModel:
-    """Reads a checkpoint, or what src/tools/export.py made of one: a folder or an ONNX file.
+    """Loads a checkpoint, or what was exported from one: a folder or an ONNX file.
 
     Raises:
         UserError: it is missing, truncated, foreign, incomplete or of a newer format.
@@ -61,7 +63,7 @@ def model_payload(trained: TrainedModel) -> dict[str, Any]:
     """A model as tensors, texts and numbers, which `weights_only` loading admits.
 
     Raises:
-        UserError: its weights are out of reach, in an ONNX file.
+        UserError: its weights are in an ONNX file, out of reach of torch.
     """
     model = trained.classifier
     return {
@@ -72,7 +74,11 @@ def model_payload(trained: TrainedModel) -> dict[str, Any]:
 
 
 def model_from_payload(path: Path, payload: dict[str, Any]) -> TrainedModel:
-    """The reverse of `model_payload`; `path` is named in errors."""
+    """The reverse of `model_payload`.
+
+    Raises:
+        UserError: the payload is incomplete, or its weights do not fit; the message names `path`.
+    """
     missing = [key for key in _MODEL_KEYS if key not in payload]
     if missing:
         raise UserError(f"{path}: the checkpoint lacks {', '.join(missing)}; train it again")
@@ -116,8 +122,9 @@ def load_payload(path: Path, kind: str) -> dict[str, Any]:
     """
     if not path.is_file():
         raise UserError(f"{path}: no such checkpoint")
-    # Ignored: torch's warning of the pickle protocol of a foreign file.
-    with path.open("rb") as file, warnings.catch_warnings(action="ignore"):
+    # Ignored: torch's warning of the pickle protocol of a foreign file. The filters belong to the
+    # process: two threads that changed them at once could leave them changed.
+    with _LOADING, path.open("rb") as file, warnings.catch_warnings(action="ignore"):
         try:
             payload = torch.load(file, map_location="cpu", weights_only=True)
         except Exception as error:  # damaged bytes make the readers raise almost anything

@@ -1,4 +1,4 @@
-"""Dropout that costs little on a processor."""
+"""Dropout that costs little on a CPU."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _ONE_IN_BFLOAT16 = 0x3F80  # the bits of 1.0
 
 
 class Dropout(nn.Dropout):
-    """`nn.Dropout`, whose masks are drawn four to a random number where it runs on a processor.
+    """`nn.Dropout` that makes four elements of its mask from one random number on a CPU.
 
-    There torch draws every element by itself, on one core, which took a tenth of an update of a
-    base encoder and more of a small one. The probability is rounded to a multiple of 2^-16.
+    There torch draws every element by itself, on one core, which took a tenth of an optimizer step
+    of a base encoder and more of a small one. The probability is rounded to a multiple of 2^-16.
     """
 
     def forward(self, input: Tensor) -> Tensor:

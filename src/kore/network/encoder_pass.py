@@ -1,23 +1,19 @@
-"""The encoder's states, computed only where the head reads them.
+"""The encoder's forward pass, computed only where the head reads its states.
 
-BERT and its kin (RoBERTa, XLM-RoBERTa, ELECTRA) share one kind of layer. Its parts are called here
-one by one, so that
+BERT, RoBERTa, XLM-RoBERTa and ELECTRA share one kind of layer. Its modules are called here one by
+one, so that
 
-- on a processor the last layer computes queries, feed-forward and norms only for the tokens that
-  the head reads, and attention is written out: for rows as short as ours torch's fused kernel
-  takes longer, in training up to three times, since its backward is slow;
+- on a CPU the last layer computes queries, feed-forward and norms only for the tokens that the head
+  reads, and attention is written out (see attention.py);
 - on a GPU the rows run without their padding, packed one after the other.
 
-Both equal the encoder's own pass up to rounding. Any other encoder is called as it is.
+Both equal the encoder's own forward pass up to rounding. Any other encoder is called as it is.
 """
 
 from __future__ import annotations
 
-import functools
-import logging
-import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,35 +21,17 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import BertModel, ElectraModel, PreTrainedModel, RobertaModel, XLMRobertaModel
 
-from kore.network.dropout import dropout
-
-_LOGGER = logging.getLogger(__name__)
+from kore.network.attention import Layout, Packed, Padded, attend, packing_works
 
 _BERT_LIKE = (BertModel, ElectraModel, RobertaModel, XLMRobertaModel)
 
 
-class Padded(NamedTuple):
-    """Rows of one length. mask (B, T), True on tokens; None where there is no padding."""
-
-    mask: Tensor | None
-
-
-class Packed(NamedTuple):
-    """Rows one after the other. starts (B + 1,) of each row, and the end; longest: of any row."""
-
-    starts: Tensor
-    longest: int
-
-
-Layout = Padded | Packed
-
-
 class EncoderPass:
-    """How one encoder is run.
+    """How one encoder is run. Calls share nothing, so that threads may call it at once.
 
     Args:
-        checkpointing: inner values of a layer are computed anew in the backward pass instead of
-            kept (Chen et al. 2016): less memory, a third more arithmetic.
+        checkpointing: activations of a layer are recomputed in the backward pass instead of kept
+            (Chen et al. 2016): less memory, a third more arithmetic.
         compiled: torch.compile fuses a layer, once for all layers and lengths.
         last_layers: the states of so many layers are joined, those of the last layer at the end.
     """
@@ -81,7 +59,7 @@ class EncoderPass:
         self,
         input_ids: Tensor,
         attention_mask: Tensor,
-        read: Tensor,
+        query_mask: Tensor,
         num_tokens: int | None,
         added: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
@@ -89,11 +67,11 @@ class EncoderPass:
 
         Args:
             input_ids, attention_mask: (B, T).
-            read: (B, T), True where the head reads. K is the most of them in a row, or a few
+            query_mask: (B, T), True where the head reads. K is the most of them in a row, or a few
                 more; a row with fewer gets states of other tokens behind its own.
-            num_tokens: the sum of `attention_mask`, without which rows are not packed (a GPU
-                would have to be waited for).
-            added: (B, T, E), is added to the embeddings of the words.
+            num_tokens: the sum of `attention_mask`, without which rows are not packed (it would
+                have to be fetched from the GPU).
+            added: (B, T, E), is added to the word embeddings.
         """
         if not self._is_bert_like or torch.compiler.is_exporting():
             return self._own_pass(input_ids, attention_mask, added), None
@@ -102,7 +80,7 @@ class EncoderPass:
                 return self._packed(input_ids, attention_mask, num_tokens, added), None
             hidden = self._embeddings(input_ids, added)
             return self._layers(hidden, Padded(attention_mask)), None
-        positions = read_positions(read)
+        positions = query_positions(query_mask)
         layout = Padded(None if attention_mask.all() else attention_mask)
         return self._layers(self._embeddings(input_ids, added), layout, positions), positions
 
@@ -157,7 +135,7 @@ class EncoderPass:
         return hidden
 
     def _layers(self, hidden: Tensor, layout: Layout, positions: Tensor | None = None) -> Tensor:
-        def read(states: Tensor) -> Tensor:
+        def queried(states: Tensor) -> Tensor:
             return states if positions is None else at_positions(states, positions)
 
         *layers, last = self._encoder.encoder.layer
@@ -165,8 +143,8 @@ class EncoderPass:
         for number, layer in enumerate(layers, start=1):
             hidden = self._run(layer, hidden, hidden, layout)
             if number > len(layers) + 1 - self._last_layers:
-                joined.append(read(hidden))
-        states = self._run(last, read(hidden), hidden, layout)
+                joined.append(queried(hidden))
+        states = self._run(last, queried(hidden), hidden, layout)
         return torch.cat([*joined, states], dim=-1) if joined else states
 
     def _run(self, layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
@@ -185,54 +163,17 @@ def layer_states(layer: Any, queries: Tensor, hidden: Tensor, layout: Layout) ->
     probability = attention.dropout.p if layer.training else 0.0
     query = heads(attention.query(queries))
     key, value = heads(attention.key(hidden)), heads(attention.value(hidden))
-    if isinstance(layout, Packed):
-        attended = _attend_packed(query, key, value, layout, probability)
-    else:
-        attended = _attend_padded(query, key, value, layout, probability)
+    attended = attend(query, key, value, layout, probability)
     return layer.feed_forward_chunk(layer.attention.output(attended.flatten(-2), queries))
 
 
-def _attend_padded(
-    query: Tensor, key: Tensor, value: Tensor, layout: Padded, probability: float
-) -> Tensor:
-    """query (B, K, heads, D), key and value (B, T, heads, D) -> (B, K, heads, D)."""
-    query, key, value = (states.transpose(1, 2) for states in (query, key, value))
-    mask = None if layout.mask is None else layout.mask[:, None, None, :]
-    if query.is_cuda:
-        attended = functional.scaled_dot_product_attention(
-            query, key, value, mask, dropout_p=probability
-        )
-    else:
-        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
-        if mask is not None:
-            scores = scores.masked_fill(~mask, -torch.inf)
-        attended = dropout(scores.softmax(dim=-1), probability) @ value
-    return attended.transpose(1, 2)
-
-
-def _attend_packed(
-    query: Tensor, key: Tensor, value: Tensor, layout: Packed, probability: float
-) -> Tensor:
-    """All (1, tokens, heads, D); every row attends to itself alone."""
-
-    def rows(states: Tensor) -> Tensor:
-        return torch.nested.nested_tensor_from_jagged(
-            states[0], offsets=layout.starts, min_seqlen=1, max_seqlen=layout.longest
-        ).transpose(1, 2)
-
-    attended = functional.scaled_dot_product_attention(
-        rows(query), rows(key), rows(value), dropout_p=probability
-    )
-    return attended.transpose(1, 2).values()[None]
-
-
-def read_positions(read: Tensor) -> Tensor:
+def query_positions(query_mask: Tensor) -> Tensor:
     """(B, T) -> (B, K): the positions that are True, in order, then others where they are fewer.
 
     K is the most that are True in a row, in steps of 8: few shapes, see `batching.padded_length`.
     """
-    most = -(-int(read.sum(dim=1).max()) // 8) * 8
-    return read.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
+    most = -(-int(query_mask.sum(dim=1).max()) // 8) * 8
+    return query_mask.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
 
 
 def at_positions(hidden: Tensor, positions: Tensor) -> Tensor:
@@ -241,37 +182,3 @@ def at_positions(hidden: Tensor, positions: Tensor) -> Tensor:
     rows = torch.arange(batch, device=hidden.device)[:, None] * length
     flat = hidden.reshape(batch * length, size).index_select(0, (rows + positions).flatten())
     return flat.view(*positions.shape, size)
-
-
-@functools.cache
-def packing_works(device: torch.device) -> bool:
-    """Whether attention over packed rows runs here and equals attention over padded ones.
-
-    Nested tensors are new in torch and need kernels that not every GPU has, so it is tried once,
-    and told where it fails: padded rows take longer.
-    """
-    fault = _packing_fault(device)
-    if fault:
-        _LOGGER.info(f"Rows run padded: {fault}")
-    return not fault
-
-
-def _packing_fault(device: torch.device) -> str:
-    heads, size = 2, 64
-    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else torch.float32
-    states = torch.randn(1, 5, heads, size, device=device, generator=torch.Generator(device))
-    starts = torch.tensor([0, 2, 5], device=device)
-    states = states.to(dtype).requires_grad_()
-    try:
-        with torch.enable_grad(), warnings.catch_warnings(action="ignore"):
-            packed = _attend_packed(states, states, states, Packed(starts, 8), 0.0)
-            packed.sum().backward()
-            rows = [states[:, :2], states[:, 2:]]
-            padded = [_attend_padded(row, row, row, Padded(None), 0.0) for row in rows]
-        difference = (packed - torch.cat(padded, dim=1)).abs().max()
-    except torch.OutOfMemoryError:
-        raise
-    except (RuntimeError, NotImplementedError, TypeError) as error:
-        return f"packed ones fail here ({' '.join(str(error).split())[:200]})"
-    is_right = bool(difference < 0.05) and states.grad is not None
-    return "" if is_right else "packed ones give other numbers here"

@@ -3,7 +3,7 @@
     config.json, model.safetensors           the encoder, as AutoModel loads it
     tokenizer.json, tokenizer_config.json    the tokenizer, as AutoTokenizer loads it
     head.safetensors                         pooling and head, KoRE's own
-    kore.json                                relations, markers, window, options, scores
+    kore.json                                relations, markers, max_length, options, scores
     README.md                                the model card
 
 Nothing in such a folder is executed when it is read.
@@ -25,7 +25,12 @@ from kore.common.errors import UserError
 from kore.common.files import atomic_folder
 from kore.network.model import RelationClassifier
 from kore.network.model_card import model_card
-from kore.network.pretrained import max_positions, set_dropout, silence_hf_logging
+from kore.network.pretrained import (
+    max_positions,
+    set_dropout,
+    silenced_hf_logging,
+    wrong_weights,
+)
 from kore.network.trained import (
     DESCRIPTION_KEYS,
     TrainedModel,
@@ -34,13 +39,14 @@ from kore.network.trained import (
     design_of,
     from_description,
     make_tokenizer,
+    published,
 )
 
 FORMAT_VERSION = 2
 KIND = "kore-folder"
 _OWN_FILE = "kore.json"
 _FILES = (_OWN_FILE, "config.json", "model.safetensors", "head.safetensors", "tokenizer.json")
-_UNUSED = "pooler."  # BERT-kind encoders come with it, RelationClassifier takes it off
+_UNUSED = "pooler."  # BERT-like encoders come with it, RelationClassifier drops it
 _REMEDY = "export it again"
 
 
@@ -53,7 +59,7 @@ def save_folder(path: Path, trained: TrainedModel) -> None:
     """
     check_target(path)
     model = trained.classifier
-    description = describe(trained)
+    description = published(describe(trained))
     tokenizer = make_tokenizer(description["tokenizer"], description["special_tokens"])
     tokenizer.model_max_length = max_positions(model.encoder) or trained.input_encoder.max_length
     del description["tokenizer"]  # in tokenizer.json
@@ -79,7 +85,7 @@ def check_target(path: Path) -> None:
     """Raises UserError where `path` is taken by anything but an earlier export."""
     if path.exists() and not (path / _OWN_FILE).is_file():
         raise UserError(
-            f"{path} is already there and is no folder that this tool wrote; move it away or pass "
+            f"{path} is already there and is no folder that KoRE exported; move it away or pass "
             "another `output_file`"
         )
 
@@ -113,17 +119,17 @@ def load_folder(path: Path) -> TrainedModel:
 def _save_encoder(folder: Path, encoder: PreTrainedModel, labels: tuple[str, ...]) -> None:
     """config.json with the relations' names, and the weights AutoModel expects, all of them.
 
-    AutoModel builds BERT and RoBERTa with a pooler, which KoRE's models are without: zeros in its
-    place keep it from being drawn at random at every loading.
+    AutoModel builds BERT and RoBERTa with a pooler, which KoRE's models do not have: zeros in its
+    place keep it from being drawn at random whenever it is loaded.
     """
-    silence_hf_logging()
     with torch.device("meta"):
         expected = AutoModel.from_config(encoder.config).state_dict()
     weights = dict(encoder.state_dict())
     for name, weight in expected.items():
         if name not in weights and name.startswith(_UNUSED):
             weights[name] = torch.zeros(weight.shape)
-    encoder.save_pretrained(folder, state_dict=weights, max_shard_size="1TB")
+    with silenced_hf_logging():
+        encoder.save_pretrained(folder, state_dict=weights, max_shard_size="1TB")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["id2label"] = {str(number): name for number, name in enumerate(labels)}
     config["label2id"] = {name: number for number, name in enumerate(labels)}
@@ -140,39 +146,39 @@ def _read_own(path: Path) -> dict[str, Any]:
     file = path / _OWN_FILE
     if not file.is_file():
         raise UserError(
-            f"{path}: a folder without {_OWN_FILE}, so none that src/tools/export.py wrote; name "
-            "one of those, or a models/RUN_NAME.pth"
+            f"{path}: a folder without {_OWN_FILE}, so none that KoRE exported; name "
+            "one of those, or a checkpoint (.pth)"
         )
     try:
         own = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not valid JSON ({error}); {_REMEDY}") from error
     if not isinstance(own, dict) or own.get("kind") != KIND:
-        raise UserError(f"{file}: not written by src/tools/export.py; {_REMEDY}")
+        raise UserError(f"{file}: not written by KoRE; {_REMEDY}")
     keys = [key for key in DESCRIPTION_KEYS if key != "tokenizer"]
     check_format(file, own, FORMAT_VERSION, keys, _REMEDY)
     return own
 
 
 def _load_encoder(path: Path) -> PreTrainedModel:
-    silence_hf_logging()
     try:
-        encoder, found = AutoModel.from_pretrained(
-            path,
-            dtype=torch.float32,
-            output_loading_info=True,
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            ignore_mismatched_sizes=True,  # it would name them in a log; we do in the sentence
-        )
+        with silenced_hf_logging():
+            encoder, found = AutoModel.from_pretrained(
+                path,
+                dtype=torch.float32,
+                output_loading_info=True,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,  # it would name them in a log; we do in the sentence
+            )
     except Exception as error:
         raise _damaged(path, error) from error
-    faults = [str(name) for key in ("missing_keys", "mismatched_keys") for name in found[key]]
+    faults = [name for names in wrong_weights(encoder, found) for name in names]
     if faults:
         raise UserError(
             f"{path}: model.safetensors does not hold what config.json describes "
-            f"({', '.join(sorted(faults))[:200]}); {_REMEDY}"
+            f"({', '.join(faults)[:200]}); {_REMEDY}"
         )
     return encoder
 

@@ -1,4 +1,4 @@
-"""`mini`: a small BERT made from scratch, with a WordPiece vocabulary learned from the rows.
+"""`mini`: a small BERT made from scratch, with a WordPiece vocabulary learned from the examples.
 
 It needs no download. Its size was chosen by measurement, see benchmarks/LOG.md.
 """
@@ -41,8 +41,8 @@ def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     """
     texts = list(texts)
     learner = _wordpiece({})
-    # The trainer numbers the letters inside words in a random order, by which it then breaks ties.
-    # Given as special tokens they are numbered beforehand; only the vocabulary is kept.
+    # The trainer numbers the letters inside words in a random order, and breaks ties by it. Given
+    # as special tokens they are numbered beforehand; only the vocabulary is kept.
     trainer = WordPieceTrainer(
         vocab_size=vocab_size,
         special_tokens=[*SPECIAL_TOKENS, *_inner_letters(texts, learner)],
@@ -87,10 +87,10 @@ def make_encoder(vocab_size: int, size: MiniSize) -> BertModel:
 
 
 def make_masked_lm(vocab_size: int, size: MiniSize) -> BertForMaskedLM:
-    """The same with a head that names masked tokens, ready to learn from text.
+    """The same with a masked-language-modelling head.
 
-    Its positions start as waves (Vaswani et al. 2017), which are learned further: from random ones
-    it takes far longer until a token looks at its neighbours, see benchmarks/LOG.md.
+    Its position embeddings start as sinusoids (Vaswani et al. 2017) and are trained: from random
+    ones it takes far longer until a token attends to its neighbours, see benchmarks/LOG.md.
     """
     whole = BertForMaskedLM(_config(vocab_size, size))
     with torch.no_grad():

@@ -1,7 +1,7 @@
 """Encoder -> pooled entity representation -> logits. The loss is elsewhere.
 
-To add a pooling, write a module of (hidden, mask) -> vector and name it in `POOLINGS`;
-`--span_pooling` offers it once it stands in config.py's choices.
+To add a pooling, write a module (hidden, mask) -> vector, name it in `pooling.POOLINGS` and among
+the choices of the option `span_pooling`.
 """
 
 from __future__ import annotations
@@ -18,26 +18,22 @@ from transformers import PreTrainedModel
 
 from kore.network.dropout import Dropout, replace_dropouts
 from kore.network.encoder_pass import EncoderPass, at_positions
-from kore.network.pooling import (
-    CLS_ONLY,
-    POOLINGS,
-    span_mask,
-)
+from kore.network.pooling import CLS_ONLY, POOLINGS, span_mask
 
-NONE, BOTH = "none", "both"  # where the types restrict the relations; else at inference alone
+NONE, BOTH = "none", "both"  # when types restrict the relations; otherwise at inference alone
 
 
 @dataclass(frozen=True)
 class ModelDesign:
     """What a classifier may have beside encoder, pooling and head. A checkpoint carries it.
 
-    last_layers: so many of the encoder's layers are joined.
-    bilstm: an LSTM in both directions reads the states before they are pooled.
+    last_layers: the states of so many of the encoder's last layers are concatenated.
+    bilstm: a bidirectional LSTM reads the states before they are pooled.
     num_types: entity types known in training; only needed by what follows.
     type_embedding: each type, as subject and as object, has a vector of its own, which is added
-        to the embeddings of the entity's words.
-    type_restriction: where relations that no training row has between entities of such types are
-        ruled out: "none", "inference" or "both", which is in training as well.
+        to the word embeddings of the entity.
+    type_restriction: when relations that no training example has between entities of such types
+        are ruled out: "none", "inference", or "both" for training and inference.
     """
 
     last_layers: int = 1
@@ -48,18 +44,18 @@ class ModelDesign:
 
 
 PLAIN = ModelDesign()
-RULED_OUT = -20.0  # from the highest that is allowed: as good as never, yet the loss is finite
+RULED_OUT = -20.0  # below the highest allowed logit: as good as never, yet the loss is finite
 
 
 class RelationClassifier(nn.Module):
-    """Any encoder with a head over `[CLS]`, or over `[CLS]`, subject and object spans joined.
+    """Any encoder with a head over `[CLS]`, or over `[CLS]`, subject and object concatenated.
 
     Args:
         encoder: gives `last_hidden_state` (B, T, H).
         num_labels: C, the number of relations.
         pooling: a name in `POOLINGS`, or "cls" for `[CLS]` alone.
         dropout: of the head.
-        design: what else it has.
+        design: what else the classifier has.
     """
 
     def __init__(
@@ -73,7 +69,7 @@ class RelationClassifier(nn.Module):
         super().__init__()
         self.encoder = encoder
         if getattr(encoder, "pooler", None) is not None:
-            # Unused, and weights without a gradient stop several processes.
+            # Unused, and distributed training fails on weights without a gradient.
             encoder.register_module("pooler", None)
         hidden_size = encoder.config.hidden_size
         state_size = hidden_size * design.last_layers
@@ -94,8 +90,8 @@ class RelationClassifier(nn.Module):
             Dropout(dropout),
             nn.Linear(hidden_size, num_labels),
         )
-        # Divides the logits of a model in evaluation mode; fitted on validation rows (Guo et al.
-        # 2017, "On Calibration of Modern Neural Networks"). The largest one stays the largest.
+        # Divides the logits in evaluation mode; fitted on the validation examples (Guo et al. 2017,
+        # "On Calibration of Modern Neural Networks"). The largest logit stays the largest.
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(()))
         self.type_embedding = None
@@ -103,7 +99,7 @@ class RelationClassifier(nn.Module):
             words: Any = encoder.get_input_embeddings()
             embedding_size: int = words.embedding_dim
             self.type_embedding = nn.Embedding(2 * (design.num_types + 1), embedding_size)
-            nn.init.zeros_(self.type_embedding.weight)  # at first the encoder reads as it did
+            nn.init.zeros_(self.type_embedding.weight)  # at first the embeddings are unchanged
         # (types, types, C): may a relation hold between a subject and an object of these types?
         self.allowed: Tensor | None
         types = design.num_types + 1
@@ -134,18 +130,20 @@ class RelationClassifier(nn.Module):
 
         Args:
             num_tokens: the sum of `attention_mask`; lets a GPU run the rows without their padding.
-            entity_types: (B, 2), of subject and object, counted from 1; 0 and None = not known.
+            entity_types: (B, 2), of subject and object, counted from 1; 0 and None = unknown.
         """
         masks = [span_mask(span, input_ids.shape[1]) for span in (subject_span, object_span)]
-        read = _first_token(attention_mask)
+        query_mask = _first_token(attention_mask)
         if self.pooling is not None:
-            read = functools.reduce(torch.logical_or, masks, read)
+            query_mask = functools.reduce(torch.logical_or, masks, query_mask)
         if self.lstm is not None:
-            read = attention_mask
+            query_mask = attention_mask
         if entity_types is None:
             entity_types = torch.zeros_like(subject_span)
         added = self.type_states(entity_types, subject_span, object_span, input_ids.shape[1])
-        states, positions = self._encoder_pass(input_ids, attention_mask, read, num_tokens, added)
+        states, positions = self._encoder_pass(
+            input_ids, attention_mask, query_mask, num_tokens, added
+        )
         if positions is not None:
             masks = [mask.gather(1, positions) for mask in masks]
         if self.lstm is not None:
@@ -163,9 +161,9 @@ class RelationClassifier(nn.Module):
     def type_states(
         self, entity_types: Tensor | None, subject_span: Tensor, object_span: Tensor, length: int
     ) -> Tensor | None:
-        """What is added to the words of rows of T = `length` tokens: (B, T, E), or None.
+        """What is added to the word embeddings of T = `length` tokens: (B, T, E), or None.
 
-        Args: as of `forward`.
+        The other arguments are those of `forward`.
         """
         if self.type_embedding is None or entity_types is None:
             return None
@@ -175,7 +173,7 @@ class RelationClassifier(nn.Module):
         return (torch.stack(masks, dim=-1)[..., None] * vectors[:, None]).sum(dim=2)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes the weights of a checkpoint; one made before 0.3 has no temperature.
+        """Loads the weights of a checkpoint; one made before 0.3 has no temperature.
 
         Raises:
             RuntimeError: they do not fit.
@@ -184,10 +182,11 @@ class RelationClassifier(nn.Module):
 
 
 class BiLSTM(nn.Module):
-    """An LSTM for each direction over rows with padding behind, in float32.
+    """An LSTM for each direction over rows padded at the end, in float32.
 
-    torch's own needs such rows packed, and then fills a tensor of all tokens with zeros for every
-    token in the backward pass on a processor. Here the second LSTM reads the rows turned round.
+    torch's bidirectional LSTM needs such rows packed, and then fills a tensor of all tokens with
+    zeros for every token in the backward pass on a CPU. Here the second LSTM reads the rows
+    reversed.
     """
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
@@ -199,15 +198,15 @@ class BiLSTM(nn.Module):
         """states (B, T, H), lengths (B,) in tokens -> (B, T, 2 H'), anything for padding."""
         positions = torch.arange(states.shape[1], device=states.device)
         from_end = lengths[:, None] - 1 - positions
-        turned = torch.where(from_end >= 0, from_end, positions)
-        # cuDNN gives no gradients of an LSTM in evaluation mode, which explanations ask for.
+        reversed_ = torch.where(from_end >= 0, from_end, positions)
+        # cuDNN gives no gradients of an LSTM in evaluation mode, which explanations need.
         is_explained = torch.is_grad_enabled() and not self.training
         without_cudnn = torch.backends.cudnn.flags(enabled=False) if is_explained else nullcontext()
         with torch.autocast(states.device.type, enabled=False), without_cudnn:
             states = states.float()
             left, _ = self.forwards(states)
-            right, _ = self.backwards(at_positions(states, turned))
-        return torch.cat([left, at_positions(right, turned)], dim=-1)
+            right, _ = self.backwards(at_positions(states, reversed_))
+        return torch.cat([left, at_positions(right, reversed_)], dim=-1)
 
 
 def restricted(logits: Tensor, allowed: Tensor) -> Tensor:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
-from kore.common.flags import MINI
-from kore.network.trained import TrainedModel
+from kore.network.trained import TrainedModel, hub_name
 from kore.scoring.metrics import ALL_TITLES
 
 
@@ -38,7 +35,7 @@ def model_card(name: str, trained: TrainedModel) -> str:
             f"- none of them: {f'`{labels.no_relation}`' if labels.no_relation else 'no such'}",
             f"- entity markers: {markers}",
             f"- entity representation: {trained.model.pooling_name}",
-            f"- longest row: {trained.input_encoder.max_length} tokens",
+            f"- longest example: {trained.input_encoder.max_length} tokens",
             "",
             "## Scores",
             "",
@@ -71,16 +68,14 @@ def model_card(name: str, trained: TrainedModel) -> str:
 
 def base_model(options: dict[str, Any]) -> str | None:
     """The hub name of the encoder that was fine-tuned; None for `mini` or a folder."""
-    name = str(options.get("model_name_or_path", ""))
-    on_hub = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name) and not Path(name).exists()
-    return name if on_hub and name != MINI else None
+    return hub_name(str(options.get("model_name_or_path", "")))
 
 
 def _score_lines(scores: dict[str, Any]) -> list[str]:
-    """A table of the scores on the validation rows, times 100."""
+    """A table of the scores on the validation examples, times 100."""
     known = [(title, scores[key]) for key, title in ALL_TITLES.items() if key in scores]
     if not known:
         return ["Not measured."]
     rows = [f"| {title} | {value:.2f} |" for title, value in known]
-    return ["On the validation rows of the training run, times 100.", "", "| score | |",
+    return ["On the validation examples of the training run, times 100.", "", "| score | |",
             "|---|---|", *rows]  # fmt: skip

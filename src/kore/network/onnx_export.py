@@ -20,7 +20,7 @@ from kore.data.dataset import Batch
 from kore.data.schema import Entity, Example, Span
 from kore.network.model import RelationClassifier
 from kore.network.onnx_file import FORMAT_VERSION, INPUTS, KIND, METADATA_KEY, OUTPUT, TYPES_INPUT
-from kore.network.trained import TrainedModel, describe
+from kore.network.trained import TrainedModel, describe, published
 
 OPSET = 18  # every onnxruntime since 1.14 runs it
 MOST_BYTES = 2**31 - 1  # what one file in the format of ONNX (protobuf) can hold
@@ -49,7 +49,7 @@ class ProbabilityModel(nn.Module):
 
 
 def onnx_bytes(trained: TrainedModel, int8: bool = False) -> bytes:
-    """An ONNX file of the model; with `int8` its matrices are quantised dynamically.
+    """An ONNX file of the model; with `int8` its matrices are quantized dynamically.
 
     Raises:
         UserError: the model is an ONNX file already, is too large for one, or the packages that
@@ -63,22 +63,22 @@ def onnx_bytes(trained: TrainedModel, int8: bool = False) -> bytes:
             "`format` hf"
         )
     try:
-        import onnx  # noqa: F401 - the exporter needs both, and would fail without a word of help
+        import onnx  # noqa: F401 - the exporter needs both, and would fail without saying so
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise UserError(
-            "writing ONNX files needs packages of their own: poetry install --with export, or "
+            "writing ONNX files needs more packages: poetry install --with export, or "
             "python -m pip install onnx onnxruntime onnxscript"
         ) from error
     with _quiet():
         proto = _trace(model, example_batch(trained))
         if int8:
-            proto = _quantised(proto)
+            proto = _quantized(proto)
     description = {
         "kind": KIND,
         "format_version": FORMAT_VERSION,
         "weights": "int8" if int8 else "float32",
-        **describe(trained),
+        **published(describe(trained)),
     }
     entry = proto.metadata_props.add()
     entry.key, entry.value = METADATA_KEY, json.dumps(description, ensure_ascii=False)
@@ -86,7 +86,7 @@ def onnx_bytes(trained: TrainedModel, int8: bool = False) -> bytes:
 
 
 def example_batch(trained: TrainedModel) -> Batch:
-    """Two rows of different lengths, so that the padding is traced as well."""
+    """Two examples of different lengths, so that padding is traced as well."""
     examples = [
         Example("a", "가 나", Entity("가", Span(0, 1), ""), Entity("나", Span(2, 3), "")),
         Example("b", "가 나 다 라", Entity("라", Span(6, 7), ""), Entity("나", Span(2, 3), "")),
@@ -95,7 +95,7 @@ def example_batch(trained: TrainedModel) -> Batch:
 
 
 def _trace(model: RelationClassifier, batch: Batch) -> Any:
-    """The model as an `onnx.ModelProto` with dynamic numbers of rows and tokens."""
+    """The model as an `onnx.ModelProto` with dynamic numbers of examples and tokens."""
     arguments: tuple[Tensor | None, ...] = (
         batch.input_ids,
         batch.attention_mask.long(),
@@ -132,11 +132,11 @@ def _trace(model: RelationClassifier, batch: Batch) -> Any:
     return proto
 
 
-def _quantised(proto: Any) -> Any:
+def _quantized(proto: Any) -> Any:
     """The same graph with weights of matrices and embeddings in 8 bits.
 
-    Activations are quantised as they come. Seven of the eight bits are used: processors without
-    the newer instructions (VNNI) overflow with all eight, and a file should score alike on all.
+    Activations are quantized as they come. Seven of the eight bits are used: CPUs without the newer
+    instructions (VNNI) overflow with all eight, and a file should score the same on all.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -151,7 +151,7 @@ def _quantised(proto: Any) -> Any:
 
 @contextmanager
 def _attention(encoder: PreTrainedModel) -> Iterator[None]:
-    """Has the encoder compute its attention in plain operators for a while."""
+    """Lets the encoder compute its attention in plain operators within the block."""
     before = encoder.config._attn_implementation
     if before == ATTENTION:
         yield
@@ -165,7 +165,7 @@ def _attention(encoder: PreTrainedModel) -> Iterator[None]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences the exporters' notes on their own inner life; what goes wrong is raised to us."""
+    """Silences the exporters' own notices; what goes wrong is raised to us."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -4,9 +4,8 @@
               entity_types (B, 2) where the model reads them
     output    probs (B, C)
 
-The file is self-contained: the tokenizer, the relations and all else that prediction needs stand
-as JSON under the key `kore` of its metadata. onnxruntime runs it; see onnx_export.py for how it is
-made.
+The file is self-contained: the tokenizer, the relations and all else that prediction needs are JSON
+under the key `kore` of its metadata. onnxruntime runs it; onnx_export.py makes it.
 """
 
 from __future__ import annotations
@@ -34,12 +33,12 @@ METADATA_KEY = "kore"
 INPUTS = ("input_ids", "attention_mask", "subject_span", "object_span")
 TYPES_INPUT = "entity_types"  # only of models that read them
 OUTPUT = "probs"
-_REMEDY = "export it again with src/tools/export.py"
+_REMEDY = "export it again"
 _SILENT = 4  # onnxruntime's severity "fatal": what goes wrong is raised to us as well
 
 
 class OnnxClassifier(nn.Module):
-    """An ONNX file in the place of a `RelationClassifier`, for prediction alone.
+    """An ONNX file in place of a `RelationClassifier`, for prediction alone.
 
     Args:
         session: an `onnxruntime.InferenceSession` with `INPUTS` and `OUTPUT`.
@@ -80,7 +79,7 @@ class OnnxClassifier(nn.Module):
 
 
 def load_onnx(path: Path) -> TrainedModel:
-    """Reads a file of src/tools/export.py; nothing in it is executed but the operators of ONNX.
+    """Loads an exported file; nothing in it is executed but the operators of ONNX.
 
     Raises:
         UserError: it is missing, truncated, foreign or of a newer format, or onnxruntime is not
@@ -114,7 +113,7 @@ def load_onnx(path: Path) -> TrainedModel:
 
 
 def make_session(model: str | bytes) -> Any:
-    """An `onnxruntime.InferenceSession` on the processor, with as many threads as torch has.
+    """An `onnxruntime.InferenceSession` on the CPU, with as many threads as torch has.
 
     Args:
         model: a path, or the bytes of a file.

@@ -44,7 +44,7 @@ class StartPooling(nn.Module):
 
 
 class AttentionPooling(nn.Module):
-    """A span's states weighed by learned scores, softmax over the span."""
+    """A span's states weighted by learned scores, softmax over the span."""
 
     def __init__(self, hidden_size: int) -> None:
         super().__init__()
@@ -58,7 +58,7 @@ class AttentionPooling(nn.Module):
 
 
 class StartEndPooling(nn.Module):
-    """The states of a span's first and last token, joined: both markers, where there are any."""
+    """The states of a span's first and last token, concatenated: its markers, if there are any."""
 
     vectors: ClassVar[int] = 2
 

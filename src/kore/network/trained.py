@@ -1,11 +1,12 @@
-"""A model together with everything its encoding path needs, whatever file it was read from.
+"""A model together with everything its encoding path needs, whatever file it was loaded from.
 
 Every format holds the same description as texts and numbers (`describe`, `from_description`) and
-differs in how it keeps the weights: see checkpoint.py, hf_folder.py and onnx_file.py.
+differs in how it stores the weights: see checkpoint.py, hf_folder.py and onnx_file.py.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,10 +17,23 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from kore.common.errors import UserError
+from kore.common.flags import MINI
 from kore.data.dataset import InputEncoder
 from kore.data.markers import MarkerScheme
 from kore.data.schema import LabelMap
 from kore.network.model import ModelDesign, RelationClassifier
+
+# Training options that hold paths of the machine that trained, and nothing of the model.
+_PATHS = {
+    "recipe",
+    "train_file",
+    "valid_file",
+    "model_dir",
+    "output_dir",
+    "label2id_path",
+    "id2label_path",
+    "swap_entities",
+}
 
 DESCRIPTION_KEYS = (
     "tokenizer",
@@ -40,7 +54,7 @@ class TrainedModel:
 
     `model` takes input_ids, attention_mask (B, T), subject_span and object_span (B, 2) and gives
     logits (B, C): a `RelationClassifier`, or an `OnnxClassifier` that can only predict. `options`
-    are the training flags, `scores` those on the validation rows ({} before any).
+    are the training options, `scores` those on the validation examples ({} before any).
     """
 
     model: nn.Module
@@ -51,10 +65,10 @@ class TrainedModel:
 
     @property
     def classifier(self) -> RelationClassifier:
-        """`model`, where its weights are at hand.
+        """`model` with its weights.
 
         Raises:
-            UserError: they are out of reach, in an ONNX file.
+            UserError: they are in an ONNX file, out of reach of torch.
         """
         if not isinstance(self.model, RelationClassifier):
             raise UserError(
@@ -82,6 +96,22 @@ def describe(trained: TrainedModel) -> dict[str, Any]:
         "options": trained.options,
         "scores": trained.scores,
     }
+
+
+def published(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A description for others to read: without paths of the machine that trained."""
+    options = {name: value for name, value in description["options"].items() if name not in _PATHS}
+    encoder = str(options.get("model_name_or_path", ""))
+    if encoder and encoder != MINI and not hub_name(encoder):
+        del options["model_name_or_path"]
+    return {**description, "options": options}
+
+
+def hub_name(name_or_path: str) -> str | None:
+    """The name itself where it is one of the Hugging Face Hub; None for `mini`, files, folders."""
+    is_name = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name_or_path) and name_or_path != MINI
+    is_file = Path(name_or_path).suffix == ".pth" or Path(name_or_path).exists()
+    return name_or_path if is_name and not is_file else None
 
 
 def design_of(description: Mapping[str, Any]) -> ModelDesign:
@@ -112,7 +142,7 @@ def check_format(
 ) -> None:
     """Raises UserError where `content` of the file at `path` is of another version or incomplete.
 
-    `remedy` says how to come by a complete file.
+    `remedy` says how to get a complete file.
     """
     if not is_readable(content.get("format_version"), version):
         raise UserError(
@@ -125,6 +155,6 @@ def check_format(
 
 
 def make_tokenizer(serialized: str, special_tokens: Mapping[str, str]) -> PreTrainedTokenizerFast:
-    """A fast tokenizer as it was; its class does not matter, all it does stands in the JSON."""
+    """A fast tokenizer as it was saved; its class does not matter, the JSON holds all it does."""
     tokenizer = Tokenizer.from_str(serialized)
     return PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special_tokens)

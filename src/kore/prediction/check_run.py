@@ -1,4 +1,4 @@
-"""Checks a file of predictions before it is handed in.
+"""Checks a file of predictions before it is submitted.
 
 Exit status: 0 = every row is as it should be, 1 = faults were found, 2 = it could not be checked.
 """

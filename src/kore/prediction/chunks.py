@@ -1,6 +1,6 @@
 """Chunks of a file, read and encoded ahead of the model.
 
-A chunk is 2048 rows, known by its number. What a chunk holds depends on the file alone, so that
+A chunk is 2048 examples, identified by its number. What it holds depends on the file alone, so that
 several processes and resumed runs compute the very same batches.
 """
 
@@ -22,12 +22,12 @@ from kore.data.rows import iter_checked, parse_record
 from kore.data.schema import Example
 from kore.prediction.predictor import CHUNK_ROWS
 
-_CHANGED = "the file has changed while it was being read; give the command once more"
+_CHANGED = "the file changed while it was being read; give the same command once more"
 
 
 @dataclass(frozen=True)
 class FileSurvey:
-    """What reading a file once has shown. `rejected` are the numbers of its faulty rows."""
+    """What a first reading of a file found. `rejected` are the numbers of its faulty rows."""
 
     rows: int
     rejected: frozenset[int]
@@ -43,10 +43,10 @@ class FileSurvey:
 
 
 def survey(path: Path, options: RowOptions) -> FileSurvey:
-    """Checks every row before the first is predicted; memory does not grow with their number.
+    """Checks every example before the first is predicted, in memory that does not grow with them.
 
     Raises:
-        UserError: there are faulty rows and `--on_bad_row stop`, or no rows.
+        UserError: there are faulty rows and `on_bad_row` is "stop", or no rows.
     """
     rejected: set[int] = set()
     types: set[str] = set()
@@ -71,7 +71,7 @@ def survey(path: Path, options: RowOptions) -> FileSurvey:
 
 @dataclass(frozen=True)
 class Chunk:
-    """Encoded rows of one chunk and their ids, in the order of the file."""
+    """Encoded examples of one chunk and their ids, in the order of the file."""
 
     number: int
     ids: list[str]
@@ -81,7 +81,7 @@ class Chunk:
 class _Chunks(IterableDataset[Chunk | UserError]):
     """The wanted chunks of a file; each of several workers makes its share of them.
 
-    An error is handed over as a value: DataLoader would wrap it into a page of traceback.
+    An error is returned as a value: DataLoader would wrap it into a page of traceback.
     """
 
     def __init__(
@@ -141,7 +141,7 @@ def stream_chunks(
     """The chunks of `path` whose numbers are `wanted` (ascending), in that order.
 
     Args:
-        found: what `survey` has shown.
+        found: what `survey` returned.
         num_workers: processes that read and encode while the caller computes; 0 = this one.
 
     Raises:
@@ -168,7 +168,7 @@ def stream_chunks(
 
 @contextmanager
 def worker_death_as_user_error() -> Iterator[None]:
-    """Tells of a killed worker in a sentence: torch raises wherever the main process then stands.
+    """Reports a killed worker in a sentence: torch raises wherever the main process then is.
 
     An error inside a worker names "DataLoader worker process" instead, and keeps its traceback.
     """
@@ -178,6 +178,6 @@ def worker_death_as_user_error() -> Iterator[None]:
         if "DataLoader worker (pid" not in str(error):
             raise
         raise UserError(
-            "a process that read ahead was killed, perhaps for want of memory; what is "
+            "a process that read ahead was killed, perhaps because memory was full; what is "
             "predicted is kept: give the same command with `resume` (and `num_workers` 0)"
         ) from error

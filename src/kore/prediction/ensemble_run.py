@@ -1,6 +1,6 @@
 """One ensemble from its options to its file of predictions.
 
-checkpoints --prediction_run--> files of predictions --voting--> one file, as inference writes it
+checkpoints --run.predict_file--> files of predictions --voting--> one file, as inference writes it
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from kore.common.arrays import Floats
+from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.processes import is_launched
 from kore.data.rows import read_examples
@@ -19,8 +20,9 @@ from kore.data.schema import LabelMap
 from kore.network.locate import find_model
 from kore.prediction.formats import OUTPUT_FORMATS, format_of
 from kore.prediction.options import EnsembleOptions, InferenceOptions
+from kore.prediction.parts import is_free_for
 from kore.prediction.predictions import Submission, find_labels, read_submission, write_submission
-from kore.prediction.run import output_file, predict_file
+from kore.prediction.run import job_manifest, output_file, predict_file
 from kore.scoring.voting import fit_weights, hard_vote, soft_vote
 
 FIT = "fit"
@@ -30,8 +32,8 @@ def join_members(options: EnsembleOptions) -> Path:
     """Writes the ensemble's predictions and returns their path.
 
     Raises:
-        UserError: anything the user can mend; an earlier output is then unchanged.
-        KeyboardInterrupt: with a message that says how to go on.
+        UserError: anything the user can fix; an earlier output is then unchanged.
+        KeyboardInterrupt: with a message that says how to continue.
     """
     _check_flags(options)
     output = Path(options.output_dir) / options.output_name
@@ -46,13 +48,13 @@ def join_members(options: EnsembleOptions) -> Path:
         joined = hard_vote(probs)
     else:
         weights = chosen_weights(options, labels)
-        told = ", ".join(
+        shown = ", ".join(
             f"{name} {weight:.3f}" for name, weight in zip(options.members, weights, strict=True)
         )
-        print(f"Weights: {told}")
+        print(f"Weights: {shown}")
         joined = soft_vote(probs, weights)
     write_submission(output, files[0].ids, joined, labels)
-    print(f"{len(joined)} rows, {options.method} vote of {len(files)} files: {output}")
+    print(f"{len(joined)} examples, {options.method} vote of {len(files)} files: {output}")
     return output
 
 
@@ -61,7 +63,7 @@ def prediction_files(members: Sequence[str], rows: Path, options: EnsembleOption
 
     Raises:
         UserError: there is no such file, or a model cannot predict the rows.
-        KeyboardInterrupt: with a message that says how to go on.
+        KeyboardInterrupt: with a message that says how to continue.
     """
     given = [Path(member) for member in members if member.endswith(tuple(OUTPUT_FORMATS))]
     for path in given:
@@ -81,7 +83,10 @@ def prediction_files(members: Sequence[str], rows: Path, options: EnsembleOption
 def _predicted(
     model_file: str, rows: Path, options: EnsembleOptions, taken: Collection[Path]
 ) -> Path:
-    """What a model predicts, under the name inference gives it, numbered where that is `taken`."""
+    """What a model predicts, under the name inference gives it.
+
+    Numbered where that is `taken`, or holds anything but this model's predictions of these rows.
+    """
     inference = InferenceOptions(
         model_file=model_file,
         test_file=str(rows),
@@ -91,13 +96,9 @@ def _predicted(
         precision=options.precision,
         compile=options.compile,
         batch_tokens=options.batch_tokens,
+        resume=True,
     )
-    output = usual = output_file(inference, find_model(inference))
-    for number in itertools.count(2):
-        if output.resolve() not in taken:
-            break
-        output = usual.with_stem(f"{usual.stem}-{number}")
-    inference.output_name = output.name
+    inference.output_name = _free_name(inference, taken)
     try:
         return predict_file(inference)
     except KeyboardInterrupt:
@@ -105,6 +106,18 @@ def _predicted(
             "Stopped. Give the same command once more, or name finished files of predictions in "
             f"{options.output_dir} in place of their models"
         ) from None
+
+
+def _free_name(inference: InferenceOptions, taken: Collection[Path]) -> str:
+    path = find_model(inference.model_file, inference.model_dir)
+    usual = output_file(inference, path)
+    manifest = job_manifest(inference, path, make_accelerator(inference).mixed_precision)
+    names = (usual.with_stem(f"{usual.stem}-{number}") for number in itertools.count(2))
+    return next(
+        output.name
+        for output in itertools.chain([usual], names)
+        if output.resolve() not in taken and is_free_for(output, manifest)
+    )
 
 
 def common_labels(files: Sequence[Path], options: EnsembleOptions) -> LabelMap:
@@ -203,14 +216,14 @@ def _check_flags(options: EnsembleOptions) -> None:
         raise UserError(f"an ensemble needs two members at least, got {len(options.members)}")
     if is_launched():
         raise UserError(
-            "members are joined by one process; leave accelerate launch out, or predict with "
-            "src/inference.py first and name the files of predictions"
+            "members are joined by one process; leave accelerate launch out, or predict with each "
+            "model first and name the files of predictions"
         )
     if options.method == "hard" and options.weights:
         raise UserError("`weights` go with `method` soft; a hard vote counts every member once")
     if options.weights == FIT and not options.gold_file:
         raise UserError(
-            "`weights` fit needs `gold_file`, labelled rows that no member learned from"
+            "`weights` fit needs `gold_file`, labelled examples that no member was trained on"
         )
     if options.weights != FIT and (options.gold_file or options.valid_predictions):
         raise UserError("`gold_file` and `valid_predictions` go with `weights` fit")

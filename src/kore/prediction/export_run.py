@@ -32,13 +32,14 @@ def export(options: ExportOptions) -> Path:
     """Writes the export, says what it costs and returns its path.
 
     Raises:
-        UserError: anything the user can mend; an earlier export is then unchanged.
+        UserError: anything the user can fix; an earlier export is then unchanged.
     """
     if options.format == "onnx-int8" and not options.valid_file:
         raise UserError(
-            "`valid_file` is missing: 8 bits change the scores, so name labelled rows to compare on"
+            "`valid_file` is missing: 8 bits change the scores, so name labelled examples on which "
+            "both are compared"
         )
-    model_file = find_model(options)
+    model_file = find_model(options.model_file, options.model_dir)
     output = output_path(options, model_file)
     trained = load_model(model_file)
     examples = _valid_rows(options, trained)
@@ -77,7 +78,7 @@ def check_parity(content: bytes, trained: TrainedModel) -> None:
     """Runs an ONNX file in full precision beside the model it was made from.
 
     Raises:
-        RuntimeError: they disagree, which is no user's mistake.
+        RuntimeError: they disagree, which is a defect of KoRE or of the exporter.
     """
     batch = example_batch(trained)
     exported = OnnxClassifier(make_session(content), "")
@@ -94,7 +95,7 @@ def check_parity(content: bytes, trained: TrainedModel) -> None:
 def comparison(
     trained: TrainedModel, exported: TrainedModel, examples: list[Example], options: ExportOptions
 ) -> str:
-    """Scores of both on labelled rows, in float32 on the processor, and the change, as a table."""
+    """Scores of both on labelled examples, in float32 on the CPU, and the change, as a table."""
     accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
     gold = np.asarray(trained.labels.index(str(example.label) for example in examples))
     probs: list[Floats] = []

@@ -1,4 +1,4 @@
-"""How predictions lie in a file: `.csv`, `.csv.gz` or `.parquet`, written in parts and joined."""
+"""File formats of predictions: `.csv`, `.csv.gz` or `.parquet`, written in parts and joined."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ def write_schema(path: Path, labels: LabelMap) -> None:
 
 
 def schema_path(path: Path) -> Path:
-    """Where the label order of a prediction file stands."""
+    """The file that holds the label order of a prediction file."""
     return without_gzip(path).with_suffix(".labels.json")
 
 
@@ -74,13 +74,13 @@ def read_schema(path: Path) -> LabelMap | None:
         return LabelMap(tuple(content["labels"]), content["no_relation"])
     except (ValueError, LookupError, TypeError) as error:
         raise UserError(
-            f"{schema_file}: not a label order that src/inference.py wrote ({error}); restore it, "
+            f"{schema_file}: not a label order that KoRE wrote ({error}); restore it, "
             "or remove it and pass `label2id_path`"
         ) from error
 
 
 def find_labels(path: Path, options: SchemaOptions) -> LabelMap:
-    """The label order of a prediction file: as flagged, as written beside it, or KLUE's.
+    """The label order of a prediction file: that of the options, as written beside it, or KLUE's.
 
     Raises:
         UserError: the order cannot be read.

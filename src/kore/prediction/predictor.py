@@ -1,10 +1,14 @@
-"""Encoded rows -> probabilities: what validation and inference share."""
+"""Encoded examples -> probabilities: what validation, inference and the Python interface share."""
 
 from __future__ import annotations
 
 import logging
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -21,30 +25,50 @@ from kore.common.progress import progress_bar
 from kore.data.batching import padded_length, token_batches
 from kore.data.dataset import Batch, EncodedExample, InputEncoder
 from kore.data.schema import Example
-from kore.network.checkpoint import TrainedModel
+from kore.network.trained import TrainedModel
 
 _LOGGER = logging.getLogger(__name__)
 
 Computed = tuple[NDArray[np.int64], Floats]  # row numbers (B,) and their probabilities (B, C)
 
 CHUNK_ROWS = 2048  # rows that are sorted by length together: little padding, little to lose
+_AUTOCAST = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Compute(Protocol):
+    """Where a model computes and in which precision: an `Accelerator`, or a `ComputeOn`."""
+
+    @property
+    def device(self) -> torch.device: ...
+
+    @property
+    def mixed_precision(self) -> str:
+        """The precision of autocast: "no" (float32), "bf16" or "fp16"."""
+
+
+@dataclass(frozen=True)
+class ComputeOn:
+    """A device and a precision, without accelerate's state that belongs to the process."""
+
+    device: torch.device
+    mixed_precision: str = "no"
 
 
 def predict_examples(
     trained: TrainedModel,
     examples: Sequence[Example],
-    accelerator: Accelerator,
+    compute: Compute,
     batch_tokens: int = BATCH_TOKENS,
 ) -> Floats:
     """Probabilities (N, C) of examples in their order, in the label order of `trained`."""
     rows = trained.input_encoder.encode(examples)
-    model = prepared(trained, accelerator)
-    return Predictor(model, trained.input_encoder, accelerator, batch_tokens).probs(rows)
+    model = prepared(trained, compute)
+    return Predictor(model, trained.input_encoder, compute, batch_tokens).probs(rows)
 
 
-def prepared(trained: TrainedModel, accelerator: Accelerator) -> nn.Module:
+def prepared(trained: TrainedModel, compute: Compute) -> nn.Module:
     """The model of `trained` on its device, in evaluation mode, for a `Predictor`."""
-    return accelerator.prepare_model(trained.model, evaluation_mode=True).eval()
+    return trained.model.to(compute.device).eval()
 
 
 def predict_probs(
@@ -74,12 +98,13 @@ def predict_probs(
 
 
 class Predictor:
-    """A model in evaluation mode that computes rows in batches of like length.
+    """A model in evaluation mode that computes examples in batches of similar length.
 
-    When memory runs out the token budget is halved, once, and the work goes on.
+    When memory runs out, the token budget is halved, once, and prediction continues. Threads may
+    share a predictor.
 
     Args:
-        model: has been through `accelerator.prepare`.
+        model: on its device and in evaluation mode, see `prepared`.
         encoder: that the rows come from; they are padded to no more than its max_length.
         batch_tokens: most tokens of a batch, padding included.
     """
@@ -88,15 +113,17 @@ class Predictor:
         self,
         model: nn.Module,
         encoder: InputEncoder,
-        accelerator: Accelerator,
+        compute: Compute,
         batch_tokens: int = BATCH_TOKENS,
     ) -> None:
         self.model = model
         self.pad_id = encoder.pad_id
         self.max_length = encoder.max_length
-        self.device = accelerator.device
+        self.device = compute.device
         self.batch_tokens = batch_tokens
+        self._dtype = _AUTOCAST[compute.mixed_precision]
         self._is_halved = False
+        self._halving = threading.Lock()
 
     def probs(self, rows: Sequence[EncodedExample]) -> Floats:
         """Softmax probabilities (N, C) in the order of `rows`, computed in float64.
@@ -116,52 +143,66 @@ class Predictor:
 
         Args:
             share: which batches of every 2048 rows to compute.
-            report: is told how many rows each batch has brought, in all processes together.
+            report: is given the number of rows of each batch, in all processes together.
         """
-        parts: list[tuple[NDArray[np.int64], torch.Tensor]] = []
+        batches: list[tuple[NDArray[np.int64], torch.Tensor]] = []
         for start in range(0, len(rows), CHUNK_ROWS):
             for numbers, logits in self._logits(rows[start : start + CHUNK_ROWS], share):
-                parts.append((numbers + start, logits))
+                batches.append((numbers + start, logits))
                 report(len(numbers) * (share.step or 1))
         # Only now is a GPU waited for.
-        return [(numbers, logits.double().softmax(-1).cpu().numpy()) for numbers, logits in parts]
+        return [(numbers, logits.double().softmax(-1).cpu().numpy()) for numbers, logits in batches]
 
     def _logits(
         self, rows: Sequence[EncodedExample], share: slice
     ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
         """Row numbers of a batch and its logits (B, C), batch by batch."""
         lengths = np.asarray([len(row.input_ids) for row in rows])
-        waiting = deque(token_batches(lengths, self.batch_tokens)[share])
+        budget = self.batch_tokens
+        waiting = deque(token_batches(lengths, budget)[share])
         while waiting:
             numbers = waiting.popleft()
             try:
                 yield numbers, self._forward([rows[i] for i in numbers])
             except (RuntimeError, MemoryError) as error:
-                self._halve(error)
+                budget = self._halved(budget, error)
                 left = np.concatenate([numbers, *waiting])
-                batches = token_batches(lengths[left], self.batch_tokens)
-                waiting = deque(left[batch] for batch in batches)
+                waiting = deque(left[batch] for batch in token_batches(lengths[left], budget))
 
     @torch.inference_mode()
     def _forward(self, rows: Sequence[EncodedExample]) -> torch.Tensor:
         longest = max(len(row.input_ids) for row in rows)
         length = max(longest, min(padded_length(longest), self.max_length))
         batch = Batch.collate(rows, self.pad_id, length=length)
-        return self.model(*batch.to(self.device).inputs).float()
+        with self._precision():
+            return self.model(*batch.to(self.device).inputs).float()
 
-    def _halve(self, error: Exception) -> None:
+    def _precision(self) -> AbstractContextManager[object]:
+        if self._dtype is None:
+            return nullcontext()
+        return torch.autocast(self.device.type, self._dtype)
+
+    def _halved(self, failed: int, error: Exception) -> int:
+        """The budget after one of `failed` tokens was too large for the memory.
+
+        Raises:
+            UserError: it was halved before.
+        """
         if not isinstance(error, MemoryError) and not should_reduce_batch_size(error):
             raise error
-        if self._is_halved:
-            raise UserError(
-                f"memory is full even with {self.batch_tokens} tokens at once; pass a smaller "
-                "`batch_tokens`"
-            ) from error
-        self._is_halved = True
-        self.batch_tokens = max(1, self.batch_tokens // 2)
+        with self._halving:
+            if self.batch_tokens == failed:  # otherwise another thread has halved it meanwhile
+                if self._is_halved:
+                    raise UserError(
+                        f"memory is full even with {failed} tokens at once; pass a smaller "
+                        "`batch_tokens`"
+                    ) from error
+                self._is_halved = True
+                self.batch_tokens = max(1, failed // 2)
+                _LOGGER.info(f"memory is full: continuing with `batch_tokens` {self.batch_tokens}")
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
-        _LOGGER.info(f"memory is full: going on with `batch_tokens` {self.batch_tokens}")
+        return self.batch_tokens
 
 
 def in_order(computed: Sequence[Computed]) -> Floats:
@@ -173,7 +214,7 @@ def in_order(computed: Sequence[Computed]) -> Floats:
 
 
 def warn_of_unseen_types(trained: TrainedModel, types: Iterable[str]) -> None:
-    """Says on stderr which entity types the markers of the model leave out."""
+    """Logs which entity types the markers of the model leave out."""
     scheme = trained.input_encoder.scheme
     unseen = sorted(set(types) - set(scheme.types))
     if scheme.use_markers and scheme.use_types and unseen:

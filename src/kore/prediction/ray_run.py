@@ -2,9 +2,9 @@
 
     files --read_rows (tasks)--> tables --RayPredictor (actors)--> predictions --(tasks)--> Parquet
 
-The rows are read twice: first all of them are checked, so that a fault in the last file is told
-before hours of prediction and not after. Ray repeats what a process had in hand when it died;
-at the end the rows written are counted against those checked.
+The rows are read twice: first all of them are checked, so that a fault in the last file is reported
+before hours of prediction and not after. Ray repeats what a process was computing when it died; at
+the end the rows written are counted against those checked.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Checked:
     types: set[str] = field(default_factory=set)
 
     def add(self, rows: int, faults: list[dict[str, Any]], types: list[str]) -> None:
-        """Takes in the summary of a table; no row stands in two."""
+        """Adds the summary of a table; no row is in two tables."""
         self.rows += rows
         self.faults += len(faults)
         self.faulty_rows += len({(fault["file"], fault["line"]) for fault in faults})
@@ -69,12 +69,12 @@ class Checked:
 
 
 class RayPredictor:
-    """What a worker holds: the model on its device. Made anew where a worker is restarted.
+    """What a worker holds: the model on its device. A restarted worker makes it again.
 
     Args:
         payload: reference to the checkpoint's content, so that no worker needs the file.
-        attempts: folder in which is counted how often rows were begun; Ray itself repeats rows
-            that kill their worker, by their size for example, without end.
+        attempts: folder that counts how often rows were begun; Ray itself repeats rows that kill
+            their worker, by their size for example, without end.
     """
 
     def __init__(
@@ -128,7 +128,7 @@ class RayPredictor:
 
 
 def predict_corpus(options: RayOptions) -> Path:
-    """Predicts every row of `--test_file` and returns the folder of Parquet parts.
+    """Predicts every example of `test_file` and returns the folder of Parquet parts.
 
     Rows are in no particular order, each is known by its id. Beside the folder stand
     `<name>.labels.json`, the label order of `probs`, and with `on_bad_row` skip
@@ -136,11 +136,11 @@ def predict_corpus(options: RayOptions) -> Path:
     same path from every machine of the cluster, as must this source.
 
     Raises:
-        UserError: anything the user can mend; an earlier folder is then unchanged.
+        UserError: anything the user can fix; an earlier folder is then unchanged.
     """
     output = Path(options.output_dir).absolute()
     files = input_files(Path(options.test_file))
-    model_file = find_model(options)
+    model_file = find_model(options.model_file, options.model_dir)
     _check_output(output, [*files, model_file.absolute()], options.overwrite)
     payload = load_payload(model_file, MODEL_KIND)
     trained = model_from_payload(model_file, payload)
@@ -163,7 +163,7 @@ def predict_corpus(options: RayOptions) -> Path:
                 )
             write_schema(output.with_name(f"{output.name}.parquet"), trained.labels)
     warn_of_unseen_types(trained, checked.types)
-    print(f"{written} rows predicted with {model_file}: {options.output_dir}")
+    print(f"{written} examples predicted with {model_file}: {options.output_dir}")
     return output
 
 

@@ -1,4 +1,4 @@
-"""A connection to Ray: found or started, quiet, and its errors told in a sentence."""
+"""A connection to Ray: found or started, quiet, its errors reported in a sentence."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from kore.prediction.options import RayOptions
 
 @contextmanager
 def ray_session(options: RayOptions) -> Iterator[None]:
-    """Connects to the cluster of `--address`, or starts Ray on this machine, for the block.
+    """Connects to the cluster of `address`, or starts Ray on this machine, for the block.
 
     Where the program has connected to Ray before, that connection is used and kept.
 
@@ -54,9 +54,9 @@ def ray_session(options: RayOptions) -> Iterator[None]:
 
 @contextmanager
 def ray_errors() -> Iterator[None]:
-    """Tells the errors of a job in the block in a sentence.
+    """Reports the errors of a job in the block in a sentence.
 
-    It stands inside the blocks that write, which take the OSError of a task for one of their own.
+    It belongs inside the blocks that write, which take the OSError of a task for one of their own.
 
     Raises:
         UserError: a task raised one, or a worker cannot be kept alive.
@@ -76,7 +76,7 @@ def check_resources(options: RayOptions) -> None:
     """Refuses workers that Ray would wait for without end.
 
     Raises:
-        UserError: the cluster has too few processors or GPUs.
+        UserError: the cluster has too few CPU cores or GPUs.
     """
     resources = ray.cluster_resources()
     cores, gpus = resources.get("CPU", 0), resources.get("GPU", 0)
@@ -130,7 +130,7 @@ def _check_address(address: str) -> None:
 
 @contextmanager
 def _stderr_closed() -> Iterator[None]:
-    """Drops what is written to stderr below Python: Ray says there that it was told to be quiet."""
+    """Drops what is written to stderr below Python, where Ray reports its own settings."""
     sys.stderr.flush()
     kept, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
@@ -143,13 +143,13 @@ def _stderr_closed() -> Iterator[None]:
 
 
 def _as_user_error(error: RayError) -> BaseException:
-    """The sentence that a task ended with, or the error itself where it is a defect of ours."""
+    """The sentence that a task ended with, or the error itself where it is a defect of KoRE."""
     if isinstance(error, RayTaskError):
         message = str(error.cause).partition("\n")[0]  # below it Ray adds advice of its own
         if isinstance(error.cause, UserError):
             return UserError(message)
         if isinstance(error.cause, OSError):
-            return UserError(f"a worker cannot go on: {error.cause.strerror or message}")
+            return UserError(f"a worker cannot continue: {error.cause.strerror or message}")
     if isinstance(error, (RayActorError, WorkerCrashedError, NodeDiedError, OutOfMemoryError)):
         return UserError(
             f"a worker could not be kept alive ({' '.join(str(error).split())[:300]}); is its "

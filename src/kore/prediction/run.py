@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from accelerate import Accelerator
@@ -12,41 +13,62 @@ from accelerate.utils import broadcast_object_list
 
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
-from kore.common.files import checksum
+from kore.common.manifest import Manifest
 from kore.common.memory import keep_freed_memory_for
 from kore.common.progress import progress_bar
 from kore.data.records import without_gzip
-from kore.network.checkpoint import TrainedModel, load_model
+from kore.network.checkpoint import load_model
 from kore.network.locate import find_model
+from kore.network.trained import TrainedModel
 from kore.prediction.chunks import FileSurvey, stream_chunks, survey, worker_death_as_user_error
 from kore.prediction.formats import Table, format_of
 from kore.prediction.options import InferenceOptions
-from kore.prediction.parts import Parts
+from kore.prediction.parts import Parts, is_finished
 from kore.prediction.predictor import CHUNK_ROWS, Predictor, prepared, warn_of_unseen_types
 
+T = TypeVar("T")
+
 SMALL_FILE_ROWS = 50_000  # fewer are encoded before a process that reads ahead has even started
+SMALL_MODEL = 20_000_000  # weights; glibc keeps the memory of smaller ones by itself
+
+# Options that no prediction depends on: where and how fast it is computed, and where it is written.
+_FREE_OPTIONS = {
+    "model_dir",
+    "batch_tokens",
+    "use_cuda",
+    "precision",  # what "auto" has become counts
+    "compile",
+    "output_dir",
+    "output_name",
+    "num_workers",
+    "resume",
+}
 
 
 def predict_file(options: InferenceOptions) -> Path:
-    """Predicts every row of `--test_file` and returns the path of the output.
+    """Predicts every example of `test_file` and returns the path of the output.
 
     Several processes (`accelerate launch`) share the chunks; the main one joins what they wrote.
 
     Raises:
-        UserError: anything the user can mend; an earlier output is then unchanged.
-        KeyboardInterrupt: with a message that says how to go on.
+        UserError: anything the user can fix; an earlier output is then unchanged.
+        KeyboardInterrupt: with a message that says how to continue.
     """
     accelerator = make_accelerator(options)
-    model_file = find_model(options)
+    model_file = find_model(options.model_file, options.model_dir)
     output = output_file(options, model_file)
-    trained = load_model(model_file)
-    _check_budget(options, trained)
-    if not options.calibrated:
-        trained.classifier.temperature.fill_(1.0)
     # The other processes write parts; only this one opens and joins them, and reads whole files.
-    job = _job(options, model_file, accelerator) if accelerator.is_main_process else {}
-    found = _shared_survey(options, accelerator)
-    parts = Parts(output, Table(trained.labels, options.abstain_below), found.chunks, job)
+    manifest = Manifest({})
+    if accelerator.is_main_process:
+        manifest = job_manifest(options, model_file, accelerator.mixed_precision)
+    if options.resume and _from_main(lambda: is_finished(output, manifest), accelerator):
+        if accelerator.is_main_process:
+            print(f"Nothing to resume, all is predicted with {model_file}: {output}")
+        return output
+    trained = _load(options, model_file)
+    found = _from_main(lambda: _survey(options), accelerator)
+    table = Table(trained.labels, options.abstain_below)
+    parts = Parts(output, table, found.chunks, manifest)
     if accelerator.is_main_process:
         parts.open(resume=options.resume)
     accelerator.wait_for_everyone()
@@ -54,21 +76,33 @@ def predict_file(options: InferenceOptions) -> Path:
         _predict_missing(options, trained, parts, found, accelerator)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            f"Stopped; what is predicted so far is kept in {parts.folder}. To go on, give the "
+            f"Stopped; what is predicted so far is kept in {parts.folder}. To continue, give the "
             f"same command with --model_file {model_file} --resume"
         ) from None
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        if _job(options, model_file, accelerator) != job:
+        now = job_manifest(options, model_file, accelerator.mixed_precision)
+        if now.changes(manifest.settings):
             raise UserError(
-                f"{options.test_file} or {model_file} changed while rows were predicted; what is "
-                "predicted so far does not belong together: run it again without `resume`"
+                f"{options.test_file} or {model_file} changed during prediction; what is predicted "
+                "so far does not belong together: run it again without `resume`"
             )
         parts.join()
         warn_of_unseen_types(trained, found.types)
-        print(f"{found.rows} rows predicted with {model_file}: {output}")
+        print(f"{found.rows} examples predicted with {model_file}: {output}")
     accelerator.wait_for_everyone()  # the file is there for whoever is given its path
     return output
+
+
+def job_manifest(options: InferenceOptions, model_file: Path, precision: str) -> Manifest:
+    """What the predictions depend on."""
+    return Manifest.of(
+        options,
+        free=_FREE_OPTIONS,
+        files={"model_file": model_file, "test_file": Path(options.test_file)},
+        mixed_precision=precision,
+        chunk_rows=CHUNK_ROWS,
+    )
 
 
 def output_file(options: InferenceOptions, model_file: Path) -> Path:
@@ -86,36 +120,29 @@ def output_file(options: InferenceOptions, model_file: Path) -> Path:
     return output
 
 
-def _check_budget(options: InferenceOptions, trained: TrainedModel) -> None:
+def _load(options: InferenceOptions, model_file: Path) -> TrainedModel:
+    trained = load_model(model_file)
     longest = trained.input_encoder.max_length
     if options.batch_tokens < longest:
         raise UserError(
-            f"`batch_tokens` {options.batch_tokens}, but this model reads rows of up to {longest} "
-            f"tokens and one of them must fit; pass at least {longest}"
+            f"`batch_tokens` {options.batch_tokens}, but this model reads examples of up to "
+            f"{longest} tokens and one of them must fit; pass at least {longest}"
         )
+    if not options.calibrated:
+        trained.classifier.temperature.fill_(1.0)
+    return trained
 
 
-def _shared_survey(options: InferenceOptions, accelerator: Accelerator) -> FileSurvey:
-    """The main process reads the file, so that its faults are told and set aside once."""
-    found: list[Any] = [None]
-    if accelerator.is_main_process:
-        found[0] = survey(Path(options.test_file), options)
+def _survey(options: InferenceOptions) -> FileSurvey:
+    return survey(Path(options.test_file), options)
+
+
+def _from_main(compute: Callable[[], T], accelerator: Accelerator) -> T:
+    """What the main process computes, so that it reads files, and reports their faults, once."""
+    found: list[Any] = [compute() if accelerator.is_main_process else None]
     if accelerator.num_processes > 1:
         broadcast_object_list(found)
-    return found[0]
-
-
-def _job(options: InferenceOptions, model_file: Path, accelerator: Accelerator) -> dict[str, Any]:
-    """What the predictions depend on."""
-    return {
-        "model": checksum(model_file),
-        "test_file": checksum(Path(options.test_file)),
-        "on_bad_row": options.on_bad_row,
-        "precision": accelerator.mixed_precision,
-        "calibrated": options.calibrated,
-        "abstain_below": options.abstain_below,
-        "rows of a part": CHUNK_ROWS,
-    }
+    return cast(T, found[0])
 
 
 def _predict_missing(
@@ -125,7 +152,7 @@ def _predict_missing(
     found: FileSurvey,
     accelerator: Accelerator,
 ) -> None:
-    """Makes this process's share of the parts that are not there yet."""
+    """Computes this process's share of the missing parts."""
     if options.compile:
         trained.classifier.run_encoder(compiled=True)
     model = prepared(trained, accelerator)
@@ -142,13 +169,13 @@ def _predict_missing(
         total=found.rows,
         initial=found.rows - min(found.rows, len(missing) * CHUNK_ROWS),
         desc="predicting",
-        unit=" rows",
+        unit=" examples",
         quiet=not accelerator.is_main_process,
     )
     with progress, worker_death_as_user_error():
         for chunk in chunks:
             probs = np.empty((0, len(trained.labels)))
-            if chunk.rows:  # all of them may have been set aside
+            if chunk.rows:  # all of them may have been skipped
                 probs = predictor.probs(chunk.rows)
             parts.write(chunk.number, chunk.ids, probs)
             progress.update(len(chunk.rows) * accelerator.num_processes)

@@ -29,7 +29,6 @@ from kore.network.pretrained import (
     check_positions,
     load_pretrained,
     set_dropout,
-    silence_hf_logging,
 )
 from kore.pretraining.options import PretrainOptions
 from kore.pretraining.passages import Passage, read_passages
@@ -54,7 +53,6 @@ def pretrain(options: PretrainOptions) -> Path:
     if accelerator.num_processes > 1:
         raise UserError("pretraining runs as one process; start it without accelerate launch")
     make_deterministic()
-    silence_hf_logging()
     set_seed(options.seed)
     paths = [Path(name) for name in options.files]
     texts = {"the content of `files`": [checksum(path) for path in paths if path.is_file()]}

@@ -20,7 +20,7 @@ from kore.data.label_files import load_label_map
 from kore.data.rows import read_examples
 from kore.data.schema import Example, LabelMap
 from kore.network.checkpoint import STATE_KIND, TrainedModel, model_from_payload
-from kore.network.pretrained import load_pretrained
+from kore.network.pretrained import load_pretrained, unknown_share
 from kore.scoring.metrics import ReliabilityBin
 from kore.training.augmentation import read_inverses, swapped, without_conflicts
 from kore.training.data_checks import check_relations, warn_of_validation
@@ -64,9 +64,12 @@ def train(options: TrainOptions, report: EpochReport = lambda row: None) -> Path
     if options.resume:
         state = _resume_state(options, files, manifest, accelerator.is_main_process)
     trained, train_data, valid_data = _prepare(options, files, state, accelerator.is_main_process)
+    unknown = unknown_share(
+        train_data.rows, trained.input_encoder.tokenizer, options.model_name_or_path
+    )
     if accelerator.is_main_process:
         write_options(files.folder, options)
-        _announce(options, trained, train_data, valid_data, accelerator)
+        _announce(options, trained, train_data, valid_data, accelerator, unknown)
     trained.classifier.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
@@ -233,13 +236,15 @@ def _announce(
     train_data: EncodedData,
     valid_data: EncodedData,
     accelerator: Accelerator,
+    unknown: float,
 ) -> None:
     cut = sum(row.was_cut for row in train_data.rows)
     weights = sum(weight.numel() for weight in trained.model.parameters())
     print(
         f"{options.run_name}: {options.model_name_or_path}, {weights / 1e6:.1f} M weights, on "
         f"{accelerator.device}, precision {accelerator.mixed_precision}; "
-        f"{len(train_data.rows)} training examples ({cut} cut to {options.max_length} tokens), "
+        f"{len(train_data.rows)} training examples ({cut} cut to {options.max_length} tokens, "
+        f"{unknown:.1%} of all tokens unknown), "
         f"{len(valid_data.rows)} validation examples, {len(trained.labels)} relations",
         file=sys.stderr,
     )

@@ -63,7 +63,7 @@ def run_files(options: TrainOptions) -> RunFiles:
 
 def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
     """`mini-3`: the next free number, or with `resume` the highest taken."""
-    base = Path(options.model_name_or_path).name
+    base = Path(options.model_name_or_path).name.removesuffix(".pth")
     taken = [
         int(match[1])
         for path in model_dir.glob(f"{base}-*")

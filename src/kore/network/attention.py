@@ -1,0 +1,124 @@
+"""Attention over padded or packed rows.
+
+On a CPU it is written out: for rows as short as ours torch's fused kernel takes longer, in training
+up to three times, since its backward pass is slow. On a GPU the fused kernel runs, over packed rows
+where its kernels allow that.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import warnings
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from kore.network.dropout import dropout
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Padded(NamedTuple):
+    """Rows of one length. mask (B, T), True on tokens; None where there is no padding."""
+
+    mask: Tensor | None
+
+
+class Packed(NamedTuple):
+    """Rows one after the other. starts (B + 1,) of each row, and the end; longest: of any row."""
+
+    starts: Tensor
+    longest: int
+
+
+Layout = Padded | Packed
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, probability: float) -> Tensor:
+    """query (B, K, heads, D), key and value (B, T, heads, D) -> (B, K, heads, D).
+
+    Args:
+        layout: of the rows; packed ones have B = 1 and K = T, the number of all tokens.
+        probability: of dropout on the attention weights.
+    """
+    if isinstance(layout, Packed):
+        return attend_packed(query, key, value, layout, probability)
+    query, key, value = (states.transpose(1, 2) for states in (query, key, value))
+    mask = None if layout.mask is None else layout.mask[:, None, None, :]
+    attend_padded = fused if query.is_cuda else written_out
+    return attend_padded(query, key, value, mask, probability).transpose(1, 2)
+
+
+def fused(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, probability: float
+) -> Tensor:
+    """query (B, heads, K, D), key, value (B, heads, T, D), mask (B, 1, 1, T) -> as query."""
+    return functional.scaled_dot_product_attention(query, key, value, mask, dropout_p=probability)
+
+
+def written_out(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, probability: float
+) -> Tensor:
+    """The same as `fused`, step by step."""
+    scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -torch.inf)
+    return dropout(scores.softmax(dim=-1), probability) @ value
+
+
+def attend_packed(
+    query: Tensor, key: Tensor, value: Tensor, layout: Packed, probability: float
+) -> Tensor:
+    """All (1, tokens, heads, D); every row attends to itself alone."""
+
+    def rows(states: Tensor) -> Tensor:
+        return torch.nested.nested_tensor_from_jagged(
+            states[0], offsets=layout.starts, min_seqlen=1, max_seqlen=layout.longest
+        ).transpose(1, 2)
+
+    attended = functional.scaled_dot_product_attention(
+        rows(query), rows(key), rows(value), dropout_p=probability
+    )
+    return attended.transpose(1, 2).values()[None]
+
+
+@functools.cache
+def packing_works(device: torch.device) -> bool:
+    """Whether attention over packed rows runs here and equals attention over padded ones.
+
+    Nested tensors are new in torch and need kernels that not every GPU has, so it is tried once,
+    and logged where it fails: padded rows take longer.
+    """
+    fault = _packing_fault(device)
+    if fault:
+        _LOGGER.info(f"Rows run padded: {fault}")
+    return not fault
+
+
+def _packing_fault(device: torch.device) -> str:
+    dtype = torch.get_autocast_dtype("cuda") if torch.is_autocast_enabled("cuda") else torch.float32
+    try:
+        # Prediction asks first, in inference mode, where nothing has a gradient.
+        with torch.inference_mode(False), torch.enable_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            difference, has_gradient = _packing_difference(device, dtype)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        return f"packed ones fail here ({' '.join(str(error).split())[:200]})"
+    return "" if difference < 0.05 and has_gradient else "packed ones give other numbers here"
+
+
+def _packing_difference(device: torch.device, dtype: torch.dtype) -> tuple[float, bool]:
+    """The largest difference between packed and padded rows; whether there is a gradient."""
+    states = torch.randn(1, 5, 2, 64, device=device, generator=torch.Generator(device))
+    states = states.to(dtype).requires_grad_()
+    starts = torch.tensor([0, 2, 5], device=device)
+    packed = attend_packed(states, states, states, Packed(starts, 8), 0.0)
+    packed.sum().backward()
+    rows = [states[:, :2], states[:, 2:]]
+    padded = torch.cat([attend(row, row, row, Padded(None), 0.0) for row in rows], dim=1)
+    return float((packed - padded).abs().max()), states.grad is not None
