@@ -135,8 +135,8 @@ def test_the_same_whatever_fits_at_once_and_whatever_was_explained_before():
 
 def test_faults_are_told():
     trained = make_trained()
-    with pytest.raises(UserError, match=r"`layer` 3: the encoder's layers are 1 to 2"):
+    with pytest.raises(UserError, match=r"--layer 3: the encoder's layers are 1 to 2"):
         explain_row(trained, EXAMPLES[0], CPU, layer=3)
-    nearest = "`relation` per:employee: .* 3 relations; the nearest are per:employee_of, "
+    nearest = "--relation per:employee: .* 3 relations; the nearest are per:employee_of, "
     with pytest.raises(UserError, match=nearest):
         explain_row(trained, EXAMPLES[0], CPU, relation="per:employee")

@@ -114,15 +114,15 @@ def leak_of(
     ("flags", "told"),
     [
         ({"files": ["a.csv", "./a.csv"]}, "is named twice"),
-        ({"against": "folder/../a.csv"}, "`against` folder/../a.csv is one of the files"),
-        ({"files": ["a.csv", "b.csv"], "fix": "c.csv"}, "`fix` mends one file, but 2 are given"),
+        ({"against": "folder/../a.csv"}, "--against folder/../a.csv is one of the files"),
+        ({"files": ["a.csv", "b.csv"], "fix": "c.csv"}, "--fix mends one file, but 2 are given"),
         ({"fix": "a.csv"}, "a.csv is read here and would be replaced"),
         ({"fix": "clean.json"}, "expected a name that ends in .csv"),
         ({"fix": "test.csv", "against": "test.csv"}, "test.csv is read here"),
         ({"files": ["a.changes.csv"], "fix": "a.csv"}, "a.changes.csv is read here"),
         ({"json": "a.csv"}, "a.csv is read here"),
         ({"json": "model.pth", "tokenizer": "model.pth"}, "model.pth is read here"),
-        ({"json": "c.changes.csv", "fix": "c.csv"}, "`json` c.changes.csv is a file of `fix`"),
+        ({"json": "c.changes.csv", "fix": "c.csv"}, "--json c.changes.csv is a file of --fix"),
     ],
 )
 def test_names_that_make_no_sense(flags: dict[str, Any], told: str) -> None:
