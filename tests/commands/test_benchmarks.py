@@ -135,7 +135,7 @@ def test_matrix_product_rate_is_that_of_the_median(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in BENCHMARKS.glob("bench_*.py")))
-def test_every_benchmark_tells_how_it_is_called(
+def test_every_benchmark_has_help(
     name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     module = importlib.import_module(name)

@@ -1,4 +1,4 @@
-"""The command as a user runs it: report, exit status, JSON, the mended file, mistakes."""
+"""The command as a user runs it: report, exit status, JSON, the cleaned file, mistakes."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_all_that_is_found_in_json(rows: Path, tmp_path: Path) -> None:
     ]
 
 
-def test_the_mended_file_is_clean_but_for_the_clash(
+def test_the_cleaned_file_is_clean_but_for_the_clash(
     rows: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = rows.read_bytes()
@@ -108,7 +108,7 @@ def test_the_mended_file_is_clean_but_for_the_clash(
     assert found == {"clashes"}
 
 
-def test_a_mended_file_trains(tmp_path: Path) -> None:
+def test_a_cleaned_file_trains(tmp_path: Path) -> None:
     write_sample(tmp_path)
     train = tmp_path / "train_data.csv"
     broken = train.read_text(encoding="utf-8").replace("'start_idx': 0,", "'start_idx': 1,", 3)
@@ -125,18 +125,18 @@ def test_a_mended_file_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("id,sentence,object_entity\n1,가,나\n", "rows.csv:1: no column subject_entity"),
         ("", "rows.csv: the file is empty"),
     ],
 )
-def test_files_that_cannot_be_read(tmp_path: Path, content: str, told: str) -> None:
+def test_files_that_cannot_be_read(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError) as caught:
         check_data.main([str(path)])
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_mistakes_end_in_one_sentence(tmp_path: Path) -> None:
