@@ -135,9 +135,7 @@ def test_matrix_product_rate_is_that_of_the_median(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in BENCHMARKS.glob("bench_*.py")))
-def test_every_benchmark_has_help(
-    name: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_benchmark_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     module = importlib.import_module(name)
     with pytest.raises(SystemExit) as ended:
         module.main(["--help"])
