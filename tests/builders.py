@@ -1,4 +1,4 @@
-"""Small rows, random encoders and whole models, shared by the tests of the model half."""
+"""Small examples, random encoders and whole models, shared by the tests."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def make_example(
     label: str | None = None,
     types: tuple[str, str] = ("PER", "ORG"),
 ) -> Example:
-    """A row whose entities are the first places of two words in the sentence."""
+    """An example whose entities are the first occurrences of two words in the sentence."""
 
     def entity(word: str, entity_type: str) -> Entity:
         start = sentence.index(word)
@@ -93,13 +93,13 @@ def make_scheme(style: str = "punct") -> MarkerScheme:
 
 
 def make_tokenizer() -> PreTrainedTokenizerBase:
-    """mini's kind of tokenizer, knowing the pieces of `EXAMPLES` and their markers."""
+    """A tokenizer of the kind of mini, trained on `EXAMPLES` with their markers."""
     texts = [mark(example, make_scheme()).text for example in EXAMPLES]
     return mini.learn_tokenizer(texts * 2, 400)
 
 
 def make_bert_tokenizer() -> PreTrainedTokenizerBase:
-    """The same vocabulary in the class that klue's encoders name."""
+    """The same vocabulary in the class that klue's encoders use."""
     return BertTokenizer(vocab=make_tokenizer().get_vocab(), do_lower_case=False)
 
 
@@ -154,7 +154,7 @@ ENCODERS: dict[str, Callable[[int], PreTrainedModel]] = {
 
 
 def save_encoder(folder: Path, kind: str) -> str:
-    """A folder as `load_pretrained` takes it; returns its path as text."""
+    """Saves a folder as `load_pretrained` takes it; returns its path."""
     tokenizer = make_bert_tokenizer()
     torch.manual_seed(0)
     ENCODERS[kind](len(tokenizer)).save_pretrained(folder)

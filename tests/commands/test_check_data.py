@@ -128,18 +128,18 @@ def test_a_cleaned_file_trains(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("id,sentence,object_entity\n1,가,나\n", "rows.csv:1: no column subject_entity"),
         ("", "rows.csv: the file is empty"),
     ],
 )
-def test_files_that_cannot_be_read(tmp_path: Path, content: str, told: str) -> None:
+def test_files_that_cannot_be_read(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(content, encoding="utf-8")
     with pytest.raises(UserError) as caught:
         check_data.main([str(path)])
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_mistakes_end_in_one_sentence(tmp_path: Path) -> None:

@@ -217,7 +217,7 @@ def test_sigkill_and_resume_end_with_the_same_weights(folder: Path, tmp_path: Pa
     process = start_command("train.py", flags, tmp_path / "log")
     state = folder / "models" / "killed" / "last.pth"
     process.wait_for(state)
-    # Saved after every update: the kill falls into some later one.
+    # Saved after every optimizer step: the kill falls into some later one.
     while load_payload(state, STATE_KIND)["position"]["update"] < 2:
         assert process.returncode is None, process.output()
         time.sleep(0.01)
@@ -281,7 +281,7 @@ def test_inference_keeps_the_old_file_when_it_fails(folder: Path) -> None:
     assert not (folder / "ran").exists()
 
 
-def test_truncated_checkpoint_is_told(folder: Path) -> None:
+def test_truncated_checkpoint_is_reported(folder: Path) -> None:
     whole = (folder / "models" / "tiny-1.pth").read_bytes()
     (folder / "half.pth").write_bytes(whole[: len(whole) // 2])
     result = command("inference.py", "--model_file", "half.pth", "--test_file", "test_data.csv",

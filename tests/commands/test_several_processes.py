@@ -66,7 +66,7 @@ def test_training_equals_one_process_of_twice_the_rows(folder, precision, tolera
     else:
         output = run_both("train.py", flags, folder / "log")
     assert losses(folder, "two") == pytest.approx(losses(folder, "one"), abs=tolerance)
-    assert output.count("Checkpoint:") == 1  # one process speaks and writes
+    assert output.count("Checkpoint:") == 1  # one process prints and writes
     assert output.count("epoch 2:") == 1
 
 
