@@ -446,7 +446,7 @@ def test_rows_of_several_chunks_keep_their_order(monkeypatch: pytest.MonkeyPatch
 
 def test_a_row_too_small_for_the_markers_is_refused() -> None:
     # [CLS] @ * 단체 * 가 @ # ^ 사람 ^ 나 # [SEP], where 가 and 나 are a token each
-    message = "--max_length 13 is too small: .* take 14 tokens already; pass at least 14"
+    message = "`max_length` 13 is too small: .* take 14 tokens already; pass at least 14"
     with pytest.raises(UserError, match=message):
         make_encoder(TYPED, max_length=13)
     assert make_encoder(TYPED, max_length=14).max_length == 14

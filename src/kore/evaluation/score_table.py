@@ -1,7 +1,7 @@
 """Several seeds of several models -> one table: mean ± sd, and what is more than chance.
 
 p is that of a paired bootstrap over the rows, of the mean score of a model's seeds against that of
-the first model's (Berg-Kirkpatrick et al. 2012).
+the first model's (see `scoring.bootstrap`).
 """
 
 from __future__ import annotations

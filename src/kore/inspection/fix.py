@@ -21,6 +21,8 @@ from kore.data.duplicates import (
 from kore.data.records import write_examples
 from kore.inspection.checks import Finding
 
+_REALIGNED = "words in the form that stands in the sentence"
+
 
 def changes_file(path: Path) -> Path:
     """Where the changes of a mended file are listed: clean.csv -> clean.changes.csv."""
@@ -28,7 +30,10 @@ def changes_file(path: Path) -> Path:
 
 
 def clean(
-    rows: Sequence[Row], faults: Iterable[Finding], against: Collection[str]
+    rows: Sequence[Row],
+    faults: Iterable[Finding],
+    against: Collection[str],
+    repairable: Sequence[Row] = (),
 ) -> tuple[list[Row], list[Change]]:
     """Rows without faults, leaks, duplicates and suspicious characters; and all changes by line.
 
@@ -36,14 +41,19 @@ def clean(
         rows: the good rows of a file.
         faults: of its other rows.
         against: sentences that must not stand in the result.
+        repairable: those of the faulty rows whose words have been made to agree with the sentence.
     """
+    realigned = {(row.line, row.example.id) for row in repairable}
     reasons: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
     for fault in faults:
+        if (fault.lines[0], fault.id) in realigned:
+            continue
         reasons[fault.lines[0], fault.id].append(f"{fault.column}: {fault.message}")
     changes = [Change(*place, LEFT_OUT, "; ".join(found)) for place, found in reasons.items()]
     kept = []
-    for row in rows:
-        clean = row if row.example.sentence in against else _clean(row, changes)
+    for row in sorted([*rows, *repairable], key=lambda row: row.line):
+        why = [_REALIGNED] if (row.line, row.example.id) in realigned else []
+        clean = row if row.example.sentence in against else _clean(row, changes, why)
         if clean.example.sentence in against:
             changes.append(_left_out(row, "its sentence stands in the file of --against"))
         else:
@@ -68,9 +78,10 @@ def write_cleaned(path: Path, rows: Sequence[Row], changes: Sequence[Change]) ->
         writer.writerows(changes)
 
 
-def _clean(row: Row, changes: list[Change]) -> Row:
-    """The row with its characters repaired."""
-    names = dict.fromkeys(
+def _clean(row: Row, changes: list[Change], why: Sequence[str]) -> Row:
+    """The row with its characters repaired; `why` names what was repaired before."""
+    names = dict.fromkeys(why)
+    names |= dict.fromkeys(
         f"{odd.name} ({odd.kind})" for odd in find_suspicious(row.example.sentence)
     )
     words = (row.example.subject.word, row.example.object.word)
@@ -80,10 +91,10 @@ def _clean(row: Row, changes: list[Change]) -> Row:
         return row
     example = repaired_example(row.example)
     if example is None:
-        why = "an entity holds nothing but characters that a repair would remove"
-        changes.append(Change(row.line, row.example.id, UNCHANGED, why))
+        reason = "an entity holds nothing but characters that a repair would remove"
+        changes.append(Change(row.line, row.example.id, UNCHANGED, reason))
         return row
-    if example == row.example:
+    if example == row.example and not why:
         return row
     changes.append(Change(row.line, row.example.id, REPAIRED, ", ".join(names)))
     return Row(row.line, example)

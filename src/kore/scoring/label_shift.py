@@ -61,9 +61,20 @@ def estimate_prior(probs: Floats, source: Floats) -> Floats:
 
     Args:
         probs: (N, C), calibrated probabilities of the unlabelled rows.
-        source: (C,), the relations' shares in the rows the model was calibrated on.
+        source: (C,), the relations' shares in the rows the model was calibrated on. A row whose
+            probabilities are all on relations without a share says nothing of the others, and is
+            left out.
+
+    Raises:
+        UserError: that leaves no row.
     """
     known = source > 0  # a relation without a row there cannot be weighed
+    probs = probs[probs[:, known].sum(axis=1) > 0]
+    if not len(probs):
+        raise UserError(
+            "the shares of the relations cannot be estimated: no prediction gives a probability to "
+            "a relation that has a labelled row"
+        )
     shares = source.copy()
     for _ in range(_MOST_STEPS):
         odds = np.divide(shares, source, out=np.zeros_like(shares), where=known)

@@ -33,7 +33,7 @@ class RelationScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a file of predictions is worth."""
+    """Evaluation scores of predictions, times 100."""
 
     micro_f1: float
     auprc: float
