@@ -69,7 +69,8 @@ def test_csv_lines_where_cells_run_over_lines_and_lines_are_empty(csv_file: Path
 def test_csv_cells_beyond_the_header_and_missing_ones(csv_file: Path) -> None:
     records = records_of(csv_file, HEADER + "1,가,나,다,라,마\n2,가\n")
     assert records[0][1]["(surplus cells)"] == ["라", "마"]
-    assert records[1][1] == {"id": "2", "sentence": "가"}
+    missing = {"subject_entity": None, "object_entity": None}
+    assert records[1][1] == {"id": "2", "sentence": "가", **missing}
 
 
 def test_csv_of_a_header_alone_has_no_records(csv_file: Path) -> None:
