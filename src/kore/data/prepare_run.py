@@ -102,6 +102,11 @@ def _summary(
         f"{target}: {len(part)} rows ({100 * len(part) / len(examples):.1f} %)"
         for target, part in zip(targets, parts, strict=True)
     ]
+    if all(str(example.label).isdecimal() for example in examples):
+        lines.append(
+            f"The labels are numbers ({examples[0].label!r}), not names of relations: only a label "
+            "map of these numbers, or --label2id_path auto, fits them."
+        )
     plain = in_valid
     if options.group_by_sentence:
         plain = split(examples, options.valid_ratio, False, options.seed)

@@ -1,10 +1,10 @@
-"""Confidence intervals and significance of scores: bootstrap over the rows of the test file.
+"""Confidence intervals and significance of scores: bootstrap over the examples of the test file.
 
 Percentile intervals and the p-values that belong to them after Efron and Tibshirani 1993, "An
 Introduction to the Bootstrap", chapters 13 and 15; McNemar 1947 for changed predictions.
 
-A resample is a weight for each row, how often it was drawn, so that all of them are scored together
-without copying a row. All scores are times 100.
+A resample is a weight for each example, how often it was drawn, so that all are scored together
+without copying an example. All scores are times 100.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How much higher the first of two scores is than the second, on the same rows.
+    """How much higher the first of two scores is than the second, on the same examples.
 
     p: twice the share of resamples in which the difference has the other sign or is 0: the level
         at which the percentile interval just reaches 0. Not the test of Berg-Kirkpatrick et al.
@@ -44,7 +44,7 @@ class Difference(NamedTuple):
 
 
 class McNemar(NamedTuple):
-    """Rows that only one of two models has right, and how likely so uneven a split is by chance."""
+    """Examples that only one of two models has right, and how likely that is by chance."""
 
     only_first: int
     only_second: int
@@ -54,7 +54,7 @@ class McNemar(NamedTuple):
 def resampled_scores(
     gold: Ints, probs_per_model: Sequence[Floats], labels: LabelMap, resamples: int, seed: int
 ) -> dict[str, Floats]:
-    """Micro-F1 and AUPRC of M models in R resamples, the same rows drawn for all models.
+    """Micro-F1 and AUPRC of M models in R resamples, the same examples drawn for all models.
 
     Args:
         gold: (N,), relation numbers.
@@ -116,7 +116,7 @@ def weighted_micro_f1(gold: Ints, probs: Floats, labels: LabelMap, weights: Floa
 def weighted_auprc(gold: Ints, probs: Floats, weights: Floats) -> Floats:
     """(R,) scores under weights (R, N), equal to `metrics.auprc` under each.
 
-    A relation of which a resample holds no row is left out of that resample's mean.
+    A relation of which a resample holds no example is left out of that resample's mean.
     """
     areas = [
         _areas(gold == number, probs[:, number], weights)
@@ -127,7 +127,7 @@ def weighted_auprc(gold: Ints, probs: Floats, weights: Floats) -> Floats:
 
 
 def _areas(is_gold: Ints, scores: Floats, weights: Floats) -> Floats:
-    """(R,) areas under the precision-recall curve of one relation; nan without a gold row."""
+    """(R,) areas under the precision-recall curve of one relation; nan without a gold example."""
     order = np.argsort(-scores, kind="stable")
     is_last_of_equals = np.append(np.diff(scores[order]) != 0, True)
     ordered = weights[:, order]
@@ -144,7 +144,7 @@ def _areas(is_gold: Ints, scores: Floats, weights: Floats) -> Floats:
 
 
 def _drawn_weights(rows: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """(≤ 50, N) at a time: how often each row was drawn in N draws with replacement."""
+    """(≤ 50, N) at a time: how often each example was drawn in N draws with replacement."""
     generator = np.random.default_rng(seed)
     shares = np.full(rows, 1 / rows)
     for start in range(0, resamples, _CHUNK):

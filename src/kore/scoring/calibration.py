@@ -20,7 +20,7 @@ def as_logits(probs: Floats) -> Floats:
 
 
 def fit_temperature(gold: Ints, probs: Floats) -> float:
-    """The temperature under which the gold relations are the most probable; 1 without a row.
+    """The temperature under which the gold relations are the most probable; 1 without an example.
 
     Args:
         gold: (N,), relation numbers.

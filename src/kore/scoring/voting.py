@@ -1,4 +1,4 @@
-"""Several models' probabilities -> one: soft and hard votes, and weights fitted on labelled rows.
+"""Several models' probabilities -> one: soft and hard votes, and weights that are fitted.
 
 Pure functions of K models' probabilities for N examples and C relations.
 """
@@ -40,7 +40,7 @@ def fit_weights(probs_per_model: Sequence[Floats], gold: Ints) -> Floats:
     single maximum, and a model that adds nothing comes near 0.
 
     Args:
-        probs_per_model: K arrays (N, C) for labelled rows that no model was trained on.
+        probs_per_model: K arrays (N, C) for labelled examples that no model was trained on.
         gold: (N,), relation numbers.
     """
     rows = np.arange(len(gold))
