@@ -22,7 +22,7 @@ from comparison import compare, print_report
 from kore.common.devices import make_accelerator, make_deterministic
 from kore.common.manifest import Manifest
 from kore.common.memory import keep_freed_memory
-from kore.data.batching import WINDOW_UPDATES
+from kore.data.batching import WINDOW_STEPS
 from kore.data.dataset import InputEncoder
 from kore.network.checkpoint import TrainedModel
 from kore.network.model import RelationClassifier
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = set_defaults(parser.parse_args(arguments))
     ways = Ways({name: WAYS[name] for name in args.ways})
     updates = args.updates or (QUICK_UPDATES if args.quick else UPDATES[args.device])[args.size]
-    window = BATCH_SIZE * WINDOW_UPDATES  # what KoRE and Trainer sort by length at a time
+    window = BATCH_SIZE * WINDOW_STEPS  # what KoRE and Trainer sort by length at a time
     rows = min(updates * BATCH_SIZE, window)
     job = make_job(args, rows, lambda lengths: equal_batches(lengths, BATCH_SIZE), window)
     report, _ = compare("training", ways, job)

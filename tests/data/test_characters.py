@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.builders import make_example
 
-from kore.data.characters import find_suspicious, repaired, repaired_example
+from kore.data.characters import find_suspicious, realigned, repaired, repaired_example
 from kore.data.schema import Entity, Example, Span
 
 SEOUL_JAMO = "\u1109\u1165\u110b\u116e\u11af"  # 서울, letter by letter
@@ -122,3 +122,33 @@ def test_the_repaired_spans_cut_out_the_repaired_words(pieces: list[str], swappe
     for entity in (clean.subject, clean.object):
         assert clean.sentence[entity.span.start : entity.span.end] == entity.word
     assert not clean.subject.span.overlaps(clean.object.span)
+
+
+NFD_WORD = unicodedata.normalize("NFD", "조지")  # four jamo
+NFD_SENTENCE = unicodedata.normalize("NFD", "그의 조지")  # the word begins at 5
+
+
+@pytest.mark.parametrize(
+    ("sentence", "word", "span", "text", "spelled"),
+    [
+        ("그의 조지", NFD_WORD, Span(3, 5), "그의 조지", "조지"),
+        (NFD_SENTENCE, "조지", Span(5, 9), NFD_SENTENCE, NFD_WORD),
+        (NFD_SENTENCE, "조지", Span(3, 5), "그의 조지", "조지"),  # counted when composed
+        ("그의 조지", "조지", Span(5, 9), NFD_SENTENCE, NFD_WORD),  # counted in parts
+        ("그의 조\u200b지", "조지", Span(3, 5), "그의 조지", "조지"),
+        ("그의\u00a0조지", "그의 조지", Span(0, 5), "그의\u00a0조지", "그의\u00a0조지"),
+    ],
+)
+def test_words_are_realigned_with_their_sentence(
+    sentence: str, word: str, span: Span, text: str, spelled: str
+) -> None:
+    found = realigned(sentence, [Entity(word, span, "PER")])
+    assert found == (text, [Entity(spelled, span, "PER")])
+
+
+@pytest.mark.parametrize(
+    ("sentence", "word", "start"),
+    [("그의 조지", "존", 3), ("그의 \u200b", "\u200b", 3), ("", "존", 9)],
+)
+def test_other_words_are_not_realigned(sentence: str, word: str, start: int) -> None:
+    assert realigned(sentence, [Entity(word, Span(start, start + len(word)), "PER")]) is None

@@ -258,7 +258,7 @@ def test_labels_of_the_data() -> None:
 
 
 def test_labels_of_the_data_where_there_is_no_data() -> None:
-    with pytest.raises(UserError, match="`label2id_path` auto needs labelled rows"):
+    with pytest.raises(UserError, match="`label2id_path` auto needs labelled examples"):
         load("auto")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kore.data.particles import Final, attach, choose_particle, final_sound
+from kore.data.particles import Final, choose_particle, final_sound
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from kore.data.particles import Final, attach, choose_particle, final_sound
     ],
 )
 def test_hangul(word: str, pair: str, expected: str) -> None:
-    assert attach(word, pair) == expected
+    assert word + choose_particle(word, pair) == expected
 
 
 @pytest.mark.parametrize(
@@ -51,13 +51,13 @@ def test_hangul(word: str, pair: str, expected: str) -> None:
     ],
 )
 def test_euro_after_rieul(word: str, expected: str) -> None:
-    assert attach(word, "으로/로") == expected
-    assert attach(word, "으로부터/로부터") == expected + "부터"
+    assert word + choose_particle(word, "으로/로") == expected
+    assert word + choose_particle(word, "으로부터/로부터") == expected + "부터"
 
 
 def test_rieul_is_a_consonant_elsewhere() -> None:
-    assert attach("서울", "은/는") == "서울은"
-    assert attach("서울", "이라는/라는") == "서울이라는"
+    assert "서울" + choose_particle("서울", "은/는") == "서울은"
+    assert "서울" + choose_particle("서울", "이라는/라는") == "서울이라는"
 
 
 @pytest.mark.parametrize(
@@ -140,9 +140,9 @@ def test_both_orders_of_a_pair_mean_the_same() -> None:
 
 def test_unknown_reading_gives_both_forms() -> None:
     assert final_sound("漢字") is Final.UNKNOWN
-    assert attach("漢字", "은/는") == "漢字은(는)"
-    assert attach("漢字", "으로/로") == "漢字(으)로"
-    assert attach("", "을/를") == "을(를)"
+    assert "漢字" + choose_particle("漢字", "은/는") == "漢字은(는)"
+    assert "漢字" + choose_particle("漢字", "으로/로") == "漢字(으)로"
+    assert "" + choose_particle("", "을/를") == "을(를)"
 
 
 @pytest.mark.parametrize("pair", ["은/가", "은", "/", "", "에서/에"])

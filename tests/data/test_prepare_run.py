@@ -93,8 +93,29 @@ def test_the_split_is_a_function_of_the_seed():
 
 
 def test_too_few_rows_end_in_a_sentence():
-    with pytest.raises(UserError, match=r"`valid_ratio` 0\.2"):
-        split(make_rows({"a": 2, "b": 2, "c": 2}), 0.2, True, 0)
+    with pytest.raises(UserError) as caught:
+        split(make_rows({"a": 2, "b": 2, "c": 2}), 0.2, False, 0)
+    assert str(caught.value) == (
+        "`valid_ratio` 0.2 of 6 examples (or sentences) puts 2 on the smaller side of the split, "
+        "where each of 3 labels needs one; add examples or change the ratio"
+    )
+
+
+@pytest.mark.parametrize(("counts", "ratio"), [({"a": 3, "b": 3}, 0.9), ({"a": 2, "b": 2}, 0.2)])
+def test_neither_side_of_a_split_may_lack_a_label(counts: dict[str, int], ratio: float):
+    with pytest.raises(UserError, match="on the smaller side of the split"):
+        split(make_rows(counts), ratio, False, 0)
+
+
+@pytest.mark.parametrize("counts", [{"a": 1}, {"a": 1, "b": 1}])
+def test_labels_of_one_example_each_cannot_be_split(counts: dict[str, int]):
+    with pytest.raises(UserError, match="every label stands in a single example"):
+        split(make_rows(counts), 0.2, False, 0)
+
+
+def test_the_smallest_file_that_can_be_split():
+    in_valid = split(make_rows({"a": 2, "b": 2}), 0.5, False, 0)
+    assert sorted(in_valid[:2]) == sorted(in_valid[2:]) == [False, True]
 
 
 def test_shared_sentences_by_hand():
@@ -249,10 +270,24 @@ def test_a_hub_data_set_that_cannot_be_had(tmp_path, monkeypatch):
     offer_hub(monkeypatch, load_dataset)
     with pytest.raises(UserError) as caught:
         prepare_in(tmp_path, "--hub_dataset", "no/such")
-    assert str(caught.value).startswith("--hub_dataset no/such: cannot be had (no such data set);")
+    assert str(caught.value).startswith(
+        "--hub_dataset no/such: cannot be loaded (no such data set);"
+    )
 
 
 def test_the_hub_without_the_package_datasets(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)  # what makes an import fail
     with pytest.raises(UserError, match="needs the package datasets: python -m pip"):
         prepare_in(tmp_path, "--hub_dataset", "klue/klue")
+
+
+@pytest.mark.parametrize(
+    ("names", "is_said"), [(("29", "4"), True), (("29", "org:members"), False)]
+)
+def test_labels_that_are_numbers_are_named_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, str], is_said: bool
+):
+    rows = make_rows({names[0]: 10, names[1]: 10})
+    write_examples(tmp_path / "rows.csv", rows)
+    prepare_in(tmp_path, "--input_file", str(tmp_path / "rows.csv"))
+    assert ("The labels are numbers ('29'), not names" in capsys.readouterr().out) is is_said

@@ -69,7 +69,8 @@ def test_csv_lines_where_cells_run_over_lines_and_lines_are_empty(csv_file: Path
 def test_csv_cells_beyond_the_header_and_missing_ones(csv_file: Path) -> None:
     records = records_of(csv_file, HEADER + "1,가,나,다,라,마\n2,가\n")
     assert records[0][1]["(surplus cells)"] == ["라", "마"]
-    assert records[1][1] == {"id": "2", "sentence": "가"}
+    missing = {"subject_entity": None, "object_entity": None}
+    assert records[1][1] == {"id": "2", "sentence": "가", **missing}
 
 
 def test_csv_of_a_header_alone_has_no_records(csv_file: Path) -> None:
@@ -87,7 +88,7 @@ def test_an_empty_file(csv_file: Path, json_file: Path, jsonl_file: Path, conten
     [
         ("id,sentence,subject_entity,label", "object_entity"),
         ("sentence,label", "id, subject_entity, object_entity"),
-        ("id;sentence;subject_entity;object_entity", "id, sentence, subject_entity, object_entity"),
+        ("id;sentence;subject_entity", "id, sentence, subject_entity, object_entity"),
         ("\n1,가,나,다", "id, sentence, subject_entity, object_entity"),
     ],
 )
@@ -141,7 +142,7 @@ def test_files_that_cannot_be_rows(tmp_path: Path) -> None:
 def test_json_lines_of_objects_written_over_several(json_file: Path) -> None:
     text = '\n[\n  {"a": 1,\n   "b": "\\n"},\n  {"a": 2}, {"a": 3}\n,{"a": 4}]\n'
     found = [(line, record["a"]) for line, record in records_of(json_file, text)]
-    assert found == [(3, 1), (5, 2), (5, 3), (6, 4)]
+    assert found == [(1, 1), (2, 2), (3, 3), (4, 4)]  # two begin on line 5
 
 
 def test_json_as_klue_writes_it(json_file: Path) -> None:
@@ -152,7 +153,7 @@ def test_json_as_klue_writes_it(json_file: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "place", "reason"),
     [
-        ('{"id": 1}', ":1", "expected a JSON list of rows; for one row a line, .jsonl"),
+        ('{"id": 1}', ":1", "expected a JSON list of rows, found one object of the fields id"),
         ('[\n{"a": 1},\n{"a": }]', ":3", "not valid JSON"),
         ('[\n{"a": 1},\n{"a": 2}\n', ":4", "not valid JSON"),  # the list is not closed
         ('[\n{"a": 1},\n7]', ":3", "expected an object of fields, found 7"),
@@ -359,4 +360,39 @@ def test_an_unknown_suffix(tmp_path: Path, name: str) -> None:
     assert refusal_of(tmp_path / name, HEADER) == (
         f"{tmp_path / name}: expected a file that ends in .csv, .json, .jsonl, .parquet, "
         "or in .csv.gz, .json.gz, .jsonl.gz"
+        + ("; save it as CSV in UTF-8" if name == "rows.xlsx" else "")
     )
+
+
+@pytest.mark.parametrize(
+    ("separator", "name"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")]
+)
+@pytest.mark.parametrize("quote", ["", '"'])
+@pytest.mark.parametrize("id_column", ["id", "guid"])
+def test_another_separator_is_named(
+    csv_file: Path, separator: str, name: str, quote: str, id_column: str
+) -> None:
+    columns = [id_column, "sentence", "subject_entity", "object_entity", "label"]
+    header = separator.join(f"{quote}{column}{quote}" for column in columns)
+    message = refusal_of(csv_file, f"\ufeff{header}\r\n".encode())
+    assert message == f"{csv_file}:1: columns are separated by {name}, expected commas"
+
+
+def test_a_comma_file_may_have_other_separators_in_its_header(csv_file: Path) -> None:
+    header = "id,sentence,subject_entity,object_entity,a;b|c\td"
+    assert len(records_of(csv_file, f"{header}\n1,가,나,다,라\n")) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("suffix", [".csv", ".json", ".jsonl", ".csv.gz"])
+def test_utf_16_is_known_by_its_mark(tmp_path: Path, suffix: str, encoding: str) -> None:
+    content = f"\ufeff{HEADER}1,가,나,다\n".encode(encoding)
+    path = tmp_path / f"rows{suffix}"
+    message = refusal_of(path, gzip.compress(content) if suffix.endswith(".gz") else content)
+    assert message.startswith(f"{path}: is UTF-16, expected UTF-8; convert it: ")
+    assert "iconv -f utf-16 -t utf-8" in message
+
+
+@pytest.mark.parametrize("name", ["rows.xlsx", "rows.xls", "rows.ods", "rows.tsv"])
+def test_a_spreadsheet_is_to_be_saved_as_csv(tmp_path: Path, name: str) -> None:
+    assert refusal_of(tmp_path / name, b"PK").endswith("; save it as CSV in UTF-8")

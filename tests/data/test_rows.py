@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import csv
 import json
-import logging
-import warnings
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kore.common.errors import UserError
-from kore.data import entity_cells
-from kore.data.entity_cells import parse_entity
+from kore.data.entity_cells import parse_entity, read_entity
+from kore.data.records import iter_records
 from kore.data.rows import check_records, iter_checked, read_examples
 from kore.data.schema import Entity, Example, Span
 
@@ -155,7 +153,7 @@ def labels_of(path: Path) -> list[str | None]:
             {"label": "org:member"},
             "label",
             "'org:member' is not one of the 2 relations; "
-            "mend it, or name a label map that has it (`label2id_path` auto takes",
+            "correct it, or name a label map that has it (`label2id_path` auto takes",
             id="unknown label",
         ),
         pytest.param(
@@ -163,7 +161,7 @@ def labels_of(path: Path) -> list[str | None]:
         ),
         pytest.param({"label": ""}, "label", "found '', expected the name", id="no label"),
         pytest.param(
-            {"id": "0"}, "id", "'0' stands on line 2 as well, expected every id once", id="twice"
+            {"id": "0"}, "id", "'0' is already the id at :2, expected every id once", id="twice"
         ),
         pytest.param({"id": ""}, "id", "is empty, expected an id of its own", id="empty id"),
     ],
@@ -176,7 +174,7 @@ def test_a_faulty_cell_is_named(
     assert fault.startswith(f"{path}:3 {column}: ")
     assert message in fault
     assert summary == (
-        f"1 faulty rows in {path}: mend them, or set them aside with `on_bad_row` skip"
+        f"1 faulty rows in {path}: correct them, or set them aside with `on_bad_row` skip"
     )
 
 
@@ -202,7 +200,7 @@ def test_surplus_cells_are_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     text = "id,sentence,subject_entity,object_entity\n1,비틀즈, 그리고,a,b,c\n"
     path.write_text(text, encoding="utf-8")
-    assert faults_of(path)[0] == (
+    assert faults_of(path, need_labels=False)[0] == (
         f"{path}:2 row: 2 more cells than the header has columns, "
         "expected double quotes around cells that hold a comma"
     )
@@ -211,7 +209,7 @@ def test_surplus_cells_are_a_fault(tmp_path: Path) -> None:
 def test_missing_cells_are_faults_of_their_columns(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text(f"sentence,subject_entity,object_entity,id\n{SENTENCE}\n", encoding="utf-8")
-    faults = faults_of(path)
+    faults = faults_of(path, need_labels=False)
     assert faults[0].startswith(f"{path}:2 subject_entity: found None")
     assert faults[1].startswith(f"{path}:2 object_entity: found None")
     path.write_text("sentence,id\n", encoding="utf-8")
@@ -227,7 +225,7 @@ def test_line_numbers_count_lines_of_the_file(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", rows)
     faults = faults_of(path)
     assert faults[0].startswith(f"{path}:5 sentence: ")
-    assert faults[1].startswith(f"{path}:7 id: '1' stands on line 2 as well")
+    assert faults[1].startswith(f"{path}:7 id: '1' is already the id at :2")
 
 
 def test_all_faults_are_gathered_and_the_first_20_shown(tmp_path: Path) -> None:
@@ -252,7 +250,7 @@ def test_exactly_20_faults_leave_nothing_out(tmp_path: Path) -> None:
 def test_skip_keeps_the_good_rows_and_writes_the_others_with_reasons(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "kore")
+    caplog.set_level("INFO")
     wrong_word = {**GOOD, "id": "1", "subject_entity": entity("비틀스", 0, 2)}
     doubled = {**GOOD, "label": "org:member"}
     path = write_csv(tmp_path / "rows.csv", [GOOD, wrong_word, {**GOOD, "id": "2"}, doubled])
@@ -271,9 +269,10 @@ def test_skip_keeps_the_good_rows_and_writes_the_others_with_reasons(
     places = [(row.pop("line"), row.pop("column"), row.pop("reason")[:12]) for row in written]
     assert places == [
         ("3", "subject_entity", "word is '비틀스"),
-        ("5", "id", "'0' stands o"),
+        ("5", "id", "'0' is alrea"),
         ("5", "label", "'org:member'"),
     ]
+    assert {row.pop("file") for row in written} == {str(path)}
     assert written == [wrong_word, doubled, doubled]
 
 
@@ -337,8 +336,8 @@ def test_json_rows_on_one_line_are_told_apart(tmp_path: Path) -> None:
     rows = [GOOD, GOOD, {**GOOD, "id": "2", "sentence": ""}]
     path = write_json(tmp_path / "rows.json", rows)
     faults = faults_of(path)
-    assert faults[0].startswith(f"{path}:1 id: '0' stands on line 1 as well")
-    assert faults[1].startswith(f"{path}:1 sentence: found ''")
+    assert faults[0].startswith(f"{path}:2 id: '0' is already the id at :1,")
+    assert faults[1].startswith(f"{path}:3 sentence: found ''")
     assert faults[2].startswith("2 faulty rows")
 
 
@@ -395,31 +394,6 @@ def test_entities_in_both_spellings_with_quotes_commas_and_colons(
 
 # What could end a literal, escape something or turn a number into another one.
 _TEXTS = st.text(st.sampled_from("가a1'\"\\\n\r\0\f\u2028{}[]:,# ")) | st.text()
-_NUMBERS = st.from_regex(r"-?[0-9]{1,12}", fullmatch=True) | st.sampled_from(["00", "1_0", "True"])
-
-
-def value_of(cell: str) -> Any:
-    """What Python takes the cell for; None where it is no literal."""
-    with warnings.catch_warnings(action="ignore"):  # of "\d" and the like
-        try:
-            return ast.literal_eval(cell)
-        except (ValueError, SyntaxError):
-            return None
-
-
-@given(word=_TEXTS, start=_NUMBERS, end=_NUMBERS, type_name=_TEXTS)
-@example("조지 해리슨", "5", "10", "PER")
-@example("가', 'start_idx': 1, 'end_idx': 2, 'type': 'X", "0", "0", "ORG")
-@example("가\\", "0", "1", "ORG")
-@example("가", "007", "0", "ORG")
-@example("가\n", "0", "1", "ORG")
-@example("가" * 3, "1000000000", "999999999", "ORG")
-def test_an_entity_cell_means_what_python_takes_it_for(
-    word: str, start: str, end: str, type_name: str
-) -> None:
-    cell = f"{{'word': '{word}', 'start_idx': {start}, 'end_idx': {end}, 'type': '{type_name}'}}"
-    with warnings.catch_warnings(action="ignore"):
-        assert entity_cells._fields(cell) == value_of(cell)
 
 
 @given(word=_TEXTS, start=st.integers(), end=st.integers(), type_name=_TEXTS)
@@ -427,12 +401,7 @@ def test_an_entity_cell_that_python_has_printed_is_read_back(
     word: str, start: int, end: int, type_name: str
 ) -> None:
     fields = {"word": word, "start_idx": start, "end_idx": end, "type": type_name}
-    assert entity_cells._fields(str(fields)) == fields
-
-
-def test_the_common_spelling_needs_no_parser(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(entity_cells, "_literal", lambda text: pytest.fail("parsed"))
-    assert parse_entity(GOOD["object_entity"], SENTENCE) == EXAMPLE.object
+    assert read_entity(str(fields)) == Entity(word, Span(start, end + 1), type_name)
 
 
 def test_rows_come_one_by_one_with_their_numbers_and_faults_after_the_last() -> None:
@@ -462,7 +431,7 @@ def test_an_id_is_known_again_however_many_rows_lie_between() -> None:
     with pytest.raises(UserError) as caught:
         check_records("rows.csv", records)
     assert str(caught.value).splitlines()[:-1] == [
-        f"rows.csv:{line} id: '17' stands on line 19 as well, expected every id once"
+        f"rows.csv:{line} id: '17' is already the id at :19, expected every id once"
         for line in (4323, 5001)
     ]
 
@@ -492,3 +461,136 @@ def test_every_blind_row_is_read(real_data: Path) -> None:
     labels = labels_of(path)
     assert len(labels) == 7_765
     assert set(labels) == {None}
+
+
+@pytest.mark.parametrize("kind", ["csv", "json", "jsonl"])
+def test_the_label_may_stand_in_a_column_called_relation(tmp_path: Path, kind: str) -> None:
+    fields = {**GOOD, "relation": "org:members"}
+    del fields["label"]
+    path = tmp_path / f"rows.{kind}"
+    if kind == "csv":
+        write_csv(path, [fields])
+    else:
+        content = fields if kind == "jsonl" else [fields]
+        path.write_text(json.dumps(content), encoding="utf-8")
+    assert read_examples(path, need_labels=True, known_labels=KNOWN) == [EXAMPLE]
+    assert labels_of(path) == ["org:members"]
+
+
+def test_a_label_goes_before_a_relation(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "rows.csv", [{**GOOD, "relation": "something else"}])
+    assert labels_of(path) == ["org:members"]
+
+
+@pytest.mark.parametrize("on_bad_row", ["stop", "skip"])
+@pytest.mark.parametrize("kind", ["csv", "json"])
+def test_a_column_that_no_row_has_is_named_once(tmp_path: Path, kind: str, on_bad_row: str) -> None:
+    rows = [{name: GOOD[name] for name in GOOD if name != "label"} | {"id": i} for i in "012"]
+    path = tmp_path / f"rows.{kind}"
+    write_csv(path, rows) if kind == "csv" else write_json(path, rows)
+    message = (
+        f"{path}: no column label; expected id, sentence, subject_entity, object_entity, label, "
+        "found id, sentence, subject_entity, object_entity, source"
+    )
+    arguments = {"on_bad_row": on_bad_row, "output_dir": tmp_path / "outputs"}
+    assert faults_of(path, **arguments) == [message]
+    assert not (tmp_path / "outputs").exists()
+    assert labels_of(path) == [None] * 3
+
+
+def test_json_of_another_toolkit_names_the_fields_it_has(tmp_path: Path) -> None:
+    rows = [{"token": ["비틀즈"], "subj_start": 0, "relation": "org:members"}] * 3
+    (message,) = faults_of(write_json(tmp_path / "rows.json", rows))
+    assert message.endswith(
+        "rows.json: no column id, sentence, subject_entity, object_entity; expected id, sentence, "
+        "subject_entity, object_entity, label, found token, subj_start, relation"
+    )
+
+
+def test_a_single_row_without_a_field_is_a_fault_of_that_row(tmp_path: Path) -> None:
+    bare = {"id": "1", "sentence": SENTENCE, "subject_entity": GOOD["subject_entity"]}
+    faults = faults_of(write_json(tmp_path / "rows.json", [GOOD, bare]))
+    assert "rows.json:2 object_entity: found None" in faults[0]
+
+
+@pytest.mark.parametrize("label", ["100", "100.0", 100, 100.0, "", None, float("nan")])
+def test_blind_labels_as_they_come_back_from_pandas(tmp_path: Path, label: Any) -> None:
+    assert labels_of(write_json(tmp_path / "rows.json", [{**GOOD, "label": label}])) == [None]
+
+
+def test_a_number_in_place_of_a_relation_is_named_so(tmp_path: Path) -> None:
+    fault, _ = faults_of(write_csv(tmp_path / "rows.csv", [GOOD, {**GOOD, "id": "1", "label": 29}]))
+    assert "'29' is not one of the 2 relations (a number, expected a name); correct it" in fault
+
+
+@pytest.mark.parametrize(
+    ("cell", "hint"),
+    [
+        ("{'word': '비틀즈', 'start_idx': 0.0, 'end_idx': 2}", "; without type"),
+        ("{'text': '비틀즈', 'start': 0, 'end': 3}", "; without word, start_idx, end_idx, type"),
+        (entity("비틀즈", 0.0, 2), "; start_idx is 0.0, not a whole number"),
+        (entity("비틀즈", 0, "2"), "; end_idx is '2', not a whole number"),
+        (entity("비틀즈", 0, 2, None), "; type is None, not text"),
+        (
+            "{'word': '비틀즈', 'start_idx': np.int64(0), 'end_idx': np.int64(2), 'type': 'ORG'}",
+            "; numpy's numbers are no literals: turn them into int before they are written",
+        ),
+    ],
+)
+def test_the_field_of_an_entity_that_is_at_fault_is_named(cell: str, hint: str) -> None:
+    with pytest.raises(ValueError, match=r"expected \{'word'") as caught:
+        parse_entity(cell, SENTENCE)
+    assert str(caught.value).endswith(hint)
+
+
+NFD_SENTENCE = unicodedata.normalize("NFD", "그의 조지")  # 그 의 2 jamo each; 조지 begins at 5
+
+
+@pytest.mark.parametrize(
+    ("sentence", "word", "start", "end", "hint"),
+    [
+        ("그의 조지", unicodedata.normalize("NFD", "조지"), 3, 4, "composition"),
+        (NFD_SENTENCE, "조지", 5, 8, "composition"),
+        (NFD_SENTENCE, "조지", 3, 4, "composition"),  # counted in the composed sentence
+        ("그의 조지", "조지", 5, 8, "composition"),  # counted in the decomposed one
+        ("그의 조\u200b지", "조지", 3, 4, "composition"),
+        ("그의\u00a0조지", "그의 조지", 0, 4, "composition"),
+        ("🎻🎻 조지", "조지", 5, 6, "count UTF-16 units here, expected characters"),
+        ("그의 조지", "조지", 7, 12, "count bytes of UTF-8 here, expected characters"),
+        ("그의 조지", "조지", 3, 5, "outside the sentence of 5 characters; end_idx is inclusive"),
+    ],
+)
+def test_why_a_span_does_not_cut_out_its_word(
+    sentence: str, word: str, start: int, end: int, hint: str
+) -> None:
+    with pytest.raises(ValueError, match=hint):
+        parse_entity(entity(word, start, end), sentence)
+
+
+def test_a_word_that_is_another_one_has_no_hint() -> None:
+    with pytest.raises(ValueError, match=r"of the sentence are '조지'$"):
+        parse_entity(entity("존 레논", 3, 4), "그의 조지 해리슨")
+
+
+def test_reading_as_a_library_is_silent_and_names_no_flags(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = write_csv(tmp_path / "rows.csv", [GOOD, {**GOOD, "id": "1", "label": "other"}])
+    assert len(read_examples(path)) == 2
+    assert len(list(iter_checked(str(path), iter_records(path)))) == 2
+    assert (
+        len(
+            read_examples(
+                path, need_labels=True, known_labels=KNOWN, on_bad_row="skip", output_dir=tmp_path
+            )
+        )
+        == 1
+    )
+    assert "--" not in "".join(faults_of(path))
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_unknown_choice_for_bad_rows_is_refused(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "rows.csv", [GOOD])
+    with pytest.raises(UserError, match="`on_bad_row` is 'Skip', expected stop or skip"):
+        read_examples(path, on_bad_row="Skip")

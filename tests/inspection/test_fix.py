@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
+import unicodedata
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.builders import make_example
@@ -14,6 +18,7 @@ from kore.data.duplicates import Change, Row
 from kore.data.rows import read_examples
 from kore.inspection.checks import Finding
 from kore.inspection.fix import changes_file, clean, write_cleaned
+from kore.inspection.run import read_source
 
 
 def cleaned_ids(labels: list[str | None]) -> tuple[list[str], list[str]]:
@@ -118,3 +123,45 @@ def test_nothing_left_ends_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"clean\.csv: no row would be left"):
         write_cleaned(tmp_path / "clean.csv", [], [])
     assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_whose_words_differ_in_composition_alone_are_repaired(tmp_path: Path) -> None:
+    nfd = partial(unicodedata.normalize, "NFD")
+    sentence = "김도율은 해담전자 사원이다."  # 김도율 0 to 2, 해담전자 5 to 8
+    company = {"word": "해담전자", "start_idx": 5, "end_idx": 8, "type": "ORG"}
+    person = {"word": "김도율", "start_idx": 0, "end_idx": 2, "type": "PER"}
+    rows: list[dict[str, Any]] = [
+        {"id": "good", "sentence": "그 " + sentence},
+        {"id": "nfd word", "subject_entity": {**person, "word": nfd("김도율")}},
+        {"id": "nfd sentence", "sentence": nfd(sentence + "!")},
+        {"id": "zero width", "sentence": "김도\u200b율은 해담전자 사원이다?"},
+        {"id": "another word", "subject_entity": {**person, "word": "김도윤"}},
+        {"id": "nfd word"},
+    ]
+    base = {"sentence": sentence, "subject_entity": person, "object_entity": company, "label": "x"}
+    rows[0] |= {
+        "subject_entity": {**person, "start_idx": 2, "end_idx": 4},
+        "object_entity": {**company, "start_idx": 7, "end_idx": 10},
+    }
+    rows[5] |= {"sentence": nfd(sentence + ".")}
+    path = tmp_path / "rows.jsonl"
+    lines = [json.dumps({**base, **row}) for row in rows]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    source = read_source(path)
+    kept, changes = clean(source.rows, source.faults, {}, source.repairable)
+    assert [row.example.sentence for row in kept] == [
+        "그 김도율은 해담전자 사원이다.",
+        "김도율은 해담전자 사원이다.",
+        "김도율은 해담전자 사원이다.!",
+        "김도율은 해담전자 사원이다?",
+    ]
+    assert {(row.example.subject.word, row.example.object.word) for row in kept} == {
+        ("김도율", "해담전자")
+    }
+    assert [(change.line, change.what) for change in changes] == [
+        (2, "repaired"),
+        (3, "repaired"),
+        (4, "repaired"),
+        (5, "left out"),
+        (6, "left out"),
+    ]

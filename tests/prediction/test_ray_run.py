@@ -224,7 +224,7 @@ def test_faulty_rows_stop_the_run_before_it_predicts(session, tmp_path, model_fi
         for line in range(1, 21)
     ]
     assert more == "… and 13 more"
-    assert last.startswith(f"33 faulty rows in {tmp_path}/corpus: mend them")
+    assert last.startswith(f"33 faulty rows in {tmp_path}/corpus: correct them")
     assert list((tmp_path / "out").iterdir()) == []
 
 

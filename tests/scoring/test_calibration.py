@@ -40,3 +40,7 @@ def test_a_probability_of_nought_does_no_harm() -> None:
     temperature = fit_temperature(np.array([0, 1, 0]), probs)
     assert 1 < temperature <= 20.1
     assert np.isfinite(at_temperature(probs, temperature)).all()
+
+
+def test_without_a_row_nothing_is_scaled() -> None:
+    assert fit_temperature(np.zeros(0, dtype=int), np.zeros((0, 3))) == 1.0

@@ -94,6 +94,14 @@ def test_a_relation_without_a_row_at_the_source_stays_without() -> None:
     assert shares.sum() == pytest.approx(1.0)
 
 
+def test_a_row_that_says_nothing_of_the_known_relations_is_left_out() -> None:
+    """Predictions are rounded, so that all of a row's mass may lie on a relation without a row."""
+    probs = np.array([[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]])
+    assert estimate_prior(probs, np.array([0.0, 0.5, 0.5])) == pytest.approx([0.0, 0.5, 0.5])
+    with pytest.raises(UserError, match="cannot be estimated"):
+        estimate_prior(probs[:1], np.array([0.0, 0.5, 0.5]))
+
+
 def test_shares_and_distance() -> None:
     shares = class_shares(np.array([0, 0, 0, 2]), 3)
     assert shares == pytest.approx([0.75, 0.0, 0.25])

@@ -1,4 +1,4 @@
-"""Characters that do not belong in a sentence, and their repair.
+"""Suspicious characters of a sentence, and their repair.
 
 They are mostly left by copying from web pages and PDFs. An encoder sees a different word for
 "서울" with a zero-width space in it, or spelled in conjoining jamo (as macOS writes file names).

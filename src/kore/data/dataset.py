@@ -27,11 +27,11 @@ from kore.data.markers import MarkedEntity, MarkedText, MarkerScheme, mark
 from kore.data.schema import Entity, Example, Span
 from kore.data.window import TokenEntity, kept_tokens, moved
 
-ENCODING_CHUNK = 2_000  # rows a call of the tokenizer: enough to keep its threads busy
+ENCODING_CHUNK = 2_000  # examples a call of the tokenizer: enough to keep its threads busy
 
 
 class EncodedExample(NamedTuple):
-    """One row as the model reads it; spans are half-open token positions, markers included."""
+    """One example as the model reads it; spans are half-open token positions, markers included."""
 
     input_ids: list[int]
     subject_span: Span
@@ -42,9 +42,9 @@ class EncodedExample(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows padded to one length.
+    """Examples padded to one length.
 
-    Shapes, with B rows and T tokens:
+    Shapes, with B examples and T tokens:
         input_ids: (B, T), int64.
         attention_mask: (B, T), bool, False on padding.
         subject_span, object_span: (B, 2), int64, half-open token positions.
@@ -81,7 +81,7 @@ class Batch:
         labels: Sequence[int] | None = None,
         length: int | None = None,
     ) -> Batch:
-        """Rows padded to `length` tokens, by default to the longest of them."""
+        """Examples padded to `length` tokens, by default to the longest of them."""
         length = length or max(len(row.input_ids) for row in rows)
         padded = [row.input_ids + [pad_id] * (length - len(row.input_ids)) for row in rows]
         lengths = torch.tensor([len(row.input_ids) for row in rows])
@@ -96,7 +96,7 @@ class Batch:
         )
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch on another device; a GPU copies it while the processor goes on."""
+        """The same batch on another device; a GPU copies it while the CPU continues."""
 
         def moved_tensor(tensor: Tensor) -> Tensor:
             if device.type == "cuda":
@@ -114,7 +114,7 @@ class Batch:
         )
 
     def twice(self) -> Batch:
-        """Every row two times, the second ones behind all of the first."""
+        """Every example two times, the second ones behind all of the first."""
         doubled: dict[str, Any] = {
             name: torch.cat([value, value])
             for name, value in vars(self).items()
@@ -154,7 +154,7 @@ class InputEncoder:
         self._check_max_length()
 
     def encode(self, examples: Sequence[Example], quiet: bool = False) -> list[EncodedExample]:
-        """Rows in the order of the examples; no row is dropped, whatever its length.
+        """The examples in their order; none is dropped, whatever its length.
 
         `quiet` leaves out the progress bar, where the caller has one.
         """
@@ -175,10 +175,10 @@ class InputEncoder:
         return rows
 
     def locate(self, example: Example) -> tuple[str, list[Span]]:
-        """The text that the row of `example` is read from, and each token's characters in it.
+        """The text that `example` is read from, and each token's characters in it.
 
         The text is the marked one, with its leading segments before it; one span stands for each
-        of the row's `input_ids`, and those of [CLS] and [SEP] are empty.
+        of the example's `input_ids`, and those of [CLS] and [SEP] are empty.
         """
         marked = mark(example, self.scheme)
         spans = [Span(0, 0)]  # [CLS]
@@ -239,7 +239,7 @@ class InputEncoder:
         return [token for ids in self._cut_leads(segments) for token in [*ids, sep_id]]
 
     def _cut_leads(self, segments: list[list[Any]]) -> list[list[Any]]:
-        """Together with a [SEP] each, the segments take at most a third of the row."""
+        """Together with a [SEP] each, the segments take at most a third of the example."""
         room = max(1, (self.max_length - 2) // 3 // max(1, len(segments)) - 1)
         return [segment[:room] for segment in segments]
 

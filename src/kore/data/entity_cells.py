@@ -98,7 +98,7 @@ def _hint(sentence: str, entity: Entity) -> str:
     if start >= 0 and sentence[start : end - 1] == entity.word:
         return "; end_idx is inclusive here: subtract 1"
     if realigned(sentence, [entity]) is not None:
-        return "; sentence and word differ in composition (NFC, NFD) or in an invisible character alone"
+        return "; only composition (NFC, NFD) or an invisible character keeps them apart"
     for encoding, size, unit in (("utf-8", 1, "bytes of UTF-8"), ("utf-16-le", 2, "UTF-16 units")):
         encoded = sentence.encode(encoding, errors="surrogatepass")
         found = encoded[size * start : size * end] if start >= 0 else b""

@@ -56,7 +56,9 @@ def load_label_map(
     """
     if label2id_path == AUTO:
         if data_labels is None:
-            raise UserError("`label2id_path` auto needs labelled rows to take the relations from")
+            raise UserError(
+                "`label2id_path` auto needs labelled examples to take the relations from"
+            )
         names = labels_in_order(list(data_labels), no_relation_label)
     else:
         names = read_label_names(Path(label2id_path))

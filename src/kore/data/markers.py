@@ -1,7 +1,7 @@
 """Example -> marked text: where the entities are, said in the text itself. Pure functions.
 
 To add a style, write a function `(role, type_name) -> (opening, closing)` and name it in
-`_STYLES`; `--marker_style` offers it once it stands in config.py's choices.
+`_STYLES`; `--marker_style` offers it once it is among that option's choices.
 
 Typed punctuation markers follow Zhou and Chen, "An Improved Baseline for Sentence-level Relation
 Extraction" (2022); marker tokens follow Baldini Soares et al., "Matching the Blanks" (2019).

@@ -55,11 +55,6 @@ _PARENTHESIS = re.compile(r"(?<=\S)\s*\([^()]*\)$")
 _LATIN_WORD = re.compile(r"[A-Za-z]+$")
 
 
-def attach(word: str, pair: str) -> str:
-    """The word with the fitting form of a particle: attach("한글", "은/는") == "한글은"."""
-    return word + choose_particle(word, pair)
-
-
 def choose_particle(word: str, pair: str) -> str:
     """The form of a particle that fits after `word`.
 

@@ -1,6 +1,6 @@
-"""Splits labelled rows into data/train_data.csv and data/valid_data.csv.
+"""Splits labelled examples into data/train_data.csv and data/valid_data.csv.
 
-Rows come from the competition's CSV, KLUE's JSON, JSONL, or from the Hugging Face hub.
+They come from the competition's CSV, KLUE's JSON, JSONL or Parquet, or from the Hugging Face hub.
 """
 
 from __future__ import annotations
@@ -77,8 +77,9 @@ def _hub_records(options: PrepareOptions) -> Iterator[tuple[int, Record]]:
         rows = load_dataset(options.hub_dataset, options.hub_config, split=options.hub_split)
     except (OSError, ValueError, LookupError) as error:
         raise UserError(
-            f"`hub_dataset` {options.hub_dataset}: cannot be had ({str(error).splitlines()[0]}); "
-            "check the name and the connection, or pass `input_file`"
+            f"`hub_dataset` {options.hub_dataset}: cannot be loaded "
+            f"({str(error).splitlines()[0]}); check the name and the connection, or pass "
+            "`input_file`"
         ) from error
     return named_labels(rows, rows.features["label"].names)
 
@@ -101,6 +102,11 @@ def _summary(
         f"{target}: {len(part)} rows ({100 * len(part) / len(examples):.1f} %)"
         for target, part in zip(targets, parts, strict=True)
     ]
+    if all(str(example.label).isdecimal() for example in examples):
+        lines.append(
+            f"The labels are numbers ({examples[0].label!r}), not names of relations: only a label "
+            "map of these numbers, or --label2id_path auto, fits them."
+        )
     plain = in_valid
     if options.group_by_sentence:
         plain = split(examples, options.valid_ratio, False, options.seed)

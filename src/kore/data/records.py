@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +98,7 @@ def _csv_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Rec
 
 
 def _csv_record(columns: list[str], cells: list[str]) -> Record:
-    record: dict[str, Any] = dict(zip(columns, cells, strict=False))
+    record: dict[str, Any] = dict(zip_longest(columns, cells[: len(columns)]))
     if len(cells) > len(columns):
         record[SURPLUS] = cells[len(columns) :]
     return record

@@ -133,7 +133,7 @@ def iter_rows(
     fields: dict[str, None] = {}  # in order
     bar = progress_bar(records, desc=f"reading {name}", unit=" rows", quiet=not is_main_process())
     for line, record in bar:
-        fields.update(dict.fromkeys(record))
+        fields.update(dict.fromkeys(name for name in record if name != SURPLUS))
         example, faults = parse_record(line, record)
         if example is not None:
             faults = faults + identity_faults(line, record, example, places)

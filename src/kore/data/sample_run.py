@@ -1,11 +1,9 @@
-"""Makes rows in the form of KLUE-RE out of invented names and our own sentence patterns.
+"""Makes examples in the form of KLUE-RE out of invented names and our own sentence patterns.
 
-    python src/tools/make_sample_data.py --data_dir data/sample --num_rows 1200 --seed 42
-
-The rows serve to try every command before real data is at hand, and to test them. They are far
+The examples serve to try every command before real data is at hand, and to test them. They are far
 easier than real text: a score reached on them says nothing about quality.
 
-pattern -> words chosen -> names drawn and written in, spans noted on the way -> row -> files
+pattern -> words chosen -> names drawn and written in, spans noted on the way -> example -> files
 """
 
 from __future__ import annotations
@@ -55,10 +53,10 @@ class Sample:
 
 
 def make_sample(num_rows: int, seed: int) -> Sample:
-    """Rows of all relations: `num_rows` with 80 % for training, and 200 more for the test.
+    """Examples of all relations: `num_rows` with 80 % for training, and 200 more for the test.
 
     About a third is no_relation, the rest is dealt evenly. No sentence occurs twice. The same
-    `num_rows` and `seed` give the same rows.
+    `num_rows` and `seed` give the same examples.
 
     Raises:
         ValueError: `num_rows` is too small for every relation to be in both labelled parts.
@@ -117,10 +115,10 @@ def draw_name(kind_name: str, rng: random.Random, subject: Name | None = None) -
 
 
 def label_counts(num_rows: int, rng: random.Random) -> dict[str, int]:
-    """How many rows each relation gets; which ones get one more than others is drawn.
+    """How many examples each relation gets; which ones get one more than others is drawn.
 
     Raises:
-        ValueError: there are fewer rows than relations.
+        ValueError: there are fewer examples than relations.
     """
     relations = [label for label in PATTERNS if label != NO_RELATION]
     num_negative = max(1, round(num_rows * NO_RELATION_SHARE))
@@ -132,7 +130,7 @@ def label_counts(num_rows: int, rng: random.Random) -> dict[str, int]:
 
 
 def _make_rows(num_rows: int, rng: random.Random, seen: set[str]) -> list[Example]:
-    """Rows in random order whose sentences are not in `seen`, to which they are added."""
+    """Examples in random order whose sentences are not in `seen`, to which they are added."""
     rows = []
     for label, count in label_counts(num_rows, rng).items():
         rows += [_make_row(label, rng, seen) for _ in range(count)]
@@ -219,7 +217,7 @@ def _refuse_foreign_files(paths: Sequence[Path]) -> None:
     """Stops before somebody's real data is replaced: only files made here may be.
 
     Raises:
-        UserError: a file is there whose first row is not one of ours.
+        UserError: a file is there whose first example is not one of ours.
     """
     foreign = [str(path) for path in paths if path.exists() and not _is_ours(path)]
     if foreign:

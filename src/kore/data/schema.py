@@ -28,7 +28,7 @@ class Entity(NamedTuple):
 
 
 class Example(NamedTuple):
-    """One row: which relation does the subject have to the object? `label` None = not known."""
+    """An example: which relation does the subject have to the object? `label` None = not known."""
 
     id: str
     sentence: str
@@ -77,7 +77,7 @@ def entity_types(examples: Iterable[Example]) -> tuple[str, ...]:
 
 
 def entity_pair(example: Example) -> tuple[str, ...]:
-    """The words of both entities, whichever is the subject: what a model can learn by heart."""
+    """The words of both entities, whichever is the subject: what a model can memorize."""
     return tuple(sorted((example.subject.word, example.object.word)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,14 +13,14 @@ from kore.data.schema import Example
 def split(
     examples: Sequence[Example], valid_ratio: float, group_by_sentence: bool, seed: int
 ) -> list[bool]:
-    """For each row, whether it is held out; stratified by label as sklearn does.
+    """For each example, whether it is held out; stratified by label as scikit-learn does.
 
-    With `group_by_sentence` whole sentences are drawn instead of rows, each with the label that
-    is rarest in the file among its rows'. A label of a single unit cannot be on both sides: it
+    With `group_by_sentence` whole sentences are drawn instead of examples, each with the label of
+    its examples that is rarest in the file. A label of a single one cannot be on both sides: it
     stays in training.
 
     Raises:
-        UserError: too few rows for the labels they have.
+        UserError: too few examples for the labels they have.
     """
     from sklearn.model_selection import train_test_split  # seconds to import
 
@@ -32,24 +33,33 @@ def split(
             label_of_unit[unit] = example.label
     unit_counts = Counter(label_of_unit.values())
     drawable = [unit for unit, label in label_of_unit.items() if unit_counts[label] > 1]
-    try:
-        _, valid_units = train_test_split(
-            drawable,
-            test_size=valid_ratio,
-            stratify=[label_of_unit[unit] for unit in drawable],
-            random_state=seed,
-        )
-    except ValueError as error:
-        raise UserError(
-            f"{len(drawable)} rows or sentences with {len(unit_counts)} labels cannot be split at "
-            f"`valid_ratio` {valid_ratio} ({error}); bring more rows or another ratio"
-        ) from error
+    _check_size(len(drawable), len({label_of_unit[unit] for unit in drawable}), valid_ratio)
+    _, valid_units = train_test_split(
+        drawable,
+        test_size=valid_ratio,
+        stratify=[label_of_unit[unit] for unit in drawable],
+        random_state=seed,
+    )
     held_out = set(valid_units)
     return [unit in held_out for unit in units]
 
 
+def _check_size(units: int, labels: int, valid_ratio: float) -> None:
+    """Refuses a split that would leave a label without a place on one of its sides."""
+    held_out = math.ceil(valid_ratio * units)
+    smaller = min(held_out, units - held_out)
+    if not labels:
+        raise UserError("every label stands in a single example: there is nothing to split")
+    if smaller < labels:
+        raise UserError(
+            f"`valid_ratio` {valid_ratio} of {units} examples (or sentences) puts {smaller} on the "
+            f"smaller side of the split, where each of {labels} labels needs one; add examples or "
+            "change the ratio"
+        )
+
+
 def shared_sentences(examples: Sequence[Example], in_valid: Sequence[bool]) -> int:
-    """Held-out rows whose sentence stands in training as well: the leak of a split."""
+    """Held-out examples whose sentence is in training as well: the leak of a split."""
     in_train = {row.sentence for row, held in zip(examples, in_valid, strict=True) if not held}
     return sum(
         held and row.sentence in in_train for row, held in zip(examples, in_valid, strict=True)

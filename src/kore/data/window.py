@@ -1,4 +1,4 @@
-"""Which tokens of a row that is too long are kept: always both entities and their markers."""
+"""Which tokens of an example that is too long are kept: always both entities and their markers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class TokenEntity(NamedTuple):
     inner: Span
 
     @property
-    def frame(self) -> int:
+    def num_marker_tokens(self) -> int:
         """Number of marker tokens."""
         return _size(self.outer) - _size(self.inner)
 
@@ -23,7 +23,7 @@ class TokenEntity(NamedTuple):
 def kept_tokens(length: int, budget: int, subject: TokenEntity, object: TokenEntity) -> list[int]:
     """Positions of the tokens to keep, ascending, at most `budget` of `length`.
 
-    - The row fits: all of it.
+    - The example fits: all of it.
     - Both entities fit together with what is between them: one piece, the context left and right
       of them shared evenly.
     - Too far apart: a piece around each.
@@ -34,7 +34,7 @@ def kept_tokens(length: int, budget: int, subject: TokenEntity, object: TokenEnt
     """
     if length <= budget:
         return list(range(length))
-    if subject.frame + object.frame + 2 > budget:
+    if subject.num_marker_tokens + object.num_marker_tokens + 2 > budget:
         raise ValueError(f"{budget} tokens cannot hold the markers and a token of each entity")
     first, second = sorted([subject, object])
     joint = Span(first.outer.start, max(first.outer.end, second.outer.end))
@@ -69,7 +69,7 @@ def _widened(span: Span, size: int, limits: Span) -> range:
 
 def _heads(first: TokenEntity, second: TokenEntity, budget: int) -> list[int]:
     """All markers, and the head of each entity; what a short one leaves, the other has."""
-    room = budget - first.frame - second.frame
+    room = budget - first.num_marker_tokens - second.num_marker_tokens
     sizes = (_size(first.inner), _size(second.inner))
     head = max(min(sizes[0], room // 2), room - sizes[1])
     kept: set[int] = set()  # a set: without markers a token may belong to both entities

@@ -21,6 +21,8 @@ from kore.data.duplicates import (
 from kore.data.records import write_examples
 from kore.inspection.checks import Finding
 
+_REALIGNED = "words in the form that stands in the sentence"
+
 
 def changes_file(path: Path) -> Path:
     """Where the changes made to a file are listed: clean.csv -> clean.changes.csv."""
@@ -28,7 +30,10 @@ def changes_file(path: Path) -> Path:
 
 
 def clean(
-    rows: Sequence[Row], faults: Iterable[Finding], against: Collection[str]
+    rows: Sequence[Row],
+    faults: Iterable[Finding],
+    against: Collection[str],
+    repairable: Sequence[Row] = (),
 ) -> tuple[list[Row], list[Change]]:
     """Leaves out faulty, leaked and repeated rows and repairs suspicious characters.
 
@@ -36,17 +41,22 @@ def clean(
         rows: those of a file without faults.
         faults: of its other rows.
         against: sentences that must not occur in the result, those of a test file for example.
+        repairable: those of the faulty rows whose words have been made to agree with the sentence.
 
     Returns:
         (the rows that are left, all changes in the order of their lines).
     """
+    realigned = {(row.line, row.example.id) for row in repairable}
     reasons: defaultdict[tuple[int, str], list[str]] = defaultdict(list)
     for fault in faults:
+        if (fault.lines[0], fault.id) in realigned:
+            continue
         reasons[fault.lines[0], fault.id].append(f"{fault.column}: {fault.message}")
     changes = [Change(*place, LEFT_OUT, "; ".join(found)) for place, found in reasons.items()]
     kept = []
-    for row in rows:
-        repaired = row if row.example.sentence in against else _repair(row, changes)
+    for row in sorted([*rows, *repairable], key=lambda row: row.line):
+        why = [_REALIGNED] if (row.line, row.example.id) in realigned else []
+        repaired = row if row.example.sentence in against else _repair(row, changes, why)
         if repaired.example.sentence in against:
             changes.append(_left_out(row, "its sentence also occurs in the file given as against"))
         else:
@@ -71,9 +81,10 @@ def write_cleaned(path: Path, rows: Sequence[Row], changes: Sequence[Change]) ->
         writer.writerows(changes)
 
 
-def _repair(row: Row, changes: list[Change]) -> Row:
-    """The row with its characters repaired."""
-    names = dict.fromkeys(
+def _repair(row: Row, changes: list[Change], why: Sequence[str]) -> Row:
+    """The row with its characters repaired; `why` names what was repaired before."""
+    names = dict.fromkeys(why)
+    names |= dict.fromkeys(
         f"{found.name} ({found.kind})" for found in find_suspicious(row.example.sentence)
     )
     words = (row.example.subject.word, row.example.object.word)
@@ -83,10 +94,10 @@ def _repair(row: Row, changes: list[Change]) -> Row:
         return row
     example = repaired_example(row.example)
     if example is None:
-        why = "an entity consists only of characters that a repair would remove"
-        changes.append(Change(row.line, row.example.id, UNCHANGED, why))
+        reason = "an entity consists only of characters that a repair would remove"
+        changes.append(Change(row.line, row.example.id, UNCHANGED, reason))
         return row
-    if example == row.example:
+    if example == row.example and not why:
         return row
     changes.append(Change(row.line, row.example.id, REPAIRED, ", ".join(names)))
     return Row(row.line, example)

@@ -17,7 +17,7 @@ from kore.common.errors import ExitStatus, UserError
 from kore.data.dataset import InputEncoder
 from kore.data.duplicates import Row
 from kore.data.records import iter_records
-from kore.data.rows import CheckedRow, iter_rows, record_id
+from kore.data.rows import CheckedRow, iter_rows, parse_record, realigned_record, record_id
 from kore.inspection import checks, fix
 from kore.inspection.checks import Finding
 from kore.inspection.lengths import coverage, length_encoder, quantiles, token_counts
@@ -32,6 +32,7 @@ class SourceFile(NamedTuple):
     rows: list[Row]
     faults: list[Finding]
     faulty_rows: int
+    repairable: Sequence[Row] = ()  # of the faulty ones, with sentence and words that agree
 
 
 def check(options: CheckOptions) -> ExitStatus:
@@ -113,7 +114,8 @@ def read_source(path: Path) -> SourceFile:
         faults += [Finding((row.line,), row.example.id, "label", message) for row in bare]
         faults.sort()
         rows = [row for row in rows if row.example.label is not None]
-    return SourceFile(path, rows, faults, len(checked) - len(rows))
+    repairable = [row for row in _repairable(checked) if row.example.label or not labelled]
+    return SourceFile(path, rows, faults, len(checked) - len(rows), repairable)
 
 
 def lines_of_sentences(path: Path) -> dict[str, list[int]]:
@@ -177,6 +179,19 @@ def find_leaks(
     return leaks
 
 
+def _repairable(checked: Sequence[CheckedRow]) -> list[Row]:
+    """Faulty rows that are good but for the composition (NFC) or invisible characters of words."""
+    ids = {row.example.id for row in checked if row.example is not None}
+    found = []
+    for row in checked:
+        record = realigned_record(row.faults[0].record) if row.faults else None
+        example = parse_record(row.line, record)[0] if record is not None else None
+        if example is not None and example.id and example.id not in ids:
+            ids.add(example.id)
+            found.append(Row(row.line, example))
+    return found
+
+
 def _faults(row: CheckedRow) -> list[Finding]:
     faults = []
     for fault in row.faults:
@@ -209,7 +224,7 @@ def _counted(values: Iterable[str]) -> dict[str, int]:
 
 
 def _fix(path: Path, source: SourceFile, against: dict[str, list[int]]) -> None:
-    rows, changes = fix.clean(source.rows, source.faults, against)
+    rows, changes = fix.clean(source.rows, source.faults, against, source.repairable)
     fix.write_cleaned(path, rows, changes)
     counts = _counted(change.what for change in changes)
     shown = ", ".join(f"{count} {what}" for what, count in counts.items()) or "none"

@@ -1,15 +1,15 @@
-"""How far a score could have come out otherwise: bootstrap over the rows of the test file.
+"""Confidence intervals and significance of scores: bootstrap over the examples of the test file.
 
-Efron 1979 for the intervals (percentile); Berg-Kirkpatrick et al. 2012, "An Empirical Investigation
-of Statistical Significance in NLP", for the paired test; McNemar 1947 for changed rows.
+Percentile intervals and the p-values that belong to them after Efron and Tibshirani 1993, "An
+Introduction to the Bootstrap", chapters 13 and 15; McNemar 1947 for changed predictions.
 
-A resample is a weight for each row, how often it was drawn, so that all of them are scored together
-without copying a row. All scores are times 100.
+A resample is a weight for each example, how often it was drawn, so that all are scored together
+without copying an example. All scores are times 100.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,9 +31,11 @@ class Interval(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """How much higher the first of two scores is than the second, on the same rows.
+    """How much higher the first of two scores is than the second, on the same examples.
 
-    p: share of resamples in which the difference turned out on the other side of 0, twice.
+    p: twice the share of resamples in which the difference has the other sign or is 0: the level
+        at which the percentile interval just reaches 0. Not the test of Berg-Kirkpatrick et al.
+        2012, which counts the resamples that exceed twice the observed difference.
     """
 
     value: float
@@ -42,7 +44,7 @@ class Difference(NamedTuple):
 
 
 class McNemar(NamedTuple):
-    """Rows that only one of two files has right, and how likely so uneven a split is by chance."""
+    """Examples that only one of two models has right, and how likely that is by chance."""
 
     only_first: int
     only_second: int
@@ -50,23 +52,25 @@ class McNemar(NamedTuple):
 
 
 def resampled_scores(
-    gold: Ints, files: list[Floats], labels: LabelMap, resamples: int, seed: int
+    gold: Ints, probs_per_model: Sequence[Floats], labels: LabelMap, resamples: int, seed: int
 ) -> dict[str, Floats]:
-    """Micro-F1 and AUPRC of every file in every resample, the same rows drawn for all files.
+    """Micro-F1 and AUPRC of M models in R resamples, the same examples drawn for all models.
 
     Args:
         gold: (N,), relation numbers.
-        files: F arrays (N, C) of probabilities.
+        probs_per_model: M arrays (N, C) of probabilities.
 
     Returns:
-        {"micro_f1": (F, R), "auprc": (F, R)}.
+        {"micro_f1": (M, R), "auprc": (M, R)}.
     """
     micro_f1s, auprcs = [], []
     weights = _drawn_weights(len(gold), resamples, seed)
     chunks = -(-resamples // _CHUNK)
     for drawn in progress_bar(weights, total=chunks, desc="resampling"):
-        micro_f1s.append([weighted_micro_f1(gold, probs, labels, drawn) for probs in files])
-        auprcs.append([weighted_auprc(gold, probs, drawn) for probs in files])
+        micro_f1s.append(
+            [weighted_micro_f1(gold, probs, labels, drawn) for probs in probs_per_model]
+        )
+        auprcs.append([weighted_auprc(gold, probs, drawn) for probs in probs_per_model])
     return {
         "micro_f1": np.concatenate(micro_f1s, axis=1),
         "auprc": np.concatenate(auprcs, axis=1),
@@ -81,7 +85,7 @@ def interval(values: Floats) -> Interval:
 
 
 def difference(value: float, first: Floats, second: Floats) -> Difference:
-    """Of two files whose scores differ by `value`; resamples (R,) of both, in the same order."""
+    """Of two models whose scores differ by `value`; resamples (R,) of both, in the same order."""
     differences = first - second
     # Counting one more keeps p above 0, which no finite number of resamples can show.
     beyond = min((differences <= 0).sum(), (differences >= 0).sum()) + 1
@@ -112,7 +116,7 @@ def weighted_micro_f1(gold: Ints, probs: Floats, labels: LabelMap, weights: Floa
 def weighted_auprc(gold: Ints, probs: Floats, weights: Floats) -> Floats:
     """(R,) scores under weights (R, N), equal to `metrics.auprc` under each.
 
-    A relation of which a resample holds no row is left out of that resample's mean.
+    A relation of which a resample holds no example is left out of that resample's mean.
     """
     areas = [
         _areas(gold == number, probs[:, number], weights)
@@ -123,7 +127,7 @@ def weighted_auprc(gold: Ints, probs: Floats, weights: Floats) -> Floats:
 
 
 def _areas(is_gold: Ints, scores: Floats, weights: Floats) -> Floats:
-    """(R,) areas under the precision-recall curve of one relation; nan without a gold row."""
+    """(R,) areas under the precision-recall curve of one relation; nan without a gold example."""
     order = np.argsort(-scores, kind="stable")
     is_last_of_equals = np.append(np.diff(scores[order]) != 0, True)
     ordered = weights[:, order]
@@ -140,7 +144,7 @@ def _areas(is_gold: Ints, scores: Floats, weights: Floats) -> Floats:
 
 
 def _drawn_weights(rows: int, resamples: int, seed: int) -> Iterator[Floats]:
-    """(≤ 50, N) at a time: how often each row was drawn in N draws with replacement."""
+    """(≤ 50, N) at a time: how often each example was drawn in N draws with replacement."""
     generator = np.random.default_rng(seed)
     shares = np.full(rows, 1 / rows)
     for start in range(0, resamples, _CHUNK):

@@ -1,4 +1,4 @@
-"""One temperature for all logits, so that a probability of 0.8 is right in four rows of five.
+"""One temperature for all logits, so that a probability of 0.8 is right in four of five examples.
 
 Guo et al. 2017, "On Calibration of Modern Neural Networks".
 """
@@ -20,12 +20,14 @@ def as_logits(probs: Floats) -> Floats:
 
 
 def fit_temperature(gold: Ints, probs: Floats) -> float:
-    """The temperature under which the gold relations are the most probable.
+    """The temperature under which the gold relations are the most probable; 1 without an example.
 
     Args:
         gold: (N,), relation numbers.
         probs: (N, C), softmax probabilities of the logits at temperature 1.
     """
+    if not len(gold):
+        return 1.0
     logits = as_logits(probs)
     rows = np.arange(len(gold))
 

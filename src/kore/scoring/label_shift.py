@@ -1,8 +1,8 @@
-"""Scores for the class shares a user expects, instead of those the labelled rows happen to have.
+"""Scores for the class shares a user expects, instead of those of the labelled examples.
 
-A hold-out of KLUE-RE's training rows has 29 % no_relation, KLUE's dev set 60 %: the same model
-looks far better on the first. Weighing each row by how much more, or less, of its relation is
-expected makes up for that, as long as the rows of one relation are alike in both ("label shift").
+A hold-out of KLUE-RE's training examples has 29 % no_relation, KLUE's dev set 60 %: the same model
+looks far better on the first. Weighing each example by how much more, or less, of its relation is
+expected makes up for that, as long as the examples of a relation are alike in both ("label shift").
 """
 
 from __future__ import annotations
@@ -54,16 +54,27 @@ def read_prior(path: Path, labels: LabelMap) -> Floats:
 
 
 def estimate_prior(probs: Floats, source: Floats) -> Floats:
-    """(C,) shares of the relations in unlabelled rows, from what a model says of them.
+    """(C,) shares of the relations in unlabelled examples, from what a model says of them.
 
     Saerens et al. 2002, "Adjusting the Outputs of a Classifier to New a Priori Probabilities", an
     expectation-maximisation that starts from the shares the model was calibrated on.
 
     Args:
-        probs: (N, C), calibrated probabilities of the unlabelled rows.
-        source: (C,), the relations' shares in the rows the model was calibrated on.
+        probs: (N, C), calibrated probabilities of the unlabelled examples.
+        source: (C,), the relations' shares in the examples the model was calibrated on. An
+            example whose probabilities are all on relations without a share says nothing of the
+            others, and is left out.
+
+    Raises:
+        UserError: that leaves no example.
     """
-    known = source > 0  # a relation without a row there cannot be weighed
+    known = source > 0  # a relation without an example there cannot be weighed
+    probs = probs[probs[:, known].sum(axis=1) > 0]
+    if not len(probs):
+        raise UserError(
+            "the shares of the relations cannot be estimated: no prediction gives a probability to "
+            "a relation that has a labelled row"
+        )
     shares = source.copy()
     for _ in range(_MOST_STEPS):
         odds = np.divide(shares, source, out=np.zeros_like(shares), where=known)
@@ -79,7 +90,7 @@ def estimate_prior(probs: Floats, source: Floats) -> Floats:
 def row_weights(gold: Ints, prior: Floats) -> Floats:
     """(N,) weights under which the gold labels (N,) have the shares `prior` (C,), of mean 1.
 
-    What is expected of relations without a row is shared among the others.
+    What is expected of relations without an example is shared among the others.
     """
     shares = class_shares(gold, len(prior))
     expected = np.where(shares > 0, prior, 0.0)

@@ -33,7 +33,7 @@ class RelationScore:
 
 @dataclass(frozen=True)
 class Scores:
-    """What a file of predictions is worth."""
+    """Evaluation scores of predictions, times 100."""
 
     micro_f1: float
     auprc: float
@@ -51,8 +51,8 @@ def score(gold: Ints, probs: Floats, labels: LabelMap, weights: Floats | None = 
 
     Args:
         gold: (N,), relation numbers.
-        probs: (N, C), probabilities (not logits: AUPRC ranks rows by them).
-        weights: (N,), how much each row counts; None = all alike. The calibration error and the
+        probs: (N, C), probabilities (not logits: AUPRC ranks examples by them).
+        weights: (N,), how much each example counts; None = all alike. The calibration error and the
             scores of single relations do not take them.
     """
     predicted = probs.argmax(axis=1)
@@ -69,10 +69,10 @@ def score(gold: Ints, probs: Floats, labels: LabelMap, weights: Floats | None = 
 def micro_f1(
     gold: Ints, predicted: Ints, positive: list[int], weights: Floats | None = None
 ) -> float:
-    """Micro-averaged F1 over the `positive` relations, all rows counted.
+    """Micro-averaged F1 over the `positive` relations, all examples counted.
 
-    A no_relation row that is predicted as a relation is a false positive, so those rows stay in.
-    0 where no row is, or is predicted as, a positive relation.
+    A no_relation example that is predicted as a relation is a false positive, so it stays in.
+    0 where no example is, or is predicted as, a positive relation.
     """
     from sklearn.metrics import f1_score
 
@@ -93,7 +93,7 @@ def auprc(
 ) -> float:
     """Unweighted mean over all relations of the area under the precision-recall curve.
 
-    One-vs-rest, trapezoidal, no_relation included. A relation without a gold row has no recall:
+    One-vs-rest, trapezoidal, no_relation included. A relation without a gold example has no recall:
     it is left out of the mean, and a warning names it.
     """
     from sklearn.metrics import auc, precision_recall_curve
@@ -140,15 +140,15 @@ def per_relation(gold: Ints, predicted: Ints, names: tuple[str, ...]) -> tuple[R
 
 
 class ReliabilityBin(NamedTuple):
-    """Rows whose highest probability lies in one interval, in shares of 1."""
+    """Examples whose highest probability lies in one interval, in shares of 1."""
 
     rows: int
     confidence: float  # mean of the highest probabilities
-    accuracy: float  # share of the rows that are right
+    accuracy: float  # share of the examples that are right
 
 
 def reliability(gold: Ints, probs: Floats, bins: int = 15) -> list[ReliabilityBin]:
-    """The bins of equal width over [0, 1] that hold a row (Guo et al. 2017).
+    """The bins of equal width over [0, 1] that hold an example (Guo et al. 2017).
 
     Args:
         gold: (N,), relation numbers.
@@ -169,7 +169,7 @@ def reliability(gold: Ints, probs: Floats, bins: int = 15) -> list[ReliabilityBi
 def expected_calibration_error(gold: Ints, probs: Floats, bins: int = 15) -> float:
     """How far confidence and accuracy lie apart, over the bins of `reliability`, times 100.
 
-    The mean of the bins' distances, weighted by their rows (Naeini et al. 2015). 0 is best.
+    The mean of the bins' distances, weighted by their examples (Naeini et al. 2015). 0 is best.
     """
     found = reliability(gold, probs, bins)
     return 100 * sum(one.rows * abs(one.confidence - one.accuracy) for one in found) / len(gold)
