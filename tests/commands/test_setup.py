@@ -85,6 +85,15 @@ def test_python_version_agrees_with_the_project_and_the_lock(lock, project):
     assert lock["metadata"]["python-versions"] == project["project"]["requires-python"]
 
 
+def test_pip_installs_kore_with_all_it_needs_and_no_pins_of_cuda(project):
+    assert project["project"]["name"] == "kore-re"
+    assert project["project"]["scripts"] == {"kore": "kore.cli:main"}
+    needed = {text.split()[0] for text in project["project"]["dependencies"]}
+    assert {"torch", "accelerate", "transformers"} <= needed
+    assert not any(name.startswith("nvidia") for name in needed)
+    assert all(pin.startswith("nvidia-") for pin in project["dependency-groups"]["cuda"])
+
+
 @pytest.mark.parametrize("name", ["poetry.lock", "pyproject.toml", *SCRIPTS])
 def test_no_file_names_a_package_index(name):
     text = (ROOT / name).read_text(encoding="utf-8")

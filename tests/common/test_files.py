@@ -108,8 +108,13 @@ def test_writing_never_touches_the_umask(tmp_path: Path, monkeypatch: pytest.Mon
     """It belongs to the whole process: between two calls, other threads would see another one."""
     before = os.umask(0o022)
     set_to: list[int] = []
+
+    def record(mask: int) -> int:
+        set_to.append(mask)
+        return 0o022
+
     try:
-        monkeypatch.setattr(os, "umask", lambda mask: set_to.append(mask) or 0o022)
+        monkeypatch.setattr(os, "umask", record)
         with ThreadPoolExecutor(8) as threads:
             list(threads.map(lambda n: write(tmp_path / f"{n}.txt", "new"), range(40)))
             list(threads.map(lambda n: write_a_folder(tmp_path / f"{n}"), range(40)))
