@@ -29,7 +29,7 @@ from kore.common.manifest import Manifest, with_defaults
 from kore.common.resources import find_file
 from kore.evaluation.figures import save_figure
 from kore.studies.options import SearchOptions
-from kore.studies.search_space import Choice, Range, Space, read_space
+from kore.studies.search_space import Space, grid_of, read_space, suggest
 from kore.training.loop import DivergedError
 from kore.training.options import TrainOptions, default_learning_rate
 from kore.training.run import train
@@ -147,8 +147,7 @@ def _sampler(
     options: SearchOptions, space: Space, trials_before: int
 ) -> optuna.samplers.BaseSampler:
     if options.sampler == "grid":
-        values = {name: list(_grid_values(options, name, space)) for name in space}
-        return optuna.samplers.GridSampler(values, seed=options.seed)
+        return optuna.samplers.GridSampler(grid_of(space, options.space), seed=options.seed)
     # A search that is continued must not draw its first values once more.
     return optuna.samplers.TPESampler(seed=options.seed + trials_before)
 
@@ -177,21 +176,11 @@ def _check_manifest(
         study.set_user_attr(_MANIFEST, manifest.settings)
 
 
-def _grid_values(options: SearchOptions, name: str, space: Space) -> tuple[Any, ...]:
-    domain = space[name]
-    if isinstance(domain, Range):
-        raise UserError(
-            f"{options.space}: {name} is a range, but a grid needs a list of values; pass "
-            "`sampler` tpe, or name the values"
-        )
-    return domain.values
-
-
 def _wanted(options: SearchOptions, space: Space) -> int:
     """How many trials there are to be."""
     if options.sampler != "grid":
         return options.num_trials
-    return math.prod(len(_grid_values(options, name, space)) for name in space)
+    return math.prod(len(values) for values in grid_of(space, options.space).values())
 
 
 def _take_up_dead_trials(study: optuna.Study) -> None:
@@ -225,7 +214,7 @@ def _run_trial(
     trial.set_user_attr(_PROCESS, f"{socket.gethostname()}:{os.getpid()}")
     run_name = trial.user_attrs.get(_RUN, f"trial{trial.number}")  # a queued one has its run's
     trial.set_user_attr(_RUN, run_name)
-    chosen = {name: _suggest(trial, name, domain) for name, domain in space.items()}
+    chosen = {name: suggest(trial, name, domain) for name, domain in space.items()}
     shown = ", ".join(f"{name} {value}" for name, value in chosen.items())
     _LOGGER.info(f"trial {trial.number}: {shown}")
     files = RunFiles(Path(options.model_dir) / options.study, run_name)
@@ -287,14 +276,6 @@ def _remove_weights(files: RunFiles) -> None:
     """An encoder may take gigabytes; the log and the options of a trial stay."""
     files.best.unlink(missing_ok=True)
     files.last.unlink(missing_ok=True)
-
-
-def _suggest(trial: optuna.Trial, name: str, domain: Choice | Range) -> Any:
-    if isinstance(domain, Choice):
-        return trial.suggest_categorical(name, domain.values)
-    if type(domain.low) is int and type(domain.high) is int:
-        return trial.suggest_int(name, domain.low, domain.high, log=domain.is_log)
-    return trial.suggest_float(name, domain.low, domain.high, log=domain.is_log)
 
 
 def _train_options(options: SearchOptions) -> TrainOptions:
