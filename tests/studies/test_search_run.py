@@ -148,7 +148,7 @@ def test_a_diverging_trial_does_not_end_the_search(folder, monkeypatch, capsys):
     monkeypatch.setattr(search_run, "train", diverging)
     search.main(flags_in(folder, {"gamma": [0.0, 2.0]}))
     assert sorted(trials_in(folder)["state"]) == ["COMPLETE", "PRUNED"]
-    assert "is given up: the loss is nan" in capsys.readouterr().err
+    assert "was abandoned: the loss is nan" in capsys.readouterr().err
 
 
 def test_a_killed_search_goes_on_in_the_trial_it_was_in(folder):

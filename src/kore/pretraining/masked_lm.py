@@ -60,9 +60,9 @@ def at_places(states: Tensor, is_chosen: Tensor, count: int) -> Tensor:
 
 
 def _head(whole: Any) -> Callable[[Tensor], Tensor] | None:
-    """states (M, H) -> logits (M, V), or None where the head is not known and the whole is run.
+    """states (M, H) -> logits (M, V), or None where the head is unknown and the whole model runs.
 
-    Each kind of encoder has a head under a name of its own.
+    Each kind of encoder names its head differently.
     """
     if hasattr(whole, "generator_lm_head"):  # ELECTRA
         return lambda states: whole.generator_lm_head(whole.generator_predictions(states))

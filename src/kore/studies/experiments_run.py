@@ -1,8 +1,8 @@
 """Recipes and seeds -> runs -> one table: is a technique worth switching on, or was it chance?
 
 OUTPUT_DIR/runs/<row>-seed0.pth …          the checkpoints and their folders
-OUTPUT_DIR/predictions/<row>-seed0.csv …   what each predicts for the validation rows
-OUTPUT_DIR/results.md, results.csv         a row a recipe: mean ± sd, difference and p, minutes
+OUTPUT_DIR/predictions/<row>-seed0.csv …   what each predicts for the validation examples
+OUTPUT_DIR/results.md, results.csv         a row per recipe: mean ± sd, difference and p, minutes
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def planned_rows(options: ExperimentOptions) -> list[Row]:
 
 
 def table(options: ExperimentOptions, rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """The scores of finished runs: one dict a row, numbers as they are."""
+    """The scores of finished runs: a dict for each row of the table, numbers not rounded."""
     labels = load_model(_files(options, rows[0], 0)[0]).labels
     probs = {
         row.name: [_probs(options, row, seed, labels) for seed in range(options.seeds)]
@@ -153,7 +153,7 @@ def _files(options: ExperimentOptions, row: Row, seed: int) -> tuple[Path, Path]
 
 
 def _finished(options: ExperimentOptions, row: Row, seed: int, threads: int) -> None:
-    """Trains and predicts, as far as that is not done."""
+    """Trains and predicts, unless that is done."""
     checkpoint, predictions = _files(options, row, seed)
     remedy = "pass another --output_dir"
     record = predictions.with_suffix(".manifest.json")

@@ -4,17 +4,17 @@
     OUTPUT_DIR/search/<study>/study.db     all trials; several processes may share it
     MODEL_DIR/<study>/trial7.pth …         the best trial's checkpoint, and all logs
 
-A trial is an ordinary run of training: one that was killed goes on where it stopped.
+A trial is an ordinary run of training: one that was killed continues where it stopped.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import fcntl
+import logging
 import math
 import os
 import socket
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,7 +29,7 @@ from kore.common.processes import is_launched
 from kore.common.resources import find_file
 from kore.evaluation.figures import korean_text, save_figure
 from kore.studies.options import SearchOptions
-from kore.studies.search_space import Choice, Range, Space, read_space
+from kore.studies.search_space import Space, grid_of, read_space, suggest
 from kore.training.loop import DivergedError
 from kore.training.options import TrainOptions, default_learning_rate
 from kore.training.run import train
@@ -42,9 +42,11 @@ try:
     from sqlalchemy.exc import DatabaseError
 except ImportError as error:
     raise UserError(
-        "src/search.py needs a package of its own: poetry install --with search, or "
+        "a search needs the package optuna: poetry install --with search, or "
         "python -m pip install optuna"
     ) from error
+
+_LOGGER = logging.getLogger(__name__)
 
 _PROCESS, _RUN, _MANIFEST = "process", "run", "manifest"
 _SHOWN = 10  # trials in the printed table
@@ -65,8 +67,8 @@ def search(options: SearchOptions) -> Path:
     """Runs trials until there are enough, and returns the path of their table.
 
     Raises:
-        UserError: the space is faulty, or the study was begun with another one or other flags.
-        KeyboardInterrupt: with a message that says how to go on.
+        UserError: the space is faulty, or the study was begun with another one or other settings.
+        KeyboardInterrupt: with a message that says how to continue.
     """
     _check_flags(options)
     space = read_space(find_file(options.space))
@@ -89,7 +91,7 @@ def search(options: SearchOptions) -> Path:
             )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
-            "Stopped; all trials are kept. To go on, give the same command once more"
+            "Stopped; all trials are kept. To continue, give the same command once more"
         ) from None
     table = folder / "trials.csv"
     _write_table(study, table)
@@ -118,7 +120,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _open_study(options: SearchOptions, space: Space, folder: Path) -> optuna.Study:
-    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # what goes wrong is told by us
+    optuna.logging.set_verbosity(optuna.logging.CRITICAL)  # we report what goes wrong
     database = folder / "study.db"
     pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
     if options.pruning:
@@ -145,9 +147,8 @@ def _sampler(
     options: SearchOptions, space: Space, trials_before: int
 ) -> optuna.samplers.BaseSampler:
     if options.sampler == "grid":
-        values = {name: list(_grid_values(options, name, space)) for name in space}
-        return optuna.samplers.GridSampler(values, seed=options.seed)
-    # A search that is gone on with must not draw its first values once more.
+        return optuna.samplers.GridSampler(grid_of(space, options.space), seed=options.seed)
+    # A search that is continued must not draw its first values once more.
     return optuna.samplers.TPESampler(seed=options.seed + trials_before)
 
 
@@ -175,25 +176,15 @@ def _check_manifest(
         study.set_user_attr(_MANIFEST, manifest.settings)
 
 
-def _grid_values(options: SearchOptions, name: str, space: Space) -> tuple[Any, ...]:
-    domain = space[name]
-    if isinstance(domain, Range):
-        raise UserError(
-            f"{options.space}: {name} is a range, but a grid needs a list of values; pass "
-            "`sampler` tpe, or name the values"
-        )
-    return domain.values
-
-
 def _wanted(options: SearchOptions, space: Space) -> int:
     """How many trials there are to be."""
     if options.sampler != "grid":
         return options.num_trials
-    return math.prod(len(_grid_values(options, name, space)) for name in space)
+    return math.prod(len(values) for values in grid_of(space, options.space).values())
 
 
 def _take_up_dead_trials(study: optuna.Study) -> None:
-    """Queues trials once more whose process on this machine is gone; they go on where they were."""
+    """Queues trials once more whose process on this machine has ended; they continue."""
     for trial in study.get_trials(states=(TrialState.RUNNING,)):
         host, _, process = str(trial.user_attrs.get(_PROCESS, "")).rpartition(":")
         if host == socket.gethostname() and not _is_alive(int(process)):
@@ -223,9 +214,9 @@ def _run_trial(
     trial.set_user_attr(_PROCESS, f"{socket.gethostname()}:{os.getpid()}")
     run_name = trial.user_attrs.get(_RUN, f"trial{trial.number}")  # a queued one has its run's
     trial.set_user_attr(_RUN, run_name)
-    chosen = {name: _suggest(trial, name, domain) for name, domain in space.items()}
-    told = ", ".join(f"{name} {value}" for name, value in chosen.items())
-    print(f"trial {trial.number}: {told}", file=sys.stderr)
+    chosen = {name: suggest(trial, name, domain) for name, domain in space.items()}
+    shown = ", ".join(f"{name} {value}" for name, value in chosen.items())
+    _LOGGER.info(f"trial {trial.number}: {shown}")
     files = RunFiles(Path(options.model_dir) / options.study, run_name)
     metric = options.selection_metric
 
@@ -239,7 +230,7 @@ def _run_trial(
         trial_options = _options_of(options, chosen, files)
         train(trial_options, report)
     except (DivergedError, UnfitError) as error:
-        print(f"trial {trial.number} is given up: {error}", file=sys.stderr)
+        _LOGGER.warning(f"trial {trial.number} was abandoned: {error}")
         _remove_weights(files)
         raise optuna.TrialPruned() from error
     except optuna.TrialPruned:
@@ -270,7 +261,7 @@ def _options_of(options: SearchOptions, chosen: dict[str, Any], files: RunFiles)
 def _keep_the_best(study: optuna.Study, model_dir: Path) -> None:
     """Removes the states of all trials that have their score, and the weights of all but the best.
 
-    Not before the study has the score: a trial that is killed in between goes on from its state.
+    Not before the study has the score: a trial that is killed in between continues from its state.
     """
     complete = study.get_trials(states=(TrialState.COMPLETE,))
     best = max(complete, key=lambda trial: float(trial.value or 0.0), default=None)
@@ -282,17 +273,9 @@ def _keep_the_best(study: optuna.Study, model_dir: Path) -> None:
 
 
 def _remove_weights(files: RunFiles) -> None:
-    """An encoder may take gigabytes; the log and the flags of a trial stay."""
+    """An encoder may take gigabytes; the log and the options of a trial stay."""
     files.best.unlink(missing_ok=True)
     files.last.unlink(missing_ok=True)
-
-
-def _suggest(trial: optuna.Trial, name: str, domain: Choice | Range) -> Any:
-    if isinstance(domain, Choice):
-        return trial.suggest_categorical(name, domain.values)
-    if type(domain.low) is int and type(domain.high) is int:
-        return trial.suggest_int(name, domain.low, domain.high, log=domain.is_log)
-    return trial.suggest_float(name, domain.low, domain.high, log=domain.is_log)
 
 
 def _train_options(options: SearchOptions) -> TrainOptions:
@@ -331,7 +314,7 @@ def _summary(study: optuna.Study, options: SearchOptions) -> str:
     """The best trials, and the flags of the first."""
     done = study.get_trials(states=(TrialState.COMPLETE,))
     if not done:
-        return "No trial came to its end."
+        return "No trial was finished."
     done.sort(key=lambda trial: -float(trial.value or 0.0))
     names = list(done[0].params)
     lines = [f"| trial | {options.selection_metric} | {' | '.join(names)} |"]

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from kore.common.errors import UserError
 from kore.common.files import read_json
 from kore.common.flags import parse_options
 from kore.common.recipes import as_arguments, unknown_flag
 from kore.training.options import TrainOptions
+
+if TYPE_CHECKING:
+    import optuna
 
 _FIXED = {"recipe", "resume", "run_name", "model_dir", "output_dir", "num_folds"}
 
@@ -53,6 +56,35 @@ def read_space(path: Path) -> Space:
         if name not in known:
             raise UserError(f"{path}: {unknown_flag(name, known, TrainOptions.REMOVED)}")
     return {name: _domain(path, name, given) for name, given in content.items()}
+
+
+def grid_of(space: Space, source: str) -> dict[str, list[Value]]:
+    """The values of every flag, for a search that tries all combinations.
+
+    Args:
+        source: of the space, for messages.
+
+    Raises:
+        UserError: the space has a range, whose values have no end.
+    """
+    values: dict[str, list[Value]] = {}
+    for name, domain in space.items():
+        if isinstance(domain, Range):
+            raise UserError(
+                f"{source}: {name} is a range, but a grid needs a list of values; pass `sampler` "
+                "tpe, or name the values"
+            )
+        values[name] = list(domain.values)
+    return values
+
+
+def suggest(trial: optuna.Trial, name: str, domain: Choice | Range) -> Any:
+    """A value of the domain, as the study's sampler chooses it."""
+    if isinstance(domain, Choice):
+        return trial.suggest_categorical(name, domain.values)
+    if type(domain.low) is int and type(domain.high) is int:
+        return trial.suggest_int(name, domain.low, domain.high, log=domain.is_log)
+    return trial.suggest_float(name, domain.low, domain.high, log=domain.is_log)
 
 
 def _parsed(path: Path, name: str, value: Value) -> Value:

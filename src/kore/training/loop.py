@@ -49,7 +49,7 @@ class Position:
     """How far a run has come.
 
     step: optimizer steps done in this epoch. loss_sum, count, seconds: of this epoch so far; count
-    is of what the losses belong to, examples or tokens. history: a row of the log for each epoch.
+    is of what the losses belong to, examples or tokens. history: the rows of the log.
     """
 
     epoch: int = 0

@@ -44,5 +44,6 @@ def load_state(
             f"{path} was written by another version of KoRE; finish that run with that version, "
             f"or {remedy}"
         )
-    manifest.refuse_changes(with_defaults(options, state["manifest"]), path, remedy)
+    before = with_defaults(options, state["manifest"])
+    manifest.refuse_changes(before, f"the run in {path.parent}", remedy)
     return state
