@@ -250,7 +250,7 @@ def test_scores_under_the_class_shares_expected(case, tmp_path, capsys):
     assert adjusted["prior"]["설립일"] == pytest.approx(0.2)
     printed = capsys.readouterr().out
     assert "With the expected class shares: micro-F1 44.44 instead of 50.00" in printed
-    assert "no_relation has an expected share of 60.0 % and 42.9 % here" in printed
+    assert "no_relation is expected to be 60.0 % of the examples and is 42.9 % here" in printed
 
 
 def test_class_shares_estimated_from_unlabelled_rows(case, tmp_path):

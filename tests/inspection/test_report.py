@@ -37,9 +37,9 @@ def test_the_head_of_a_file() -> None:
         "labels no_relation 3, per:title 1",
         "subject types PER 4",
         "object types (empty) 4",
-        "characters at most 20 in 50%, at most 43 in 100% of the rows",
-        "tokens at most 16 in 50%, at most 31 in 100% of the rows",
-        "not truncated 96.71 % at 128, 100.00 % at 160 tokens (max_length)",
+        "characters 50% of the rows have at most 20, 100% 43",
+        "tokens 50% of the rows have at most 16, 100% 31",
+        "whole at max_length 128: 96.71 %, 160: 100.00 % of the rows",
     ]
 
 

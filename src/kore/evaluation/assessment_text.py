@@ -61,9 +61,9 @@ def adjusted_lines(result: Assessment) -> list[str]:
     moved = np.abs(prior - shares).argmax()
     apart = distance(prior, shares)
     reason = (
-        f"{result.labels.names[moved]} has an expected share of {100 * prior[moved]:.1f} % and "
-        f"{100 * shares[moved]:.1f} % here; {100 * apart:.0f} % of the examples would have to "
-        "be of another relation"
+        f"{result.labels.names[moved]} is expected to be {100 * prior[moved]:.1f} % of the "
+        f"examples and is {100 * shares[moved]:.1f} % here; {100 * apart:.0f} % of them would have "
+        "to be of another relation"
         if apart > SAME_BALANCE
         else "the examples have nearly the expected shares"
     )

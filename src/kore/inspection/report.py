@@ -22,10 +22,10 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "faults": Kind("faults that keep a row from being read", True),
-    "conflicts": Kind("conflicting labels: same sentence, subject and object", True),
+    "faults": Kind("faults (missing or wrong values)", True),
+    "conflicts": Kind("different labels of the same sentence, subject and object", True),
     "clashes": Kind("entity types that contradict the name of the relation", True),
-    "duplicates": Kind("duplicates: same sentence, subject and object as an earlier row", False),
+    "duplicates": Kind("duplicates of an earlier row in sentence, subject and object", False),
     "unusual_types": Kind("entity types that are rare for their relation (worth a look)", False),
     "particles": Kind("entities that seem to end in a particle (worth a look)", False),
     "characters": Kind("suspicious characters", False),
@@ -119,11 +119,12 @@ def _file_text(report: FileReport, show: int) -> str:
     for name in ("subject_types", "object_types"):
         lines.append(_wrapped(name.replace("_", " "), getattr(report, name)))
     for name in ("characters", "tokens"):
-        lengths = getattr(report, name).items()
-        found = ", ".join(f"at most {length} in {share}" for share, length in lengths)
-        lines.append(_line(name, f"{found} of the rows" if found else "none"))
-    covered = ", ".join(f"{100 * share:.2f} % at {most}" for most, share in report.covered.items())
-    lines.append(_line("not truncated", f"{covered} tokens (max_length)" if covered else "none"))
+        lengths = [f"{share} {length}" for share, length in getattr(report, name).items()]
+        text = ", ".join(lengths).replace(" ", " of the rows have at most ", 1)
+        lines.append(_line(name, text or "none"))
+    covered = [f"{most}: {100 * share:.2f} %" for most, share in report.covered.items()]
+    text = f"{', '.join(covered)} of the rows" if covered else "none"
+    lines.append(_line("whole at max_length", text))
     for name, kind in KINDS.items():
         lines += _findings(report.file, kind, report.findings[name], show)
     return "\n".join(lines)
