@@ -220,6 +220,9 @@ def test_links_and_named_files_exist(page: str) -> None:
             assert anchor in anchors, f"{page} links to {target}#{anchor}"
     for name in re.findall(r"(?<![\w./])(?:src|tests|benchmarks|docs)/[\w/]+\.(?:py|md)\b", text):
         assert (REPOSITORY / name).exists(), f"{page} names {name}"
+    for name in re.findall(r"`(\w+/\w+\.py)`", text):  # a module by its wing, or a script
+        folders = (REPOSITORY / folder for folder in (".", "src", "src/kore"))
+        assert any((folder / name).exists() for folder in folders), f"{page} names {name}"
 
 
 @pytest.mark.parametrize("page", TRANSLATED)
