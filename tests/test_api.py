@@ -62,7 +62,7 @@ def test_what_is_offered():
     assert all(getattr(kore, name) is not None for name in kore.__all__)
     assert kore.Example is type(EXAMPLES[0])
     with pytest.raises(AttributeError, match="module 'kore' has no attribute 'extract_all'"):
-        _ = kore.extract_all  # type: ignore[attr-defined]
+        _ = kore.extract_all
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     assert kore.__version__ == project["project"]["version"]
 

@@ -16,6 +16,7 @@ from tests.builders import EXAMPLES, logits_of, make_trained
 from tests.data.test_batching import klue_like_lengths
 from torch import Tensor, nn
 
+from kore.common import devices
 from kore.common.arrays import Floats
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
@@ -23,6 +24,7 @@ from kore.common.flags import BATCH_TOKENS, DeviceOptions
 from kore.data.batching import padded_length, token_batches
 from kore.data.dataset import EncodedExample, InputEncoder
 from kore.data.schema import Span
+from kore.network.trained import TrainedModel
 from kore.prediction import predictor as prediction
 from kore.prediction.predictor import (
     CHUNK_ROWS,
@@ -163,6 +165,14 @@ def test_preparing_a_model_again_changes_nothing(precision):
         assert prepared(trained, compute) is trained.model
     assert "forward" not in vars(trained.model)
     assert predict_examples(trained, EXAMPLES, compute).tolist() == before.tolist()
+
+
+def test_preparing_a_large_model_leaves_the_allocator_alone(accelerator, monkeypatch):
+    """Memory that glibc keeps is kept from a host program for good: that is for commands."""
+    monkeypatch.setattr(devices.ctypes, "CDLL", lambda *_: pytest.fail("mallopt is looked for"))
+    large = nn.Module()
+    large.weight = nn.Parameter(torch.empty(21_000_000))
+    assert prepared(cast(TrainedModel, SimpleNamespace(model=large)), accelerator) is large
 
 
 def test_bf16_computes_in_bf16():

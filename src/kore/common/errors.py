@@ -66,4 +66,4 @@ def _fail(message: str) -> None:
 
 
 class EncoderUnavailableError(UserError):
-    """The pretrained encoder that was named cannot be had."""
+    """The requested encoder could not be loaded: not local, not cached, not on the hub."""

@@ -133,6 +133,7 @@ def load(
     *,
     device: str | torch.device | None = None,
     precision: str = AUTO,
+    batch_tokens: int = BATCH_TOKENS,
 ) -> Model:
     """A trained model: a checkpoint (.pth), an exported folder or an .onnx file.
 
@@ -140,6 +141,7 @@ def load(
         device: as torch names it; None = a CUDA GPU where there is one, otherwise the CPU.
         precision: "fp32", "bf16" or "fp16"; "auto" = bf16 on a GPU that computes it natively,
             fp32 otherwise.
+        batch_tokens: most tokens computed at once, padding included.
 
     Raises:
         UserError: the file is missing, damaged or not one of KoRE's, or there is no such
@@ -151,7 +153,7 @@ def load(
     # A model is made with random weights before it gets its own.
     with _LOADING, torch.random.fork_rng(devices=[]):
         trained = load_model(Path(path))
-    return Model(trained, compute)
+    return Model(trained, compute, batch_tokens)
 
 
 def read(path: str | Path, *, need_labels: bool = False) -> list[Example]:
