@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ctypes
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -16,7 +17,6 @@ from tests.builders import EXAMPLES, logits_of, make_trained
 from tests.data.test_batching import klue_like_lengths
 from torch import Tensor, nn
 
-from kore.common import devices
 from kore.common.arrays import Floats
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
@@ -169,7 +169,7 @@ def test_preparing_a_model_again_changes_nothing(precision):
 
 def test_preparing_a_large_model_leaves_the_allocator_alone(accelerator, monkeypatch):
     """Memory that glibc keeps is kept from a host program for good: that is for commands."""
-    monkeypatch.setattr(devices.ctypes, "CDLL", lambda *_: pytest.fail("mallopt is looked for"))
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_: pytest.fail("mallopt is looked for"))
     large = nn.Module()
     large.weight = nn.Parameter(torch.empty(21_000_000))
     assert prepared(cast(TrainedModel, SimpleNamespace(model=large)), accelerator) is large

@@ -103,12 +103,7 @@ class Model:
         Raises:
             UserError: an example is faulty; all such are named.
         """
-        names = self._labels.names
-        return [
-            Prediction(names[best], row[best], dict(zip(names, row, strict=True)))
-            for row in self.probs(examples).tolist()
-            for best in [int(np.argmax(row))]
-        ]
+        return [self._prediction(row) for row in self.probs(examples).tolist()]
 
     def probs(self, examples: Sequence[Example]) -> Floats:
         """Probabilities (N, C) of the examples in their order, in the order of `labels`.
@@ -126,6 +121,11 @@ class Model:
         if not examples:
             return np.empty((0, len(self._labels)))
         return self._predictor.probs(self._encoder.encode(examples, quiet=True))
+
+    def _prediction(self, probs: list[float]) -> Prediction:
+        highest = max(probs)
+        relation = self.labels[probs.index(highest)]
+        return Prediction(relation, highest, dict(zip(self.labels, probs, strict=True)))
 
 
 def load(
