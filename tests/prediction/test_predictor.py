@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import ctypes
+import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
