@@ -93,7 +93,7 @@ def test_prediction_gives_the_identical_file(folder):
     assert one.returncode == 0, one.stderr
     output = run_both("inference.py", [*flags, "--output_dir", str(folder / "two")], folder / "log")
     names = sorted(path.name for path in (folder / "two").iterdir())
-    assert names == ["model_many.csv", "model_many.labels.json"]
+    assert names == [f"model_many.{end}" for end in ("csv", "csv.manifest.json", "labels.json")]
     assert (folder / "two" / names[0]).read_bytes() == (folder / "one" / names[0]).read_bytes()
     assert output.count("examples predicted with") == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +24,7 @@ from kore.common.flags import BATCH_TOKENS, DeviceOptions
 from kore.data.batching import padded_length, token_batches
 from kore.data.dataset import EncodedExample, InputEncoder
 from kore.data.schema import Span
+from kore.network.trained import TrainedModel
 from kore.prediction import predictor as prediction
 from kore.prediction.predictor import (
     CHUNK_ROWS,
@@ -163,6 +165,14 @@ def test_preparing_a_model_again_changes_nothing(precision):
         assert prepared(trained, compute) is trained.model
     assert "forward" not in vars(trained.model)
     assert predict_examples(trained, EXAMPLES, compute).tolist() == before.tolist()
+
+
+def test_preparing_a_large_model_leaves_the_allocator_alone(accelerator, monkeypatch):
+    """Memory that glibc keeps is kept from a host program for good: that is for commands."""
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_: pytest.fail("mallopt is looked for"))
+    large = nn.Module()
+    large.weight = nn.Parameter(torch.empty(21_000_000))
+    assert prepared(cast(TrainedModel, SimpleNamespace(model=large)), accelerator) is large
 
 
 def test_bf16_computes_in_bf16():

@@ -85,7 +85,7 @@ def write_corpus(folder: Path) -> list[Example]:
 @pytest.fixture(scope="module")
 def session() -> Iterator[None]:
     """Started as the command does, with two workers; runs of the tests then use it."""
-    with ray_session(RayOptions(num_workers=2)):
+    with ray_session("", 2):
         yield
 
 
@@ -284,21 +284,23 @@ def test_rows_that_are_done_leave_no_count_of_attempts(predictor, table, tmp_pat
 
 
 @pytest.mark.parametrize(
-    ("flags", "message"),
+    ("num_workers", "gpus", "message"),
     [
-        ({"num_workers": 3}, "`num_workers` 3, but the cluster has 3 cores.*at most 2"),
-        ({"num_gpus_per_worker": 0.5}, "need 1 GPUs, but the cluster has 0"),
+        (3, 0.0, "`num_workers` 3, but the cluster has 3 cores.*at most 2"),
+        (2, 0.5, "need 1 GPUs, but the cluster has 0"),
     ],
 )
-def test_workers_that_would_never_start_are_refused(session, monkeypatch, flags, message):
+def test_workers_that_would_never_start_are_refused(
+    session, monkeypatch, num_workers, gpus, message
+):
     monkeypatch.setattr(ray, "cluster_resources", lambda: {"CPU": 3.0})
     with pytest.raises(UserError, match=message):
-        check_resources(RayOptions(**{"num_workers": 2, **flags}))
+        check_resources(num_workers, gpus)
 
 
 def test_a_cluster_that_does_not_answer(monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
-    session = ray_session(RayOptions(address="127.0.0.1:1"))
+    session = ray_session("127.0.0.1:1", 1)
     with pytest.raises(UserError, match=r"`address` 127\.0\.0\.1:1: no Ray answers"):
         session.__enter__()
 

@@ -104,12 +104,7 @@ class Model:
         Raises:
             UserError: an example is faulty; all such are named.
         """
-        names = self._labels.names
-        return [
-            Prediction(names[best], row[best], dict(zip(names, row, strict=True)))
-            for row in self.probs(examples).tolist()
-            for best in [int(np.argmax(row))]
-        ]
+        return [self._prediction(row) for row in self.probs(examples).tolist()]
 
     def probs(self, examples: Sequence[Example]) -> Floats:
         """Probabilities (N, C) of the examples in their order, in the order of `labels`.
@@ -128,12 +123,18 @@ class Model:
             return np.empty((0, len(self._labels)))
         return self._predictor.probs(self._encoder.encode(examples, quiet=True))
 
+    def _prediction(self, probs: list[float]) -> Prediction:
+        highest = max(probs)
+        relation = self.labels[probs.index(highest)]
+        return Prediction(relation, highest, dict(zip(self.labels, probs, strict=True)))
+
 
 def load(
     path: str | Path | None = None,
     *,
     device: str | torch.device | None = None,
     precision: str = AUTO,
+    batch_tokens: int = BATCH_TOKENS,
 ) -> Model:
     """A trained model: a checkpoint (.pth), an exported folder or an .onnx file.
 
@@ -141,6 +142,7 @@ def load(
         device: as torch names it; None = a CUDA GPU where there is one, otherwise the CPU.
         precision: "fp32", "bf16" or "fp16"; "auto" = bf16 on a GPU that computes it natively,
             fp32 otherwise.
+        batch_tokens: most tokens computed at once, padding included.
 
     Raises:
         UserError: the file is missing, damaged or not one of KoRE's, or there is no such
@@ -152,7 +154,7 @@ def load(
     # A model is made with random weights before it gets its own.
     with _LOADING, torch.random.fork_rng(devices=[]):
         trained = load_model(Path(path))
-    return Model(trained, compute)
+    return Model(trained, compute, batch_tokens)
 
 
 def read(path: str | Path, *, need_labels: bool = False) -> list[Example]:

@@ -22,7 +22,7 @@ from kore.data.rows import iter_checked, parse_record
 from kore.data.schema import Example
 from kore.prediction.predictor import CHUNK_ROWS
 
-_CHANGED = "the file changed while it was being read; give the same command once more"
+_CHANGED = "the file has changed while it was being read; give the same command once more"
 
 
 @dataclass(frozen=True)

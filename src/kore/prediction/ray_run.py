@@ -146,8 +146,8 @@ def predict_corpus(options: RayOptions) -> Path:
     trained = model_from_payload(model_file, payload)
     if not options.num_gpus_per_worker:  # what a worker would refuse is refused here, at once
         make_accelerator(DeviceOptions(use_cuda="False", precision=options.precision))
-    with ray_session(options):
-        check_resources(options)
+    with ray_session(options.address, options.num_workers):
+        check_resources(options.num_workers, options.num_gpus_per_worker)
         checked = _check_rows(files, output, options)
         with atomic_folder(output) as folder, ray_errors():
             attempts = folder / "attempts"

@@ -24,12 +24,11 @@ from ray.exceptions import (
 
 from kore.common.errors import UserError
 from kore.common.resources import python_path
-from kore.prediction.options import RayOptions
 
 
 @contextmanager
-def ray_session(options: RayOptions) -> Iterator[None]:
-    """Connects to the cluster of `address`, or starts Ray on this machine, for the block.
+def ray_session(address: str, num_workers: int) -> Iterator[None]:
+    """Connects to the cluster at `address`, or starts Ray on this machine, for the block.
 
     Where the program has connected to Ray before, that connection is used and kept.
 
@@ -38,7 +37,7 @@ def ray_session(options: RayOptions) -> Iterator[None]:
     """
     connect = not ray.is_initialized()
     if connect:
-        _connect(options)
+        _connect(address, num_workers)
     with warnings.catch_warnings(action="ignore"):  # copying reads fields Ray itself has dropped
         context = ray.data.DataContext.get_current().copy()
     context.enable_progress_bars = sys.stderr.isatty()
@@ -72,7 +71,7 @@ def runtime_env() -> dict[str, Any]:
     return {"env_vars": {"PYTHONPATH": python_path()}}
 
 
-def check_resources(options: RayOptions) -> None:
+def check_resources(num_workers: int, num_gpus_per_worker: float) -> None:
     """Refuses workers that Ray would wait for without end.
 
     Raises:
@@ -81,39 +80,39 @@ def check_resources(options: RayOptions) -> None:
     resources = ray.cluster_resources()
     cores, gpus = resources.get("CPU", 0), resources.get("GPU", 0)
     # A worker holds a core for as long as the job runs; the tasks that read and write need one too.
-    if options.num_workers >= cores:
+    if num_workers >= cores:
         raise UserError(
-            f"`num_workers` {options.num_workers}, but the cluster has {cores:.0f} cores, one of "
+            f"`num_workers` {num_workers}, but the cluster has {cores:.0f} cores, one of "
             f"which reads and writes; pass at most {cores - 1:.0f}"
         )
-    wanted = options.num_workers * options.num_gpus_per_worker
+    wanted = num_workers * num_gpus_per_worker
     if wanted > gpus:
         raise UserError(
-            f"`num_workers` {options.num_workers} with `num_gpus_per_worker` "
-            f"{options.num_gpus_per_worker} need {wanted:g} GPUs, but the cluster has {gpus:g}"
+            f"`num_workers` {num_workers} with `num_gpus_per_worker` "
+            f"{num_gpus_per_worker} need {wanted:g} GPUs, but the cluster has {gpus:g}"
         )
 
 
-def _connect(options: RayOptions) -> None:
+def _connect(address: str, num_workers: int) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")  # C++ lines on the driver's stderr
     local: dict[str, Any] = {
-        "num_cpus": max(os.cpu_count() or 1, options.num_workers + 1),
+        "num_cpus": max(os.cpu_count() or 1, num_workers + 1),
         "include_dashboard": False,
     }
     try:
-        _check_address(options.address)
+        _check_address(address)
         with _stderr_closed():
             ray.init(
-                address=options.address or "local",
+                address=address or "local",
                 runtime_env=runtime_env(),
                 logging_level=logging.CRITICAL,
                 log_to_driver=False,
-                **({} if options.address else local),
+                **({} if address else local),
             )
     except (OSError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"`address` {options.address or repr('')}: no Ray answers "
+            f"`address` {address or repr('')}: no Ray answers "
             f"({' '.join(str(error).split())[:200]})"
         ) from error
     for handler in logging.getLogger("ray.data").handlers:
