@@ -219,7 +219,7 @@ def test_a_damaged_pickle_is_refused_or_read_but_never_a_traceback(
 
 
 def test_a_missing_file_says_what_else_there_is(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"none\.pkl: no such file.*`label2id_path` auto"):
+    with pytest.raises(UserError, match=r"none\.pkl: no such file.*--label2id_path auto"):
         read_label_names(tmp_path / "none.pkl")
 
 
@@ -258,7 +258,7 @@ def test_labels_of_the_data() -> None:
 
 
 def test_labels_of_the_data_where_there_is_no_data() -> None:
-    with pytest.raises(UserError, match="`label2id_path` auto needs labelled rows"):
+    with pytest.raises(UserError, match="--label2id_path auto needs labelled rows"):
         load("auto")
 
 
@@ -267,7 +267,7 @@ def test_no_relation_must_be_a_relation_or_empty(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         load(path, no_relation="no_relation")
     message = str(caught.value)
-    assert message.startswith("`no_relation_label` 'no_relation' is not among the relations (r0, ")
+    assert message.startswith("--no_relation_label 'no_relation' is not among the relations (r0, ")
     assert "r7, …)" in message
     assert "r8" not in message
     labels = load_label_map(SchemaOptions(str(path), no_relation_label=""))

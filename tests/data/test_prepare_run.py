@@ -93,7 +93,7 @@ def test_the_split_is_a_function_of_the_seed():
 
 
 def test_too_few_rows_end_in_a_sentence():
-    with pytest.raises(UserError, match=r"`valid_ratio` 0\.2"):
+    with pytest.raises(UserError, match=r"--valid_ratio 0\.2"):
         split(make_rows({"a": 2, "b": 2, "c": 2}), 0.2, True, 0)
 
 

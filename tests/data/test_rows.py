@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import csv
 import json
-import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -156,7 +155,7 @@ def labels_of(path: Path) -> list[str | None]:
             {"label": "org:member"},
             "label",
             "'org:member' is not one of the 2 relations; "
-            "mend it, or name a label map that has it (`label2id_path` auto takes",
+            "mend it, or name a label map that has it (--label2id_path auto takes",
             id="unknown label",
         ),
         pytest.param(
@@ -177,7 +176,7 @@ def test_a_faulty_cell_is_named(
     assert fault.startswith(f"{path}:3 {column}: ")
     assert message in fault
     assert summary == (
-        f"1 faulty rows in {path}: mend them, or set them aside with `on_bad_row` skip"
+        f"1 faulty rows in {path}: mend them, or set them aside with --on_bad_row skip"
     )
 
 
@@ -251,9 +250,8 @@ def test_exactly_20_faults_leave_nothing_out(tmp_path: Path) -> None:
 
 
 def test_skip_keeps_the_good_rows_and_writes_the_others_with_reasons(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    caplog.set_level(logging.INFO, "kore")
     wrong_word = {**GOOD, "id": "1", "subject_entity": entity("비틀스", 0, 2)}
     doubled = {**GOOD, "label": "org:member"}
     path = write_csv(tmp_path / "rows.csv", [GOOD, wrong_word, {**GOOD, "id": "2"}, doubled])
@@ -261,7 +259,7 @@ def test_skip_keeps_the_good_rows_and_writes_the_others_with_reasons(
     examples = read_examples(path, options, need_labels=True, known_labels=KNOWN)
     assert examples == [EXAMPLE, EXAMPLE._replace(id="2")]
     rejected = tmp_path / "outputs" / "rows.csv.rejected.csv"
-    assert caplog.messages == [f"{path}: 2 faulty rows set aside in {rejected}"]
+    assert capsys.readouterr().err == f"{path}: 2 faulty rows set aside in {rejected}\n"
     with rejected.open(encoding="utf-8", newline="") as file:
         written = list(csv.DictReader(file))
     places = [(row.pop("line"), row.pop("column"), row.pop("reason")[:12]) for row in written]

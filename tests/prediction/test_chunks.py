@@ -237,7 +237,7 @@ def test_a_process_that_is_killed_is_told(tmp_path: Path, encoder: InputEncoder)
         chunks_of(tmp_path / "rows.csv", dying, num_workers=1)
     assert str(caught.value) == (
         "a process that read ahead was killed, perhaps for want of memory; what is predicted is "
-        "kept: give the same command with `resume` (and `num_workers` 0)"
+        "kept: give the same command with --resume (and --num_workers 0)"
     )
 
 

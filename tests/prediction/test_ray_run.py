@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.builders import make_example, make_trained
-from tests.runs import assert_one_sentence, command
+from tests.runs import assert_one_sentence, command, process
 
 ray = pytest.importorskip("ray")
 pytest.importorskip("ray.data")
@@ -193,7 +193,7 @@ def test_the_command_sets_faulty_rows_aside(session, tmp_path, model_file):
         num_workers=1,
         address=ray.get_runtime_context().gcs_address,
     )
-    result = command("tools/predict_on_ray.py", *as_flags(options), cwd=tmp_path)
+    result = process("tools/predict_on_ray.py", *as_flags(options), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert result.stdout == f"37 rows predicted with {model_file}: {output}\n"
     rejected = output.with_name("ray.rejected.parquet")
@@ -286,7 +286,7 @@ def test_rows_that_are_done_leave_no_count_of_attempts(predictor, table, tmp_pat
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ({"num_workers": 3}, "`num_workers` 3, but the cluster has 3 cores.*at most 2"),
+        ({"num_workers": 3}, "--num_workers 3, but the cluster has 3 cores.*at most 2"),
         ({"num_gpus_per_worker": 0.5}, "need 1 GPUs, but the cluster has 0"),
     ],
 )
@@ -299,7 +299,7 @@ def test_workers_that_would_never_start_are_refused(session, monkeypatch, flags,
 def test_a_cluster_that_does_not_answer(monkeypatch):
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     session = ray_session(RayOptions(address="127.0.0.1:1"))
-    with pytest.raises(UserError, match=r"`address` 127\.0\.0\.1:1: no Ray answers"):
+    with pytest.raises(UserError, match=r"--address 127\.0\.0\.1:1: no Ray answers"):
         session.__enter__()
 
 
