@@ -6,6 +6,8 @@ import contextlib
 import importlib
 import io
 import json
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -109,6 +111,18 @@ def command(script: str, *flags: str, cwd: Path = REPOSITORY) -> Result:
         except SystemExit as end:
             status = end.code or 0
     return Result(int(status), out.getvalue(), err.getvalue())
+
+
+def process(script: str, *flags: str, cwd: Path = REPOSITORY) -> Result:
+    """Runs a command as a user does, where it matters that the process is a new one."""
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "src" / script), *flags],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    return Result(done.returncode, done.stdout, done.stderr)
 
 
 def assert_one_sentence(result: Result, *parts: str) -> None:
