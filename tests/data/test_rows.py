@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 from kore.common.errors import UserError
 from kore.common.resources import python_path
 from kore.data.entity_cells import parse_entity, read_entity
-from kore.data.records import iter_records
 from kore.data.rows import check_records, iter_checked, read_examples
 from kore.data.schema import Entity, Example, Span
 
