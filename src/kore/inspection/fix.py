@@ -21,7 +21,7 @@ from kore.data.duplicates import (
 from kore.data.records import write_examples
 from kore.inspection.checks import Finding
 
-_REALIGNED = "words in the form that stands in the sentence"
+_REALIGNED = "word and sentence in one form (NFC, without invisible characters)"
 
 
 def changes_file(path: Path) -> Path:
