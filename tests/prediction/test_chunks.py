@@ -173,7 +173,8 @@ def test_a_file_that_changes_after_the_survey_is_told(
     with pytest.raises(UserError) as caught:
         chunks_of(path, encoder, found=found)
     assert str(caught.value) == (
-        f"{path}{place}: the file has changed while it was being read; give the command once more"
+        f"{path}{place}: the file has changed while it was being read; give the same command once "
+        "more"
     )
 
 
