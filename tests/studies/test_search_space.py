@@ -9,7 +9,7 @@ import pytest
 
 from kore.common.errors import UserError
 from kore.common.recipes import FOLDER
-from kore.studies.search_space import Choice, Range, grid_of, read_space
+from kore.studies.search_space import Choice, Range, Space, grid_of, read_space
 
 
 def read(tmp_path, content: Any):
@@ -71,7 +71,7 @@ def test_a_missing_file(tmp_path):
 
 
 def test_a_grid_lists_the_values_and_a_range_has_none():
-    space = {"gamma": Choice((0.0, 2.0)), "seed": Choice((1,))}
+    space: Space = {"gamma": Choice((0.0, 2.0)), "seed": Choice((1,))}
     assert grid_of(space, "space.json") == {"gamma": [0.0, 2.0], "seed": [1]}
     with pytest.raises(UserError, match=r"space\.json: alpha is a range, but a grid needs a list"):
         grid_of({**space, "alpha": Range(0.5, 1.0, False)}, "space.json")
