@@ -349,6 +349,8 @@ def test_output_is_replaced_only_where_it_is_of_an_earlier_run(tmp_path, model_f
 
 
 def test_without_ray(tmp_path, model_file, monkeypatch):
+    for module in ("ray_run", "ray_session"):  # as if they had not been imported yet
+        monkeypatch.delitem(sys.modules, f"kore.prediction.{module}")
     monkeypatch.setitem(sys.modules, "ray.data", None)  # what makes an import fail
     assert "poetry install --with ray" in refused(tmp_path, model_file)
 

@@ -34,15 +34,7 @@ from kore.prediction.formats import PREDICTIONS
 from kore.prediction.options import RayOptions
 from kore.prediction.predictions import write_schema
 from kore.prediction.predictor import predict_examples, warn_of_unseen_types
-from kore.prediction.ray_session import check_resources, ray_errors, ray_session
-
-try:
-    import ray.data
-except ImportError as error:
-    raise UserError(
-        f"the package ray is missing ({error}); poetry install --with ray, or "
-        'python -m pip install "ray[data]"'
-    ) from error
+from kore.prediction.ray_session import check_resources, ray, ray_errors, ray_session
 
 ROWS_PER_PART = 100_000  # about 25 MB at 30 relations
 MOST_ATTEMPTS = 5  # a worker may die by chance; so often over the same rows, it is the rows

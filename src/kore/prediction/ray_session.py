@@ -11,19 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import ray
-import ray.data
-from ray.exceptions import (
-    NodeDiedError,
-    OutOfMemoryError,
-    RayActorError,
-    RayError,
-    RayTaskError,
-    WorkerCrashedError,
-)
-
 from kore.common.errors import UserError
 from kore.common.resources import python_path
+
+try:
+    import ray
+    import ray.data
+    from ray.exceptions import (
+        NodeDiedError,
+        OutOfMemoryError,
+        RayActorError,
+        RayError,
+        RayTaskError,
+        WorkerCrashedError,
+    )
+except ImportError as error:
+    raise UserError(
+        f"the package ray is missing ({error}); poetry install --with ray, or "
+        'python -m pip install "ray[data]"'
+    ) from error
 
 
 @contextmanager
