@@ -26,7 +26,7 @@ MAY_IMPORT = {
 }
 # What a single module may import as well: a run draws its curves, and nothing below it.
 MODULE_MAY_IMPORT = dict.fromkeys(
-    ["training/run.py", "pretraining/run.py", "training/trainer.py", "pretraining/trainer.py"],
+    ["training/run.py", "pretraining/run.py"],
     ("evaluation.figures",),
 )
 DRAWING_WINGS = {"evaluation", "inspection", "studies"}

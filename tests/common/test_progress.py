@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 
 import pytest
 
-from kore.common.progress import log_to_stderr
+from kore.common import progress
+from kore.common.progress import log_to_stderr, progress_bar
 
 
 @pytest.fixture(autouse=True)
@@ -35,3 +37,17 @@ def test_of_several_processes_the_first_shows_notices_once(
         log_to_stderr(str.upper)
     logging.getLogger("kore.data.rows").info("notice")
     assert capsys.readouterr().err == shown
+
+
+def test_the_library_draws_nothing_and_starts_no_thread(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_is_shown", False)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    before = threading.active_count()
+    with progress_bar(total=2, desc="working") as bar:
+        bar.update(2)
+        bar.set_postfix(loss="0.5")
+    assert list(progress_bar("ab")) == ["a", "b"]
+    assert threading.active_count() == before
+    assert capsys.readouterr() == ("", "")

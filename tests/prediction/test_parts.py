@@ -134,7 +134,7 @@ def test_resume_with_nothing_to_resume_begins(output: Path) -> None:
             {"`on_bad_row`": "skip", "precision": "bf16"},
             "(`on_bad_row` was stop, is skip; precision was no, is bf16)",
         ),
-        ({"chunk_rows": 4}, "(chunk_rows was None, is 4)"),
+        ({"chunk_rows": 4}, "(chunk_rows is 4 and was not recorded)"),
     ],
 )
 def test_resume_of_another_job_is_refused_and_keeps_the_parts(

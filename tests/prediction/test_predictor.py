@@ -132,7 +132,7 @@ def test_the_budget_is_halved_once(accelerator, error, caplog):
 
 
 def test_memory_full_once_more(accelerator):
-    with pytest.raises(UserError, match=r"memory is full even with 16 tokens .* --batch_tokens"):
+    with pytest.raises(UserError, match=r"memory is full even with 16 tokens .* `batch_tokens`"):
         probs_of(FullMemory(9, OUT_OF_MEMORY[0]), [make_row(1, 8)] * 4, accelerator, tokens=32)
 
 

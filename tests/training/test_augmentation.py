@@ -117,5 +117,5 @@ def test_new_examples_can_be_read_as_a_users_file_can(tmp_path):
 def test_a_table_that_names_a_relation_twice_is_refused(tmp_path: Path):
     table = tmp_path / "table.json"
     table.write_text('{"per:parents": "per:children", "per:parents": "per:siblings"}')
-    with pytest.raises(UserError, match=r"table\.json: .*'per:parents' stands there twice"):
+    with pytest.raises(UserError, match=r"table\.json: .*'per:parents' occurs twice"):
         read_inverses(table, KLUE)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 from tqdm import tqdm
@@ -19,9 +20,30 @@ def show_progress() -> None:
     _is_shown = True
 
 
-def progress_bar(iterable: Any = None, *, quiet: bool = False, **settings: Any) -> tqdm[Any]:
-    """A `tqdm` that draws only on a terminal, and only for a command."""
-    return tqdm(iterable, disable=None if _is_shown and not quiet else True, **settings)
+def progress_bar(iterable: Any = None, *, quiet: bool = False, **settings: Any) -> Any:
+    """A `tqdm` that draws on a terminal, for a command; else nothing that can be seen."""
+    if not _is_shown or quiet:  # even a disabled tqdm starts a thread
+        return _NoBar(iterable)
+    return tqdm(iterable, disable=None, **settings)
+
+
+class _NoBar(AbstractContextManager["_NoBar"]):
+    """What a `tqdm` offers to those who use it here, without a bar."""
+
+    def __init__(self, iterable: Any) -> None:
+        self._iterable = iterable
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._iterable)
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def update(self, count: int = 1) -> None:
+        pass
+
+    def set_postfix(self, **values: Any) -> None:
+        pass
 
 
 def log_to_stderr(spelling: Callable[[str], str]) -> None:
