@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kore.prediction.evaluate import evaluate
     from kore.scoring.metrics import Scores
 
-__version__ = "0.5.1"
+__version__ = "0.6.0"
 
 __all__ = [
     "Entity",

@@ -218,7 +218,7 @@ def test_sigkill_and_resume_end_with_the_same_weights(folder: Path, tmp_path: Pa
     state = folder / "models" / "killed" / "last.pth"
     process.wait_for(state)
     # Saved after every optimizer step: the kill falls into some later one.
-    while load_payload(state, STATE_KIND)["position"]["update"] < 2:
+    while load_payload(state, STATE_KIND)["position"]["step"] < 2:
         assert process.returncode is None, process.output()
         time.sleep(0.01)
     process.kill()
