@@ -164,7 +164,10 @@ def labels_of(path: Path) -> list[str | None]:
         ),
         pytest.param({"label": ""}, "label", "found '', expected the name", id="no label"),
         pytest.param(
-            {"id": "0"}, "id", "'0' is already the id at :2, expected every id once", id="twice"
+            {"id": "0"},
+            "id",
+            "'0' is also the id of the row at 2, expected every id once",
+            id="twice",
         ),
         pytest.param({"id": ""}, "id", "is empty, expected an id of its own", id="empty id"),
     ],
@@ -228,7 +231,7 @@ def test_line_numbers_count_lines_of_the_file(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "rows.csv", rows)
     faults = faults_of(path)
     assert faults[0].startswith(f"{path}:5 sentence: ")
-    assert faults[1].startswith(f"{path}:7 id: '1' is already the id at :2")
+    assert faults[1].startswith(f"{path}:7 id: '1' is also the id of the row at 2")
 
 
 def test_all_faults_are_gathered_and_the_first_20_shown(tmp_path: Path) -> None:
@@ -339,7 +342,7 @@ def test_json_rows_on_one_line_are_told_apart(tmp_path: Path) -> None:
     rows = [GOOD, GOOD, {**GOOD, "id": "2", "sentence": ""}]
     path = write_json(tmp_path / "rows.json", rows)
     faults = faults_of(path)
-    assert faults[0].startswith(f"{path}:2 id: '0' is already the id at :1,")
+    assert faults[0].startswith(f"{path}:2 id: '0' is also the id of the row at 1,")
     assert faults[1].startswith(f"{path}:3 sentence: found ''")
     assert faults[2].startswith("2 faulty rows")
 
@@ -434,7 +437,7 @@ def test_an_id_is_known_again_however_many_rows_lie_between() -> None:
     with pytest.raises(UserError) as caught:
         check_records("rows.csv", records)
     assert str(caught.value).splitlines()[:-1] == [
-        f"rows.csv:{line} id: '17' is already the id at :19, expected every id once"
+        f"rows.csv:{line} id: '17' is also the id of the row at 19, expected every id once"
         for line in (4323, 5001)
     ]
 

@@ -37,7 +37,7 @@ def test_faulty_rows_are_reported_by_line_and_column(tmp_path: Path) -> None:
         ((3,), "a", "id"),
         ((5,), "d", "subject_entity"),
     ]
-    assert source.faults[0].message == "'a' is already the id at :2, expected every id once"
+    assert source.faults[0].message == "'a' is also the id of the row at 2, expected every id once"
 
 
 @pytest.mark.parametrize("blind", [None, "100"])

@@ -238,7 +238,7 @@ def identity_faults(
         return [RowFault(line, "id", "is empty, expected an id of its own for every row", record)]
     first = None if places is None else places.earlier(example.id, line)
     if first is not None:
-        message = f"{example.id!r} is already the id at :{first}, expected every id once"
+        message = f"{example.id!r} is also the id of the row at {first}, expected every id once"
         return [RowFault(line, "id", message, record)]
     return []
 
