@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import sys
@@ -130,6 +131,12 @@ def assert_predicted(folder: Path, rows: list[Example], model_file: Path) -> Non
         assert row["pred_label"] == names[int(np.argmax(row["probs"]))]
     labels = json.loads(folder.with_name(f"{folder.name}.labels.json").read_text(encoding="utf-8"))
     assert labels == {"labels": list(names), "no_relation": "no_relation"}
+
+
+def test_handlers_of_the_program_keep_their_levels(session, caplog):
+    """pytest's stands for them: Ray copies what the root logger has."""
+    assert caplog.handler in logging.getLogger().handlers
+    assert caplog.handler.level == logging.NOTSET
 
 
 def test_a_killed_worker_loses_nothing(session, tmp_path, model_file, monkeypatch, capsys):

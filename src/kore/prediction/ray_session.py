@@ -121,8 +121,10 @@ def _connect(address: str, num_workers: int) -> None:
             f"`address` {address or repr('')}: no Ray answers "
             f"({' '.join(str(error).split())[:200]})"
         ) from error
+    of_the_program = logging.getLogger().handlers  # Ray adds them to its own
     for handler in logging.getLogger("ray.data").handlers:
-        if isinstance(handler, logging.StreamHandler):  # the file of the session keeps all
+        # The file of the session keeps everything.
+        if isinstance(handler, logging.StreamHandler) and handler not in of_the_program:
             handler.setLevel(logging.CRITICAL)
 
 
