@@ -75,6 +75,41 @@ def test_words_never_seen_are_put_together_of_pieces():
     assert "".join(piece.removeprefix("##") for piece in pieces) == "서울은"
 
 
+def test_rare_letters_do_not_fill_the_vocabulary():
+    rare = "".join(chr(code) for code in range(0xB800, 0xB800 + 300))  # none is in TEXTS
+    texts = [*TEXTS * 5, *rare]
+    every = mini.learn_tokenizer(texts, 360)
+    limited = mini.learn_tokenizer(texts, 360, max_letters=60)
+    assert every.unk_token_id not in every(" ".join(rare))["input_ids"]
+    assert "서울에서" not in every.get_vocab()
+    assert limited.tokenize("서울에서") == ["서울에서"]
+    # A rare letter is unknown, and the word around it is not.
+    assert limited.tokenize(f"김도율{rare[-1]}은") == [*limited.tokenize("김도율"), "[UNK]", "은"]
+
+
+def test_letters_are_chosen_by_frequency_then_code_point():
+    tokenizer = mini.learn_tokenizer(["나다가라", "라", "라 가"], 100, max_letters=3)
+    assert tokenizer.tokenize("가 나 다 라") == ["가", "나", "[UNK]", "라"]  # 2, 1, 1 and 3 times
+
+
+def test_special_characters_of_patterns_are_letters_too():
+    tokenizer = mini.learn_tokenizer(["a]b^c-d[e&&f\\g~h"] * 2, 100, max_letters=100)
+    assert "[UNK]" not in tokenizer.tokenize("]^-[&\\~ a-h")
+    assert tokenizer.tokenize("a漢b") == ["a", "[UNK]", "b"]
+
+
+def test_a_limited_vocabulary_is_learned_alike_in_any_order_of_its_ties():
+    first, second = (mini.learn_tokenizer(TEXTS, 120, max_letters=30) for _ in range(2))
+    assert first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
+
+
+def test_a_sample_takes_every_nth_text():
+    texts = ["ab", "cd", "ef", "gh", "ij"]  # 10 characters
+    assert mini.bounded_sample(texts, 10) == texts
+    assert mini.bounded_sample(texts, 9) == ["ab", "ef", "ij"]
+    assert mini.bounded_sample(texts, 3) == ["ab", "ij"]
+
+
 def test_its_post_processor_adds_cls_and_sep():
     tokenizer = mini.learn_tokenizer(TEXTS, 400)
     seoul = tokenizer.convert_tokens_to_ids("서울에서")

@@ -5,11 +5,21 @@ It needs no download. Its size was chosen by measurement, see benchmarks/LOG.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 from tokenizers.trainers import WordPieceTrainer
 from torch import Tensor
 from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
@@ -34,13 +44,21 @@ class MiniSize:
 SIZE = MiniSize()
 
 
-def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+def learn_tokenizer(
+    texts: Iterable[str], vocab_size: int, max_letters: int | None = None
+) -> PreTrainedTokenizerFast:
     """A cased WordPiece tokenizer of at most `vocab_size` tokens, learned from `texts`.
 
     The result depends on the texts alone, so that two runs agree.
+
+    Args:
+        max_letters: only so many of the most frequent characters become pieces, so that rare ones
+            do not fill the vocabulary of large texts. Any other character is [UNK] by itself, and
+            not the whole word around it. By default all become pieces.
     """
     texts = list(texts)
-    learner = _wordpiece({})
+    letters = None if max_letters is None else _frequent_letters(texts, max_letters)
+    learner = _wordpiece({}, letters)
     # The trainer numbers the letters inside words in a random order, and breaks ties by it. Given
     # as special tokens they are numbered beforehand; only the vocabulary is kept.
     trainer = WordPieceTrainer(
@@ -48,9 +66,10 @@ def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         special_tokens=[*SPECIAL_TOKENS, *_inner_letters(texts, learner)],
         show_progress=False,
         min_frequency=2,
+        **({} if letters is None else _fixed_alphabet(letters)),
     )
     learner.train_from_iterator(texts, trainer)
-    tokenizer = _wordpiece(learner.get_vocab())
+    tokenizer = _wordpiece(learner.get_vocab(), letters)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -66,12 +85,37 @@ def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
 
 
-def _wordpiece(vocab: dict[str, int]) -> Tokenizer:
+def bounded_sample(texts: Sequence[str], max_characters: int) -> Sequence[str]:
+    """Every n-th text, n as small as `max_characters` allows: enough to learn a vocabulary from."""
+    return texts[:: max(1, -(-sum(map(len, texts)) // max_characters))]
+
+
+def _wordpiece(vocab: dict[str, int], letters: Sequence[str] | None) -> Tokenizer:
+    """An untrained tokenizer that isolates every character that is none of `letters`."""
     tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.pre_tokenizer = words = pre_tokenizers.BertPreTokenizer()
+    if letters is not None:
+        known = "".join(f"\\x{{{ord(letter):x}}}" for letter in letters)
+        others = pre_tokenizers.Split(Regex(f"[^{known}]"), "isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, others])
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
+
+
+def _fixed_alphabet(letters: list[str]) -> dict[str, Any]:
+    """Settings of the trainer with which these and no other letters become pieces."""
+    return {"initial_alphabet": letters, "limit_alphabet": len(letters)}
+
+
+def _frequent_letters(texts: Iterable[str], most: int) -> list[str]:
+    """The most frequent characters; of equally frequent ones those that Unicode has first."""
+    normalizer = _wordpiece({}, None).normalizer
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalizer.normalize_str(text))
+    letters = [letter for letter in counts if not letter.isspace()]
+    return sorted(sorted(letters, key=lambda letter: (-counts[letter], letter))[:most])
 
 
 def _inner_letters(texts: Iterable[str], tokenizer: Tokenizer) -> list[str]:
