@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -147,10 +146,15 @@ def test_encoder_is_drawn_from_the_seed():
     assert not torch.equal(weights(1), weights(2))
 
 
-def test_positions_of_a_new_language_model_are_waves():
-    whole = mini.make_masked_lm(50, mini.MiniSize(1, 8, 2, max_positions=20))
-    weights = whole.bert.embeddings.position_embeddings.weight.detach() / 0.03
-    assert weights[0].tolist() == pytest.approx([0, 1] * 4)  # sin 0, cos 0
-    assert weights[3, :2].tolist() == pytest.approx([math.sin(3), math.cos(3)])
-    slowest = 3 / 500 ** (6 / 8)
-    assert weights[3, 6:].tolist() == pytest.approx([math.sin(slowest), math.cos(slowest)])
+def test_a_new_language_model_is_a_small_modern_bert():
+    whole = mini.make_masked_lm(50, mini.MiniSize(2, 64, 1, max_positions=20))
+    shapes = {name: tuple(weight.shape) for name, weight in whole.state_dict().items()}
+    assert shapes["model.layers.1.mlp.Wi.weight"] == (2 * 2 * 64, 64)
+    assert shapes["model.layers.1.mlp.Wo.weight"] == (64, 2 * 64)
+    assert "model.layers.2.mlp.Wo.weight" not in shapes
+    assert [name for name in shapes if name.endswith("bias")] == ["decoder.bias"]
+    assert whole.decoder.weight is whole.model.embeddings.tok_embeddings.weight
+    assert whole.config.layer_types == ["full_attention"] * 2
+    # The second plane of 32 turns by 10,000 ** (-2 / 64) a token.
+    frequencies = whole.model.rotary_emb.full_attention_inv_freq
+    assert frequencies[:2].tolist() == pytest.approx([1, 10_000 ** (-2 / 64)])

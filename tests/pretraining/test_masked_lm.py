@@ -11,7 +11,7 @@ from transformers import AutoModelForMaskedLM, DistilBertConfig
 
 from kore.pretraining.masked_lm import MaskedLanguageModel
 
-KINDS = ["bert", "roberta", "electra", "deberta", "old_deberta", "distilbert"]
+KINDS = ["bert", "roberta", "electra", "deberta", "old_deberta", "distilbert", "modernbert"]
 
 
 def make_whole(kind: str) -> Any:

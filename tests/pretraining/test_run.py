@@ -87,8 +87,8 @@ def test_it_finds_masked_words_by_the_text_around_them(tmp_path):
 def test_its_encoder_is_taken_by_training(folder):
     pretrain.main(flags_in(folder, num_epochs=1))
     encoder = folder / "models" / "pretrained"
-    saved = AutoModel.from_pretrained(encoder).state_dict()["embeddings.word_embeddings.weight"]
-    learned = weights_in(folder)["whole.bert.embeddings.word_embeddings.weight"]
+    saved = AutoModel.from_pretrained(encoder).state_dict()["embeddings.tok_embeddings.weight"]
+    learned = weights_in(folder)["whole.model.embeddings.tok_embeddings.weight"]
     assert torch.equal(saved, learned)
     run = train_in(folder, model_name_or_path=encoder, num_epochs=1)
     assert run["history"][0]["auprc"] > 0

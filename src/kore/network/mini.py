@@ -1,4 +1,6 @@
-"""`mini`: a small BERT made from scratch, with a WordPiece vocabulary learned from the examples.
+"""`mini`: a small encoder made from scratch, with a WordPiece vocabulary learned from the texts.
+
+For training alone it is a BERT, for pretraining a ModernBERT.
 
 It needs no download. Its size was chosen by measurement, see benchmarks/LOG.md.
 """
@@ -10,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from tokenizers import (
     Regex,
     Tokenizer,
@@ -21,18 +22,20 @@ from tokenizers import (
     processors,
 )
 from tokenizers.trainers import WordPieceTrainer
-from torch import Tensor
-from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
-
-_SLOWEST_WAVE = 500.0
-_WAVE_HEIGHT = 0.03  # as large as BERT's random embeddings, whose standard deviation is 0.02
+from transformers import (
+    BertConfig,
+    BertModel,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    PreTrainedTokenizerFast,
+)
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 @dataclass(frozen=True)
 class MiniSize:
-    """Shape of the encoder; the feed-forward layers are four times `hidden_size` wide."""
+    """Shape of the encoder; feed-forward layers are four times as wide, gated ones twice."""
 
     num_layers: int = 1
     hidden_size: int = 192
@@ -130,25 +133,30 @@ def make_encoder(vocab_size: int, size: MiniSize) -> BertModel:
     return BertModel(_config(vocab_size, size), add_pooling_layer=False)
 
 
-def make_masked_lm(vocab_size: int, size: MiniSize) -> BertForMaskedLM:
-    """The same with a masked-language-modelling head.
+def make_masked_lm(vocab_size: int, size: MiniSize) -> ModernBertForMaskedLM:
+    """A ModernBERT with random weights and a masked-language-modelling head, for pretraining.
 
-    Its position embeddings start as sinusoids (Vaswani et al. 2017) and are trained: from random
-    ones it takes far longer until a token attends to its neighbours, see benchmarks/LOG.md.
+    Every layer attends to all tokens. From masked words it learns several times as fast as a BERT
+    of the same size, see benchmarks/LOG.md.
     """
-    whole = BertForMaskedLM(_config(vocab_size, size))
-    with torch.no_grad():
-        whole.bert.embeddings.position_embeddings.weight.copy_(
-            _waves(size.max_positions, size.hidden_size)
-        )
-    return whole
-
-
-def _waves(positions: int, width: int) -> Tensor:
-    """(positions, width): sines and cosines of wavelengths from 6 to about 3,000 tokens."""
-    rates = _SLOWEST_WAVE ** -(torch.arange(0, width, 2) / width)
-    angles = torch.arange(positions)[:, None] * rates
-    return _WAVE_HEIGHT * torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    special = {f"{name[1:-1].lower()}_token_id": i for i, name in enumerate(SPECIAL_TOKENS)}
+    rotary = {"rope_type": "default", "rope_theta": 10_000.0}
+    config = ModernBertConfig(
+        vocab_size=vocab_size,
+        hidden_size=size.hidden_size,
+        num_hidden_layers=size.num_layers,
+        num_attention_heads=size.num_heads,
+        intermediate_size=2 * size.hidden_size,
+        max_position_embeddings=size.max_positions,
+        layer_types=["full_attention"] * size.num_layers,
+        rope_parameters={"full_attention": rotary, "sliding_attention": rotary},
+        pad_token_id=special["pad_token_id"],
+        bos_token_id=special["cls_token_id"],
+        cls_token_id=special["cls_token_id"],
+        sep_token_id=special["sep_token_id"],
+        eos_token_id=special["sep_token_id"],
+    )
+    return ModernBertForMaskedLM(config)
 
 
 def _config(vocab_size: int, size: MiniSize) -> BertConfig:

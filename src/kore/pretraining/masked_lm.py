@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import ModernBertForMaskedLM, PreTrainedModel
 
 from kore.network.dropout import replace_dropouts
 from kore.network.encoder_pass import EncoderPass
@@ -69,4 +69,6 @@ def _head(whole: Any) -> Callable[[Tensor], Tensor] | None:
     if hasattr(whole, "lm_predictions"):  # DeBERTa as it was trained
         embeddings = whole.base_model.embeddings.word_embeddings
         return lambda states: whole.lm_predictions(states, embeddings)
+    if isinstance(whole, ModernBertForMaskedLM):
+        return lambda states: whole.decoder(whole.head(states))
     return getattr(whole, "lm_head", None) or getattr(whole, "cls", None)  # RoBERTa, BERT

@@ -34,7 +34,7 @@ class EncoderOptions(Checked, group="Encoder"):
     dropout: float = option(0.0, "dropout of the encoder", within="[0, 1)")
     num_layers: int = option(6, f"layers of {MINI}", within="[1, 100]")
     hidden_size: int = option(256, f"width of {MINI}, a multiple of 64", within="[64, 4096]")
-    vocab_size: int = option(8_000, f"vocabulary size of {MINI}", within="[300, 1000000]")
+    vocab_size: int = option(12_000, f"vocabulary size of {MINI}", within="[300, 1000000]")
 
     def __post_init__(self) -> None:
         super().__post_init__()
