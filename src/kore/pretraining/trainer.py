@@ -22,10 +22,10 @@ from kore.common.manifest import Manifest
 from kore.network.hf_folder import name_known_class
 from kore.pretraining.masked_lm import MaskedLanguageModel
 from kore.pretraining.masking import MaskedRows, TokenRow, mask, pack, tokenize
+from kore.pretraining.optimizers import make_pretraining_optimizer
 from kore.pretraining.options import PretrainOptions
 from kore.pretraining.passages import Passage
 from kore.training.loop import EpochLoop
-from kore.training.optimizer import make_optimizer
 from kore.training.run_files import write_log
 
 _LOGGER = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         self.train_rows, self.valid_rows = split(rows, options.valid_ratio, options.seed)
         model = MaskedLanguageModel(whole)
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
-        optimizer = make_optimizer(model, options)
+        optimizer = make_pretraining_optimizer(model, options)
         steps = len(packed_batches(self.train_rows, tokenizer, options, epoch=0))
         super().__init__(options, accelerator, model, optimizer, steps, files, manifest)
         self._announce(len(passages))
