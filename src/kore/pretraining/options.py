@@ -14,7 +14,8 @@ from kore.training.options import OptimizationOptions
 class TextOptions(Checked, group="Data and masking"):
     files: Sequence[str] = option(
         (),
-        "texts to learn from (.csv, .json, .jsonl, .tsv, .txt, also .gz; .parquet)",
+        "texts to learn from (.csv, .json, .jsonl, .tsv, .txt, also .gz; .txt.xz; .parquet); a "
+        "file named twice is learned from twice as often",
         positional="FILE",
     )
     max_length: int = option(
