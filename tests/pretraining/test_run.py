@@ -140,6 +140,28 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(folder, monkeypatch):
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)
 
 
+def test_a_run_is_made_longer_before_its_rate_falls(folder, monkeypatch):
+    """Stopped before the last fifth, it ends as if it had been begun with more epochs."""
+    always = {"save_steps": 1, "warmup_ratio": 0, "batch_size": 8}
+    pretrain.main(flags_in(folder, run_name="whole", num_epochs=3, **always))
+    real = Pretrainer._optimizer_step
+
+    def stopping(self, batch, number):
+        if number == 4:
+            raise KeyboardInterrupt
+        return real(self, batch, number)
+
+    monkeypatch.setattr(Pretrainer, "_optimizer_step", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        pretrain.main(flags_in(folder, run_name="longer", num_epochs=1, **always))
+    monkeypatch.setattr(Pretrainer, "_optimizer_step", real)
+    pretrain.main([*flags_in(folder, run_name="longer", num_epochs=3, **always), "--resume"])
+    whole, longer = weights_in(folder, "whole"), weights_in(folder, "longer")
+    assert all(torch.equal(whole[name], longer[name]) for name in whole)
+    after = flags_in(folder, run_name="longer", num_epochs=5, **always)
+    assert "--num_epochs was 3, is 5, but after" in refusal([*after, "--resume"])
+
+
 def test_ctrl_c_saves_and_says_how_to_continue(folder, monkeypatch):
     real = Pretrainer._optimizer_step
     steps: list[int] = []

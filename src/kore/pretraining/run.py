@@ -60,7 +60,8 @@ def pretrain(options: PretrainOptions) -> Path:
     paths = [Path(name) for name in options.files]
     texts = {"the content of `files`": [checksum(path) for path in paths if path.is_file()]}
     more: dict[str, Any] = {**texts, **hardware(accelerator)}
-    manifest = Manifest.of(options, free=_FREE_OPTIONS, **more)
+    free = _FREE_OPTIONS | ({"num_epochs"} if options.scheduler == "wsd" else set())
+    manifest = Manifest.of(options, free=free, **more)
     state = None
     if options.resume:
         state = load_state(files.last, STATE_KIND, manifest, options, "pass another --run_name")

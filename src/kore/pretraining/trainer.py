@@ -26,6 +26,7 @@ from kore.pretraining.optimizers import make_pretraining_optimizer
 from kore.pretraining.options import PretrainOptions
 from kore.pretraining.passages import Passage
 from kore.training.loop import EpochLoop
+from kore.training.optimizer import decay_steps
 from kore.training.run_files import write_log
 
 _LOGGER = logging.getLogger(__name__)
@@ -93,17 +94,36 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
         optimizer = make_pretraining_optimizer(model, options)
         self.options = options
-        steps = len(self._batches(epoch=0))
-        super().__init__(options, accelerator, model, optimizer, steps, files, manifest)
+        self.steps_per_epoch = len(self._batches(epoch=0))
+        super().__init__(
+            options, accelerator, model, optimizer, self.steps_per_epoch, files, manifest
+        )
         self._announce(len(passages))
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continues from what `last` held."""
+        """Continues from what `last` held.
+
+        Raises:
+            UserError: `num_epochs` is another, and the learning rate has begun to fall for one.
+        """
+        self._check_num_epochs(state["num_epochs"], state["position"])
         super().restore(state)
         self.model.load_state_dict(state["weights"])
 
     def _own_state(self) -> dict[str, Any]:
-        return {"weights": self.model.state_dict()}
+        return {"weights": self.model.state_dict(), "num_epochs": self.options.num_epochs}
+
+    def _check_num_epochs(self, before: int, position: dict[str, Any]) -> None:
+        """With the schedule "wsd" a run is the same for any `num_epochs` up to the decay."""
+        chosen = self.options.num_epochs
+        done = position["epoch"] * self.steps_per_epoch + position["step"]
+        total = min(before, chosen) * self.steps_per_epoch
+        if chosen != before and done > total - decay_steps(total):
+            raise UserError(
+                f"`num_epochs` was {before}, is {chosen}, but after {done} optimizer steps the "
+                "learning rate falls for the smaller one already, or has fallen; it can be "
+                f"changed only up to {total - decay_steps(total)} steps"
+            )
 
     def _batches(self, epoch: int) -> list[TokenRow]:
         generator = np.random.default_rng([self.options.seed, epoch])

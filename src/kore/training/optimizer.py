@@ -73,7 +73,7 @@ def make_schedule(
         return get_wsd_schedule(
             optimizer,
             warmup,
-            round(total * _DECAY_SHARE),
+            decay_steps(total),
             num_training_steps=total,
             decay_type="linear",
         )
@@ -83,3 +83,8 @@ def make_schedule(
     }[options.scheduler]
     schedule: LRScheduler = make(optimizer, warmup, total)  # type: ignore[operator]
     return schedule
+
+
+def decay_steps(total: int) -> int:
+    """Of `total` optimizer steps, those in which the schedule "wsd" falls."""
+    return round(total * _DECAY_SHARE)
