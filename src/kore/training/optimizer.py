@@ -53,7 +53,7 @@ def make_optimizer(
 
 def _height(name: str) -> int | None:
     """0 for the embeddings, 1 for the first layer …, None for what is above the encoder."""
-    if not name.startswith("encoder."):
+    if not name.startswith("encoder.") or name.startswith("encoder.final_norm."):
         return None
     layer = re.search(r"\.layers?\.(\d+)\.", name)
     return int(layer[1]) + 1 if layer else 0
