@@ -140,6 +140,17 @@ def _make_deberta(vocab_size: int) -> PreTrainedModel:
     return DebertaV2Model(config)
 
 
+def _make_modern(vocab_size: int) -> PreTrainedModel:
+    encoder = mini.make_masked_lm(
+        vocab_size, mini.MiniSize(2, 16, 2, max_positions=POSITIONS)
+    ).model
+    with torch.no_grad():
+        for weight in encoder.parameters():
+            if weight.ndim == 2:
+                weight.mul_(20)  # far from 0, as the others
+    return encoder
+
+
 def _make_mini(vocab_size: int) -> PreTrainedModel:
     return mini.make_encoder(vocab_size, mini.MiniSize(2, 16, 2, max_positions=POSITIONS))
 
@@ -150,6 +161,7 @@ ENCODERS: dict[str, Callable[[int], PreTrainedModel]] = {
     "electra": _make_electra,
     "deberta": _make_deberta,
     "mini": _make_mini,
+    "modernbert": _make_modern,
 }
 
 

@@ -17,6 +17,7 @@ from kore.network.encoder_pass import EncoderPass, at_positions, query_positions
 from kore.network.pretrained import set_dropout
 
 BERT_LIKE = ["bert", "roberta", "electra", "mini"]
+KNOWN = [*BERT_LIKE, "modernbert"]
 
 
 def make_batch(kind: str) -> tuple[PreTrainedModel, Batch]:
@@ -59,7 +60,7 @@ def some_queries(batch: Batch) -> Tensor:
     return queries
 
 
-@pytest.mark.parametrize("kind", BERT_LIKE)
+@pytest.mark.parametrize("kind", KNOWN)
 @pytest.mark.parametrize("training", [False, True])
 def test_states_where_they_are_read(kind, training):
     encoder, batch = make_batch(kind)
@@ -80,7 +81,7 @@ def test_states_where_they_are_read(kind, training):
     assert expected.abs().max() > 0.1
 
 
-@pytest.mark.parametrize("kind", BERT_LIKE)
+@pytest.mark.parametrize("kind", KNOWN)
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_gradients(kind, checkpointing):
     encoder, batch = make_batch(kind)
@@ -155,8 +156,50 @@ def test_another_encoder_runs_as_it_is():
     assert torch.equal(states, plain_states(encoder, batch))
 
 
+@pytest.mark.parametrize("kind", ["bert", "modernbert"])
+def test_the_last_layers_joined(kind):
+    encoder, batch = make_batch(kind)
+    encoder.eval()
+    own = EncoderPass(encoder, last_layers=2)
+    expected = own._own_pass(batch.input_ids, batch.attention_mask, None)
+    queries = some_queries(batch)
+    states, positions = own(batch.input_ids, batch.attention_mask, queries, None)
+    assert positions is not None
+    assert states.shape == (4, 8, 32)
+    is_token = batch.attention_mask.gather(1, positions)
+    difference = (states - at_positions(expected, positions)).abs()
+    assert difference[is_token].max() < 1e-5
+
+
+def test_a_modern_bert_with_local_attention_runs_as_it_is():
+    known, batch = make_batch("modernbert")
+    known.config.layer_types = ["full_attention", "sliding_attention"]
+    encoder = type(known)(known.config).eval()
+    _, positions = EncoderPass(encoder)(
+        batch.input_ids, batch.attention_mask, some_queries(batch), None
+    )
+    assert positions is None
+
+
+def test_queries_that_attend_to_some_tokens_only():
+    """A mask of a row's own (T, T): two halves that see nothing of each other."""
+    encoder, batch = make_batch("modernbert")
+    encoder.eval()
+    ids = batch.input_ids[:, :12]
+    number = torch.arange(12) >= 5
+    sees = (number[:, None] == number).expand(4, 12, 12)
+    read = torch.ones(4, 12).bool()
+    read[:, 0] = False
+    own = EncoderPass(encoder)
+    states, positions = own(ids, sees, read, None)
+    first, second = (encoder(input_ids=part).last_hidden_state for part in ids.split([5, 7], 1))
+    assert positions is not None
+    difference = states - at_positions(torch.cat([first, second], dim=1), positions)
+    assert difference.abs().max() < 1e-5
+
+
 def test_every_kind_is_covered():
-    assert set(BERT_LIKE) | {"deberta"} == set(ENCODERS)
+    assert set(KNOWN) | {"deberta"} == set(ENCODERS)
 
 
 def test_compiling_serves_all_lengths_at_once(monkeypatch):

@@ -29,6 +29,7 @@ KINDS = [
     ("electra", "special", "mean"),
     ("deberta", "punct", "max"),
     ("mini", "special", "cls"),
+    ("modernbert", "punct", "mean"),
 ]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import subprocess
 import sys
@@ -75,6 +74,41 @@ def test_words_never_seen_are_put_together_of_pieces():
     assert "".join(piece.removeprefix("##") for piece in pieces) == "서울은"
 
 
+def test_rare_letters_do_not_fill_the_vocabulary():
+    rare = "".join(chr(code) for code in range(0xB800, 0xB800 + 300))  # none is in TEXTS
+    texts = [*TEXTS * 5, *rare]
+    every = mini.learn_tokenizer(texts, 360)
+    limited = mini.learn_tokenizer(texts, 360, max_letters=60)
+    assert every.unk_token_id not in every(" ".join(rare))["input_ids"]
+    assert "서울에서" not in every.get_vocab()
+    assert limited.tokenize("서울에서") == ["서울에서"]
+    # A rare letter is unknown, and the word around it is not.
+    assert limited.tokenize(f"김도율{rare[-1]}은") == [*limited.tokenize("김도율"), "[UNK]", "은"]
+
+
+def test_letters_are_chosen_by_frequency_then_code_point():
+    tokenizer = mini.learn_tokenizer(["나다가라", "라", "라 가"], 100, max_letters=3)
+    assert tokenizer.tokenize("가 나 다 라") == ["가", "나", "[UNK]", "라"]  # 2, 1, 1 and 3 times
+
+
+def test_special_characters_of_patterns_are_letters_too():
+    tokenizer = mini.learn_tokenizer(["a]b^c-d[e&&f\\g~h"] * 2, 100, max_letters=100)
+    assert "[UNK]" not in tokenizer.tokenize("]^-[&\\~ a-h")
+    assert tokenizer.tokenize("a漢b") == ["a", "[UNK]", "b"]
+
+
+def test_a_limited_vocabulary_is_learned_alike_in_any_order_of_its_ties():
+    first, second = (mini.learn_tokenizer(TEXTS, 120, max_letters=30) for _ in range(2))
+    assert first.backend_tokenizer.to_str() == second.backend_tokenizer.to_str()
+
+
+def test_a_sample_takes_every_nth_text():
+    texts = ["ab", "cd", "ef", "gh", "ij"]  # 10 characters
+    assert mini.bounded_sample(texts, 10) == texts
+    assert mini.bounded_sample(texts, 9) == ["ab", "ef", "ij"]
+    assert mini.bounded_sample(texts, 3) == ["ab", "ij"]
+
+
 def test_its_post_processor_adds_cls_and_sep():
     tokenizer = mini.learn_tokenizer(TEXTS, 400)
     seoul = tokenizer.convert_tokens_to_ids("서울에서")
@@ -112,10 +146,15 @@ def test_encoder_is_drawn_from_the_seed():
     assert not torch.equal(weights(1), weights(2))
 
 
-def test_positions_of_a_new_language_model_are_waves():
-    whole = mini.make_masked_lm(50, mini.MiniSize(1, 8, 2, max_positions=20))
-    weights = whole.bert.embeddings.position_embeddings.weight.detach() / 0.03
-    assert weights[0].tolist() == pytest.approx([0, 1] * 4)  # sin 0, cos 0
-    assert weights[3, :2].tolist() == pytest.approx([math.sin(3), math.cos(3)])
-    slowest = 3 / 500 ** (6 / 8)
-    assert weights[3, 6:].tolist() == pytest.approx([math.sin(slowest), math.cos(slowest)])
+def test_a_new_language_model_is_a_small_modern_bert():
+    whole = mini.make_masked_lm(50, mini.MiniSize(2, 64, 1, max_positions=20))
+    shapes = {name: tuple(weight.shape) for name, weight in whole.state_dict().items()}
+    assert shapes["model.layers.1.mlp.Wi.weight"] == (2 * 2 * 64, 64)
+    assert shapes["model.layers.1.mlp.Wo.weight"] == (64, 2 * 64)
+    assert "model.layers.2.mlp.Wo.weight" not in shapes
+    assert [name for name in shapes if name.endswith("bias")] == ["decoder.bias"]
+    assert whole.decoder.weight is whole.model.embeddings.tok_embeddings.weight
+    assert whole.config.layer_types == ["full_attention"] * 2
+    # The second plane of 32 turns by 10,000 ** (-2 / 64) a token.
+    frequencies = whole.model.rotary_emb.full_attention_inv_freq
+    assert frequencies[:2].tolist() == pytest.approx([1, 10_000 ** (-2 / 64)])

@@ -53,6 +53,7 @@ def probabilities(trained: TrainedModel, inputs: tuple[Tensor, ...]) -> np.ndarr
         ("electra", "special", "mean"),
         ("deberta", "punct", "max"),
         ("mini", "punct", "cls"),
+        ("modernbert", "special", "mean"),
     ],
 )
 def test_parity_at_sizes_that_were_not_traced(kind, style, pooling, tmp_path):

@@ -9,9 +9,9 @@ import torch
 from tests.builders import ENCODERS
 from transformers import AutoModelForMaskedLM, DistilBertConfig
 
-from kore.pretraining.masked_lm import MaskedLanguageModel
+from kore.pretraining.masked_lm import MaskedLanguageModel, attends_to_texts
 
-KINDS = ["bert", "roberta", "electra", "deberta", "old_deberta", "distilbert"]
+KINDS = ["bert", "roberta", "electra", "deberta", "old_deberta", "distilbert", "modernbert"]
 
 
 def make_whole(kind: str) -> Any:
@@ -22,7 +22,12 @@ def make_whole(kind: str) -> Any:
     if "deberta" in kind:
         config.legacy = kind.startswith("old")
     torch.manual_seed(0)
-    return AutoModelForMaskedLM.from_config(config)
+    whole = AutoModelForMaskedLM.from_config(config)
+    if kind == "modernbert":
+        with torch.no_grad():
+            for weight in whole.base_model.layers.parameters():
+                weight.mul_(20 if weight.ndim == 2 else 1)  # so that a difference shows
+    return whole
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -40,3 +45,22 @@ def test_logits_are_those_of_the_whole_model(kind):
     assert more.shape == (int(is_masked.sum()) + 5, 200)
     torch.testing.assert_close(more[:-5], logits, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_separate_texts_of_a_row_see_nothing_of_each_other():
+    """Rows of two texts, [CLS] 5 6 7 [SEP] and [CLS] 8 9 [SEP], as if each stood alone."""
+    whole = make_whole("modernbert").eval()
+    first, second = torch.tensor([[2, 5, 6, 7, 3]]), torch.tensor([[2, 8, 9, 3]])
+    row = torch.cat([first, second], dim=1)
+    is_masked = torch.tensor([[0, 1, 0, 0, 0, 0, 0, 1, 0]]).bool()
+    with torch.no_grad():
+        expected = [whole(input_ids=first).logits[0, 1], whole(input_ids=second).logits[0, 2]]
+        logits = MaskedLanguageModel(whole, cls_id=2).eval()(row, is_masked, 2)
+        joined = MaskedLanguageModel(whole).eval()(row, is_masked, 2)
+    torch.testing.assert_close(logits, torch.stack(expected), rtol=1e-4, atol=1e-4)
+    assert (joined - logits).abs().max() > 1e-3
+
+
+def test_which_encoders_take_separate_texts():
+    assert attends_to_texts(make_whole("modernbert"))
+    assert not attends_to_texts(make_whole("bert"))

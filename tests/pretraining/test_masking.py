@@ -22,6 +22,7 @@ def tokenizer():
 def units_of(passage: Passage, tokenizer) -> list[tuple[str, ...]]:
     """The tokens of every unit, in order."""
     (row,) = tokenize([passage], tokenizer)
+    assert row.units is not None
     tokens = tokenizer.convert_ids_to_tokens(row.ids.tolist())
     order = dict.fromkeys(row.units.tolist())
     return [
@@ -42,7 +43,52 @@ def test_words_and_entities_are_units(tokenizer):
 
 def test_single_tokens_are_units_where_that_is_asked_for(tokenizer):
     (row,) = tokenize(PASSAGES[:1], tokenizer, whole_words=False)
-    assert row.units.tolist() == list(range(len(row.ids)))
+    assert row.units is None
+    packed = pack(
+        tokenize(PASSAGES * 300, tokenizer, whole_words=False),
+        64,
+        tokenizer,
+        np.random.default_rng(0),
+    )
+    is_special = np.isin(packed.ids, [tokenizer.cls_token_id, tokenizer.sep_token_id])
+    is_masked = mask(packed, 0.3, tokenizer, np.random.default_rng(0)).is_masked
+    assert not is_masked[is_special].any()
+    assert is_masked[~is_special].mean() == pytest.approx(0.3, abs=0.02)
+    # By itself: beside a masked token the next is masked no more often.
+    both = is_masked[:, 1:] & is_masked[:, :-1] & ~is_special[:, 1:]
+    beside = is_masked[:, :-1] & ~is_special[:, 1:]
+    assert both.sum() / beside.sum() == pytest.approx(0.3, abs=0.03)
+
+
+def test_tokens_take_two_bytes(tokenizer):
+    texts = tokenize(PASSAGES, tokenizer, whole_words=False)
+    assert (texts.ids.dtype, texts.units) == (np.uint16, None)
+    assert texts.num_tokens == len(texts.ids)
+    assert pack(texts, 16, tokenizer, np.random.default_rng(0)).ids.dtype == np.uint16
+
+
+def test_a_text_is_repeated_as_often_as_it_counts(tokenizer):
+    passages = [PASSAGES[0], Passage(EXAMPLES[1].sentence, times=3)]
+    texts = tokenize(passages, tokenizer).repeated()
+    assert len(texts) == 4
+    assert [row.ids.tolist() for row in texts][1:] == [texts[1].ids.tolist()] * 3
+    assert texts[0].ids.tolist() != texts[1].ids.tolist()
+
+
+def test_separate_texts_have_a_cls_each(tokenizer):
+    texts = tokenize(PASSAGES, tokenizer)
+    packed = pack(texts, 16, tokenizer, np.random.default_rng(1), separate=True)
+    stream = packed.ids.flatten().tolist()
+    order = np.random.default_rng(1).permutation(len(texts))
+    framed = [
+        [tokenizer.cls_token_id, *texts[number].ids.tolist(), tokenizer.sep_token_id]
+        for number in order
+    ]
+    expected = [token for text in framed for token in text]
+    assert stream[: len(expected)] == expected
+    assert stream[len(expected) :] == expected[: len(stream) - len(expected)]
+    is_special = np.isin(packed.ids, [tokenizer.cls_token_id, tokenizer.sep_token_id])
+    assert np.array_equal(packed.units == NO_UNIT, is_special)
 
 
 def test_a_text_without_a_token_is_left_out(tokenizer):
@@ -52,6 +98,8 @@ def test_a_text_without_a_token_is_left_out(tokenizer):
 def test_packing_loses_no_token(tokenizer):
     rows = tokenize(PASSAGES, tokenizer)
     packed = pack(rows, 16, tokenizer, np.random.default_rng(1))
+    assert rows.units is not None
+    assert packed.units is not None
     assert packed.ids.shape == packed.units.shape
     assert packed.ids.shape[1] == 16
     assert (packed.ids[:, 0] == tokenizer.cls_token_id).all()
@@ -65,7 +113,10 @@ def test_packing_loses_no_token(tokenizer):
     assert sorted(without_sep) == sorted(text)
     assert (packed.units[packed.ids == tokenizer.sep_token_id] == NO_UNIT).all()
     # Units of different texts never have one number.
-    assert len(np.unique(packed.units)) == 1 + sum(len(np.unique(row.units)) for row in rows)
+    assert len(np.unique(packed.units)) == 1 + sum(
+        len(np.unique(rows.units[start:end]))
+        for start, end in zip(rows.starts, rows.ends, strict=True)
+    )
 
 
 def test_the_order_is_drawn_by_the_generator(tokenizer):
@@ -85,6 +136,7 @@ def test_units_are_masked_whole_and_as_many_as_wanted(tokenizer):
     rows = many_rows(tokenizer)
     masked = mask(rows, 0.2, tokenizer, np.random.default_rng(0))
     share = masked.is_masked.mean()
+    assert rows.units is not None
     assert 0.17 < share < 0.22  # [CLS] and [SEP] are never chosen
     assert not masked.is_masked[rows.units == NO_UNIT].any()
     for unit in np.unique(rows.units)[1:200]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,22 @@ def test_a_text_comes_once_with_the_entities_of_all_its_rows(tmp_path):
     write_examples(tmp_path / "rows.csv", [row, other])
     (passage,) = read_passages([tmp_path / "rows.csv", tmp_path / "rows.csv"])
     assert set(passage.entities) == {row.subject.span, row.object.span, Span(5, 7)}
+
+
+def test_a_file_named_twice_counts_twice(tmp_path):
+    first, second = write(tmp_path / "a.txt", "하나\n둘\n"), write(tmp_path / "b.txt", "둘\n셋\n")
+    found = read_passages([first, second, first])
+    assert found == [Passage("하나", times=2), Passage("둘", times=2), Passage("셋")]
+
+
+def test_text_compressed_with_xz(tmp_path):
+    whole = lzma.compress("한 줄\n두 줄\n".encode())
+    (tmp_path / "a.txt.xz").write_bytes(whole)
+    assert read_passages([tmp_path / "a.txt.xz"]) == [Passage("한 줄"), Passage("두 줄")]
+    for damaged in (whole[:-9], b"text"):
+        (tmp_path / "a.txt.xz").write_bytes(damaged)
+        with pytest.raises(UserError, match="not a whole xz file"):
+            read_passages([tmp_path / "a.txt.xz"])
 
 
 def test_other_kinds(tmp_path):

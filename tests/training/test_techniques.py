@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from tests.builders import ENCODERS, EXAMPLES, LABELS, make_bert_tokenizer, make_trained
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from kore.common.devices import make_accelerator
@@ -20,6 +20,7 @@ from kore.data.dataset import Batch
 from kore.network.model import ModelDesign
 from kore.network.trained import TrainedModel
 from kore.training.new_model import new_model
+from kore.training.optimizer import make_optimizer
 from kore.training.options import TrainOptions
 from kore.training.run_files import RunFiles
 from kore.training.trainer import EncodedData, Trainer
@@ -142,6 +143,17 @@ def test_each_layer_learns_slower_than_the_one_above() -> None:
     groups = make_trainer(layer_lr_decay=0.5).optimizer.param_groups
     rates = sorted({group["initial_lr"] for group in groups}, reverse=True)
     assert rates == pytest.approx([1e-3, 5e-4, 2.5e-4, 1.25e-4])
+
+
+def test_a_norm_above_the_layers_learns_as_the_head() -> None:
+    encoder: Any = ENCODERS["modernbert"](50)
+    model = nn.ModuleDict({"encoder": encoder})
+    options = TrainOptions(model_name_or_path="x", learning_rate=1e-3)
+    optimizer = make_optimizer(model, options, layer_lr_decay=0.5)
+    rates = {w: group["lr"] for group in optimizer.param_groups for w in group["params"]}
+    assert rates[encoder.final_norm.weight] == 1e-3
+    assert rates[encoder.layers[1].mlp_norm.weight] == 5e-4
+    assert rates[encoder.embeddings.norm.weight] == 1.25e-4
 
 
 def test_the_loss_is_the_one_that_was_asked_for() -> None:

@@ -1,19 +1,22 @@
-"""Text files, gzipped or not: opened as UTF-8, refused in a sentence where they are not."""
+"""Text files, compressed or not: opened as UTF-8, refused in a sentence where they are not."""
 
 from __future__ import annotations
 
 import codecs
 import gzip
+import lzma
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from kore.common.errors import UserError
 
 GZIP = ".gz"
+XZ = ".xz"
+_OPENERS: dict[str, Callable[..., Any]] = {GZIP: gzip.open, XZ: lzma.open}
 _HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
@@ -22,10 +25,15 @@ def without_gzip(path: Path) -> Path:
     return path.with_suffix("") if path.suffix == GZIP else path
 
 
+def without_compression(path: Path) -> Path:
+    """a.txt for a.txt.gz and a.txt.xz; any other path as it is."""
+    return path.with_suffix("") if path.suffix in _OPENERS else path
+
+
 def open_text(path: Path, newline: str | None = None) -> IO[str]:
     """Opens UTF-8 text for reading, with or without a byte order mark."""
-    open_file = gzip.open if path.suffix == GZIP else open
-    return open_file(path, "rt", encoding="utf-8-sig", newline=newline)
+    file: IO[str] = _opener(path)(path, "rt", encoding="utf-8-sig", newline=newline)
+    return file
 
 
 def iter_lines(path: Path) -> Iterator[tuple[int, str]]:
@@ -51,7 +59,10 @@ def decode_errors_as_user_error(path: Path) -> Iterator[None]:
     except UnicodeDecodeError:
         raise UserError(_encoding_message(path)) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path}: not a whole gzip file ({error}); copy it once more") from error
+        kind = path.suffix.removeprefix(".").replace("gz", "gzip")
+        raise UserError(f"{path}: not a whole {kind} file ({error}); copy it once more") from error
+    except lzma.LZMAError as error:
+        raise UserError(f"{path}: not a whole xz file ({error}); copy it once more") from error
 
 
 def has_half_character(text: str) -> bool:
@@ -59,9 +70,12 @@ def has_half_character(text: str) -> bool:
     return _HALF_CHARACTER.search(text) is not None
 
 
+def _opener(path: Path) -> Callable[..., Any]:
+    return _OPENERS.get(path.suffix, open)
+
+
 def _encoding_message(path: Path) -> str:
-    open_file = gzip.open if path.suffix == GZIP else open
-    with open_file(path, "rb") as file:
+    with _opener(path)(path, "rb") as file:
         for line, raw in enumerate(file, start=1):
             if line == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
                 return f"{path}: is UTF-16, expected UTF-8; convert it: {_iconv(path, 'utf-16')}"
@@ -77,6 +91,7 @@ def _encoding_message(path: Path) -> str:
 
 def _iconv(path: Path, encoding: str) -> str:
     """The command that converts a file from `encoding`."""
-    if path.suffix == GZIP:
-        return f"gzip -dc {path.name} | iconv -f {encoding} -t utf-8 > utf8_{path.stem}"
+    if path.suffix in _OPENERS:
+        program = "gzip" if path.suffix == GZIP else "xz"
+        return f"{program} -dc {path.name} | iconv -f {encoding} -t utf-8 > utf8_{path.stem}"
     return f"iconv -f {encoding} -t utf-8 {path.name} > utf8_{path.name}"

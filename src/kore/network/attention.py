@@ -21,10 +21,43 @@ from kore.network.dropout import dropout
 _LOGGER = logging.getLogger(__name__)
 
 
+class Rotation(NamedTuple):
+    """Cosines and sines (B or 1, T, 1, D) of the angles by which positions rotate a state."""
+
+    cos: Tensor
+    sin: Tensor
+
+    def at(self, positions: Tensor) -> Rotation:
+        """Those of the positions (B, K)."""
+        return Rotation(*(part.squeeze(0)[positions] for part in self))
+
+    def rotate(self, states: Tensor) -> Tensor:
+        """(B, T, heads, D) -> the same shape, computed in float32."""
+        first, second = states.float().chunk(2, dim=-1)
+        cos, sin = (part.chunk(2, dim=-1)[0] for part in self)
+        rotated = torch.cat([first * cos - second * sin, second * cos + first * sin], dim=-1)
+        return rotated.to(states.dtype)
+
+
 class Padded(NamedTuple):
-    """Rows of one length. mask (B, T), True on tokens; None where there is no padding."""
+    """Rows of one length.
+
+    mask: (B, T), True on tokens, or (B, K, T), True where a query attends to a token; None where
+        every query attends to every token.
+    rotations: of the queries and of the keys, in an encoder that has them.
+    """
 
     mask: Tensor | None
+    rotations: tuple[Rotation, Rotation] | None = None
+
+    def at(self, positions: Tensor) -> Padded:
+        """The layout of the queries at positions (B, K), of queries that stood everywhere."""
+        mask, rotations = self
+        if mask is not None and mask.ndim == 3:
+            mask = mask.gather(1, positions[..., None].expand(-1, -1, mask.shape[2]))
+        if rotations is not None:
+            rotations = rotations[0].at(positions), rotations[1]
+        return Padded(mask, rotations)
 
 
 class Packed(NamedTuple):
@@ -46,8 +79,13 @@ def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, probabilit
     """
     if isinstance(layout, Packed):
         return attend_packed(query, key, value, layout, probability)
+    if layout.rotations is not None:
+        of_queries, of_keys = layout.rotations
+        query, key = of_queries.rotate(query), of_keys.rotate(key)
     query, key, value = (states.transpose(1, 2) for states in (query, key, value))
-    mask = None if layout.mask is None else layout.mask[:, None, None, :]
+    mask = layout.mask
+    if mask is not None:
+        mask = mask[:, None, None, :] if mask.ndim == 2 else mask[:, None]
     attend_padded = fused if query.is_cuda else written_out
     return attend_padded(query, key, value, mask, probability).transpose(1, 2)
 
@@ -55,7 +93,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, probabilit
 def fused(
     query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, probability: float
 ) -> Tensor:
-    """query (B, heads, K, D), key, value (B, heads, T, D), mask (B, 1, 1, T) -> as query."""
+    """query (B, heads, K, D), key, value (B, heads, T, D), mask (B, 1, 1 or K, T) -> as query."""
     return functional.scaled_dot_product_attention(query, key, value, mask, dropout_p=probability)
 
 

@@ -1,11 +1,11 @@
 """The encoder's forward pass, computed only where the head reads its states.
 
-BERT, RoBERTa, XLM-RoBERTa and ELECTRA share one kind of layer. Its modules are called here one by
-one, so that
+BERT, RoBERTa, XLM-RoBERTa and ELECTRA share one kind of layer; a ModernBERT without local attention
+has another (see modern_bert.py). Their modules are called here one by one, so that
 
 - on a CPU the last layer computes queries, feed-forward and norms only for the tokens that the head
   reads, and attention is written out (see attention.py);
-- on a GPU the rows run without their padding, packed one after the other.
+- on a GPU the rows of BERT's kind run without their padding, packed one after the other.
 
 Both equal the encoder's own forward pass up to rounding. Any other encoder is called as it is.
 """
@@ -21,6 +21,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import BertModel, ElectraModel, PreTrainedModel, RobertaModel, XLMRobertaModel
 
+from kore.network import modern_bert
 from kore.network.attention import Layout, Packed, Padded, attend, packing_works
 
 _BERT_LIKE = (BertModel, ElectraModel, RobertaModel, XLMRobertaModel)
@@ -46,13 +47,17 @@ class EncoderPass:
     ) -> None:
         self._encoder: Any = encoder
         self._is_bert_like = type(encoder) in _BERT_LIKE and not encoder.config.is_decoder
+        self._is_modern = modern_bert.is_global_modern_bert(encoder)
+        self._is_known = self._is_bert_like or self._is_modern
         self._checkpointing = checkpointing
         self._compiled = compiled
         self._last_layers = last_layers
         self._layer: Callable[[Any, Tensor, Tensor, Layout], Tensor] = (
-            torch.compile(layer_states, dynamic=True) if compiled else layer_states
+            modern_bert.layer_states if self._is_modern else layer_states
         )
-        if checkpointing and not self._is_bert_like:
+        if compiled:
+            self._layer = torch.compile(self._layer, dynamic=True)
+        if checkpointing and not self._is_known:
             encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
     def __call__(
@@ -73,16 +78,20 @@ class EncoderPass:
                 have to be fetched from the GPU).
             added: (B, T, E), is added to the word embeddings.
         """
-        if not self._is_bert_like or torch.compiler.is_exporting():
+        if not self._is_known or torch.compiler.is_exporting():
             return self._own_pass(input_ids, attention_mask, added), None
         if input_ids.is_cuda:
-            if num_tokens and not self._compiled and packing_works(input_ids.device):
+            if self._can_pack(num_tokens) and packing_works(input_ids.device):
+                assert num_tokens is not None
                 return self._packed(input_ids, attention_mask, num_tokens, added), None
             hidden = self._embeddings(input_ids, added)
             return self._layers(hidden, Padded(attention_mask)), None
         positions = query_positions(query_mask)
         layout = Padded(None if attention_mask.all() else attention_mask)
         return self._layers(self._embeddings(input_ids, added), layout, positions), positions
+
+    def _can_pack(self, num_tokens: int | None) -> bool:
+        return bool(num_tokens) and self._is_bert_like and not self._compiled
 
     def _own_pass(self, input_ids: Tensor, attention_mask: Tensor, added: Tensor | None) -> Tensor:
         """The states (B, T, H) of an encoder that is called as it is."""
@@ -124,6 +133,10 @@ class EncoderPass:
         words = None
         if added is not None:
             words = self._encoder.get_input_embeddings()(input_ids) + added
+        if self._is_modern:
+            if words is not None:
+                return self._encoder.embeddings(inputs_embeds=words)
+            return self._encoder.embeddings(input_ids=input_ids)
         hidden = self._encoder.embeddings(
             input_ids=input_ids if words is None else None,
             inputs_embeds=words,
@@ -138,13 +151,21 @@ class EncoderPass:
         def queried(states: Tensor) -> Tensor:
             return states if positions is None else at_positions(states, positions)
 
-        *layers, last = self._encoder.encoder.layer
+        if self._is_modern:
+            assert isinstance(layout, Padded)
+            rotation = modern_bert.rotation(self._encoder, hidden)
+            layout = layout._replace(rotations=(rotation, rotation))
+        *layers, last = self._encoder.layers if self._is_modern else self._encoder.encoder.layer
         joined = []
         for number, layer in enumerate(layers, start=1):
             hidden = self._run(layer, hidden, hidden, layout)
             if number > len(layers) + 1 - self._last_layers:
                 joined.append(queried(hidden))
+        if positions is not None and isinstance(layout, Padded):
+            layout = layout.at(positions)
         states = self._run(last, queried(hidden), hidden, layout)
+        if self._is_modern:
+            states = self._encoder.final_norm(states)
         return torch.cat([*joined, states], dim=-1) if joined else states
 
     def _run(self, layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:

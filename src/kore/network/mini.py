@@ -1,28 +1,41 @@
-"""`mini`: a small BERT made from scratch, with a WordPiece vocabulary learned from the examples.
+"""`mini`: a small encoder made from scratch, with a WordPiece vocabulary learned from the texts.
+
+For training alone it is a BERT, for pretraining a ModernBERT.
 
 It needs no download. Its size was chosen by measurement, see benchmarks/LOG.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import (
+    Regex,
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+)
 from tokenizers.trainers import WordPieceTrainer
-from torch import Tensor
-from transformers import BertConfig, BertForMaskedLM, BertModel, PreTrainedTokenizerFast
-
-_SLOWEST_WAVE = 500.0
-_WAVE_HEIGHT = 0.03  # as large as BERT's random embeddings, whose standard deviation is 0.02
+from transformers import (
+    BertConfig,
+    BertModel,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    PreTrainedTokenizerFast,
+)
 
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
 @dataclass(frozen=True)
 class MiniSize:
-    """Shape of the encoder; the feed-forward layers are four times `hidden_size` wide."""
+    """Shape of the encoder; feed-forward layers are four times as wide, gated ones twice."""
 
     num_layers: int = 1
     hidden_size: int = 192
@@ -34,13 +47,21 @@ class MiniSize:
 SIZE = MiniSize()
 
 
-def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenizerFast:
+def learn_tokenizer(
+    texts: Iterable[str], vocab_size: int, max_letters: int | None = None
+) -> PreTrainedTokenizerFast:
     """A cased WordPiece tokenizer of at most `vocab_size` tokens, learned from `texts`.
 
     The result depends on the texts alone, so that two runs agree.
+
+    Args:
+        max_letters: only so many of the most frequent characters become pieces, so that rare ones
+            do not fill the vocabulary of large texts. Any other character is [UNK] by itself, and
+            not the whole word around it. By default all become pieces.
     """
     texts = list(texts)
-    learner = _wordpiece({})
+    letters = None if max_letters is None else _frequent_letters(texts, max_letters)
+    learner = _wordpiece({}, letters)
     # The trainer numbers the letters inside words in a random order, and breaks ties by it. Given
     # as special tokens they are numbered beforehand; only the vocabulary is kept.
     trainer = WordPieceTrainer(
@@ -48,9 +69,10 @@ def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
         special_tokens=[*SPECIAL_TOKENS, *_inner_letters(texts, learner)],
         show_progress=False,
         min_frequency=2,
+        **({} if letters is None else _fixed_alphabet(letters)),
     )
     learner.train_from_iterator(texts, trainer)
-    tokenizer = _wordpiece(learner.get_vocab())
+    tokenizer = _wordpiece(learner.get_vocab(), letters)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -66,12 +88,37 @@ def learn_tokenizer(texts: Iterable[str], vocab_size: int) -> PreTrainedTokenize
     )
 
 
-def _wordpiece(vocab: dict[str, int]) -> Tokenizer:
+def bounded_sample(texts: Sequence[str], max_characters: int) -> Sequence[str]:
+    """Every n-th text, n as small as `max_characters` allows: enough to learn a vocabulary from."""
+    return texts[:: max(1, -(-sum(map(len, texts)) // max_characters))]
+
+
+def _wordpiece(vocab: dict[str, int], letters: Sequence[str] | None) -> Tokenizer:
+    """An untrained tokenizer that isolates every character that is none of `letters`."""
     tokenizer = Tokenizer(models.WordPiece(vocab, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=False, strip_accents=False)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.pre_tokenizer = words = pre_tokenizers.BertPreTokenizer()
+    if letters is not None:
+        known = "".join(f"\\x{{{ord(letter):x}}}" for letter in letters)
+        others = pre_tokenizers.Split(Regex(f"[^{known}]"), "isolated")
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([words, others])
     tokenizer.decoder = decoders.WordPiece()
     return tokenizer
+
+
+def _fixed_alphabet(letters: list[str]) -> dict[str, Any]:
+    """Settings of the trainer with which these and no other letters become pieces."""
+    return {"initial_alphabet": letters, "limit_alphabet": len(letters)}
+
+
+def _frequent_letters(texts: Iterable[str], most: int) -> list[str]:
+    """The most frequent characters; of equally frequent ones those that Unicode has first."""
+    normalizer = _wordpiece({}, None).normalizer
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(normalizer.normalize_str(text))
+    letters = [letter for letter in counts if not letter.isspace()]
+    return sorted(sorted(letters, key=lambda letter: (-counts[letter], letter))[:most])
 
 
 def _inner_letters(texts: Iterable[str], tokenizer: Tokenizer) -> list[str]:
@@ -86,25 +133,30 @@ def make_encoder(vocab_size: int, size: MiniSize) -> BertModel:
     return BertModel(_config(vocab_size, size), add_pooling_layer=False)
 
 
-def make_masked_lm(vocab_size: int, size: MiniSize) -> BertForMaskedLM:
-    """The same with a masked-language-modelling head.
+def make_masked_lm(vocab_size: int, size: MiniSize) -> ModernBertForMaskedLM:
+    """A ModernBERT with random weights and a masked-language-modelling head, for pretraining.
 
-    Its position embeddings start as sinusoids (Vaswani et al. 2017) and are trained: from random
-    ones it takes far longer until a token attends to its neighbours, see benchmarks/LOG.md.
+    Every layer attends to all tokens. From masked words it learns several times as fast as a BERT
+    of the same size, see benchmarks/LOG.md.
     """
-    whole = BertForMaskedLM(_config(vocab_size, size))
-    with torch.no_grad():
-        whole.bert.embeddings.position_embeddings.weight.copy_(
-            _waves(size.max_positions, size.hidden_size)
-        )
-    return whole
-
-
-def _waves(positions: int, width: int) -> Tensor:
-    """(positions, width): sines and cosines of wavelengths from 6 to about 3,000 tokens."""
-    rates = _SLOWEST_WAVE ** -(torch.arange(0, width, 2) / width)
-    angles = torch.arange(positions)[:, None] * rates
-    return _WAVE_HEIGHT * torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)
+    special = {f"{name[1:-1].lower()}_token_id": i for i, name in enumerate(SPECIAL_TOKENS)}
+    rotary = {"rope_type": "default", "rope_theta": 10_000.0}
+    config = ModernBertConfig(
+        vocab_size=vocab_size,
+        hidden_size=size.hidden_size,
+        num_hidden_layers=size.num_layers,
+        num_attention_heads=size.num_heads,
+        intermediate_size=2 * size.hidden_size,
+        max_position_embeddings=size.max_positions,
+        layer_types=["full_attention"] * size.num_layers,
+        rope_parameters={"full_attention": rotary, "sliding_attention": rotary},
+        pad_token_id=special["pad_token_id"],
+        bos_token_id=special["cls_token_id"],
+        cls_token_id=special["cls_token_id"],
+        sep_token_id=special["sep_token_id"],
+        eos_token_id=special["sep_token_id"],
+    )
+    return ModernBertForMaskedLM(config)
 
 
 def _config(vocab_size: int, size: MiniSize) -> BertConfig:

@@ -14,7 +14,14 @@ from huggingface_hub.utils import logging as hub_logging
 from safetensors import SafetensorError
 from tokenizers import AddedToken
 from torch import nn
-from transformers import AutoModel, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers import (
+    AutoModel,
+    AutoTokenizer,
+    ModernBertModel,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.models.modernbert.modeling_modernbert import ModernBertAttention
 from transformers.utils import logging as hf_logging
 
 from kore.common.errors import EncoderUnavailableError, UnfitError, UserError
@@ -32,6 +39,13 @@ _UNREADABLE = (
     EOFError,
     SafetensorError,
     pickle.UnpicklingError,
+)
+_DROPOUTS = (  # of BERT, and of ModernBERT
+    "hidden_dropout_prob",
+    "attention_probs_dropout_prob",
+    "embedding_dropout",
+    "attention_dropout",
+    "mlp_dropout",
 )
 _FEWEST_TOKENS = 10  # of a real vocabulary, special tokens left out
 _MOST_UNKNOWN = 0.5  # of all tokens of the training examples
@@ -146,12 +160,14 @@ def unknown_share(
 
 def set_dropout(encoder: PreTrainedModel, dropout: float) -> None:
     """Sets every dropout inside the encoder, in its modules and in its config."""
-    for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+    for name in _DROPOUTS:
         if hasattr(encoder.config, name):
             setattr(encoder.config, name, dropout)
     for module in encoder.modules():
         if isinstance(module, nn.Dropout):
             module.p = dropout
+        elif isinstance(module, ModernBertAttention):
+            module.attention_dropout = dropout
 
 
 def add_marker_tokens(
@@ -181,6 +197,8 @@ def max_positions(encoder: PreTrainedModel) -> int | None:
 
     RoBERTa counts positions from its padding index on, so the first ones are never used.
     """
+    if isinstance(encoder, ModernBertModel):
+        return int(encoder.config.max_position_embeddings)
     embeddings = getattr(encoder, "embeddings", None)
     embedding = getattr(embeddings, "position_embeddings", None)
     if not isinstance(embedding, nn.Embedding):

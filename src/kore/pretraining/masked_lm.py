@@ -7,10 +7,11 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import ModernBertForMaskedLM, PreTrainedModel
 
 from kore.network.dropout import replace_dropouts
 from kore.network.encoder_pass import EncoderPass
+from kore.network.modern_bert import is_global_modern_bert
 
 
 class MaskedLanguageModel(nn.Module):
@@ -18,10 +19,13 @@ class MaskedLanguageModel(nn.Module):
 
     Args:
         whole: an encoder with its language-modelling head, as AutoModelForMaskedLM gives it.
+        cls_id: of the token [CLS], where every text of a row has one and attends to itself alone,
+            see `attends_to_texts`.
     """
 
-    def __init__(self, whole: PreTrainedModel) -> None:
+    def __init__(self, whole: PreTrainedModel, cls_id: int | None = None) -> None:
         super().__init__()
+        self._cls_id = cls_id
         replace_dropouts(whole)
         self.whole = whole
         self._head = _head(whole)
@@ -42,6 +46,9 @@ class MaskedLanguageModel(nn.Module):
         masked tokens, the logits beyond them are of no token in particular.
         """
         attention_mask = torch.ones_like(is_masked)
+        if self._cls_id is not None:
+            text = (input_ids == self._cls_id).cumsum(dim=1)
+            attention_mask = text[:, :, None] == text[:, None, :]
         if self._head is None:
             logits = self.whole(input_ids=input_ids, attention_mask=attention_mask.long()).logits
             return at_places(logits, is_masked, count)
@@ -51,6 +58,14 @@ class MaskedLanguageModel(nn.Module):
         if positions is not None:
             is_masked = is_masked.gather(1, positions)
         return self._head(at_places(states, is_masked, count))
+
+
+def attends_to_texts(whole: PreTrainedModel) -> bool:
+    """Whether the encoder can be told which tokens of a row attend to which, at no cost.
+
+    Its positions have to be relative as well, since a text may begin anywhere in a row.
+    """
+    return is_global_modern_bert(cast(PreTrainedModel, whole.base_model))
 
 
 def at_places(states: Tensor, is_chosen: Tensor, count: int) -> Tensor:
@@ -69,4 +84,6 @@ def _head(whole: Any) -> Callable[[Tensor], Tensor] | None:
     if hasattr(whole, "lm_predictions"):  # DeBERTa as it was trained
         embeddings = whole.base_model.embeddings.word_embeddings
         return lambda states: whole.lm_predictions(states, embeddings)
+    if isinstance(whole, ModernBertForMaskedLM):
+        return lambda states: whole.decoder(whole.head(states))
     return getattr(whole, "lm_head", None) or getattr(whole, "cls", None)  # RoBERTa, BERT

@@ -14,14 +14,15 @@ from kore.training.options import OptimizationOptions
 class TextOptions(Checked, group="Data and masking"):
     files: Sequence[str] = option(
         (),
-        "texts to learn from (.csv, .json, .jsonl, .tsv, .txt, also .gz; .parquet)",
+        "texts to learn from (.csv, .json, .jsonl, .tsv, .txt, also .gz; .txt.xz; .parquet); a "
+        "file named twice is learned from twice as often",
         positional="FILE",
     )
     max_length: int = option(
         128, "tokens of a packed sequence", within="[8, 100000]", essential=True
     )
     valid_ratio: float = option(0.02, "share of the texts held out for validation", within="(0, 1)")
-    mask_ratio: float = option(0.2, "share of the tokens to predict", within="(0, 1)")
+    mask_ratio: float = option(0.3, "share of the tokens to predict", within="(0, 1)")
     mask_whole_words: bool | None = option(
         None,
         "mask whole words and entities, or single tokens, which a new encoder needs at first; by "
@@ -34,7 +35,7 @@ class EncoderOptions(Checked, group="Encoder"):
     dropout: float = option(0.0, "dropout of the encoder", within="[0, 1)")
     num_layers: int = option(6, f"layers of {MINI}", within="[1, 100]")
     hidden_size: int = option(256, f"width of {MINI}, a multiple of 64", within="[64, 4096]")
-    vocab_size: int = option(8_000, f"vocabulary size of {MINI}", within="[300, 1000000]")
+    vocab_size: int = option(12_000, f"vocabulary size of {MINI}", within="[300, 1000000]")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -43,7 +44,44 @@ class EncoderOptions(Checked, group="Encoder"):
 
 
 @dataclass
-class PretrainOptions(TextOptions, EncoderOptions, OptimizationOptions):
+class PretrainOptimizationOptions(OptimizationOptions, group="Optimization"):
+    num_epochs: int = option(12, "passes over the texts", within="[1, 10000]", essential=True)
+    batch_size: int = option(64, "sequences per micro-batch", within="[1, 100000]", essential=True)
+    learning_rate: float | None = option(
+        None,
+        "peak learning rate of AdamW; by default 3e-5, for mini 1e-3, and 2e-3 beside Muon",
+        within="(0, 1]",
+        essential=True,
+    )
+    optimizer: str | None = option(
+        None,
+        "of the layers' matrices, whose others learn by AdamW; by default adamw, and muon for "
+        f"{MINI}",
+        choices=("adamw", "muon"),
+    )
+    muon_learning_rate: float = option(
+        0.02, "peak learning rate of the matrices that learn by Muon", within="(0, 1]"
+    )
+    scheduler: str = option(
+        "wsd",
+        "after warm-up: wsd = constant, and linear decay in the last fifth; or decay at once",
+        choices=("wsd", "linear", "cosine"),
+    )
+    warmup_ratio: float = option(
+        0.02, "share of all optimizer steps that warms up", within="[0, 1)"
+    )
+
+    def __post_init__(self) -> None:
+        is_new = self.model_name_or_path == MINI
+        if self.optimizer is None:
+            self.optimizer = "muon" if is_new else "adamw"
+        if self.learning_rate is None and is_new and self.optimizer == "muon":
+            self.learning_rate = 2e-3
+        super().__post_init__()
+
+
+@dataclass
+class PretrainOptions(TextOptions, EncoderOptions, PretrainOptimizationOptions):
     model_name_or_path: str = option(
         MINI,
         f"encoder to start from: hub name, folder, or '{MINI}' (made from scratch)",
@@ -51,11 +89,6 @@ class PretrainOptions(TextOptions, EncoderOptions, OptimizationOptions):
     )
     run_name: str = option(
         "pretrained", "the encoder is written to the folder MODEL_DIR/RUN_NAME", essential=True
-    )
-    batch_size: int = option(32, "sequences per micro-batch", within="[1, 100000]", essential=True)
-    num_epochs: int = option(12, "passes over the texts", within="[1, 10000]", essential=True)
-    warmup_ratio: float = option(
-        0.06, "share of all optimizer steps that warms up", within="[0, 1)"
     )
 
     def __post_init__(self) -> None:

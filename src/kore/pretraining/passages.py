@@ -4,11 +4,12 @@
     .tsv                          one syllable or word piece a line, as KLUE-NER; tags are not read
     .txt                          one passage a line
 
-All but .parquet may be gzipped as well.
+All but .parquet may be gzipped as well, .tsv and .txt compressed with xz.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -17,39 +18,47 @@ from kore.common.errors import UserError
 from kore.data.entity_cells import parse_entity, shortened
 from kore.data.records import Record, iter_records
 from kore.data.schema import Span
-from kore.data.text_files import has_half_character, iter_lines, without_gzip
+from kore.data.text_files import has_half_character, iter_lines, without_compression
 
 _ENTITY_COLUMNS = ("subject_entity", "object_entity")
 _COMMENT = "##"  # of KLUE-NER's headers
 
 
 class Passage(NamedTuple):
-    """A text, and the characters of the entities that are known in it."""
+    """A text, and the characters of the entities that are known in it.
+
+    times: how often an epoch learns from it.
+    """
 
     text: str
     entities: tuple[Span, ...] = ()
+    times: int = 1
 
 
 def read_passages(paths: Iterable[Path]) -> list[Passage]:
     """The different texts of all files, in the order in which they first stand there.
 
-    A text that stands in several rows comes once, with the entities of all of them.
+    A text that stands in several rows comes once, with the entities of all of them. It counts as
+    often as the file is named that it stands in, and that is named most.
 
     Raises:
         UserError: a file is missing, is not UTF-8 text, has no column `sentence`, or all are empty.
     """
     entities: dict[str, dict[Span, None]] = {}
-    for path in paths:
+    repeated: dict[str, int] = {}  # only the few that count more than once
+    for path, times in Counter(paths).items():
         for passage in _passages(path):
             if passage.text.strip():
                 entities.setdefault(passage.text, {}).update(dict.fromkeys(passage.entities))
+                if times > 1:
+                    repeated[passage.text] = max(times, repeated.get(passage.text, 1))
     if not entities:
         raise UserError("the files hold no text")
-    return [Passage(text, tuple(spans)) for text, spans in entities.items()]
+    return [Passage(text, tuple(spans), repeated.get(text, 1)) for text, spans in entities.items()]
 
 
 def _passages(path: Path) -> Iterator[Passage]:
-    kind = without_gzip(path).suffix
+    kind = without_compression(path).suffix
     if kind == ".txt":
         yield from (Passage(text.strip()) for _, text in iter_lines(path))
     elif kind == ".tsv":

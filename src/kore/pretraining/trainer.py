@@ -20,12 +20,13 @@ from kore.common.errors import UserError
 from kore.common.files import atomic_folder
 from kore.common.manifest import Manifest
 from kore.network.hf_folder import name_known_class
-from kore.pretraining.masked_lm import MaskedLanguageModel
-from kore.pretraining.masking import MaskedRows, TokenRow, mask, pack, tokenize
+from kore.pretraining.masked_lm import MaskedLanguageModel, attends_to_texts
+from kore.pretraining.masking import MaskedRows, TokenRow, TokenTexts, mask, pack, tokenize
+from kore.pretraining.optimizers import make_pretraining_optimizer
 from kore.pretraining.options import PretrainOptions
 from kore.pretraining.passages import Passage
 from kore.training.loop import EpochLoop
-from kore.training.optimizer import make_optimizer
+from kore.training.optimizer import decay_steps
 from kore.training.run_files import write_log
 
 _LOGGER = logging.getLogger(__name__)
@@ -86,25 +87,49 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         self.whole = whole
         self.tokenizer = tokenizer
         self.draw = draw
-        rows = tokenize(passages, tokenizer, bool(options.mask_whole_words))
-        self.train_rows, self.valid_rows = split(rows, options.valid_ratio, options.seed)
-        model = MaskedLanguageModel(whole)
+        texts = tokenize(passages, tokenizer, bool(options.mask_whole_words))
+        self.train_texts, self.valid_texts = split(texts, options.valid_ratio, options.seed)
+        self.separate = attends_to_texts(whole)
+        model = MaskedLanguageModel(whole, tokenizer.cls_token_id if self.separate else None)
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
-        optimizer = make_optimizer(model, options)
-        steps = len(packed_batches(self.train_rows, tokenizer, options, epoch=0))
-        super().__init__(options, accelerator, model, optimizer, steps, files, manifest)
+        optimizer = make_pretraining_optimizer(model, options)
+        self.options = options
+        self.steps_per_epoch = len(self._batches(epoch=0))
+        super().__init__(
+            options, accelerator, model, optimizer, self.steps_per_epoch, files, manifest
+        )
         self._announce(len(passages))
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continues from what `last` held."""
+        """Continues from what `last` held.
+
+        Raises:
+            UserError: `num_epochs` is another, and the learning rate has begun to fall for one.
+        """
+        self._check_num_epochs(state["num_epochs"], state["position"])
         super().restore(state)
         self.model.load_state_dict(state["weights"])
 
     def _own_state(self) -> dict[str, Any]:
-        return {"weights": self.model.state_dict()}
+        return {"weights": self.model.state_dict(), "num_epochs": self.options.num_epochs}
+
+    def _check_num_epochs(self, before: int, position: dict[str, Any]) -> None:
+        """With the schedule "wsd" a run is the same for any `num_epochs` up to the decay."""
+        chosen = self.options.num_epochs
+        done = position["epoch"] * self.steps_per_epoch + position["step"]
+        total = min(before, chosen) * self.steps_per_epoch
+        if chosen != before and done > total - decay_steps(total):
+            raise UserError(
+                f"`num_epochs` was {before}, is {chosen}, but after {done} optimizer steps the "
+                "learning rate falls for the smaller one already, or has fallen; it can be "
+                f"changed only up to {total - decay_steps(total)} steps"
+            )
 
     def _batches(self, epoch: int) -> list[TokenRow]:
-        return packed_batches(self.train_rows, self.tokenizer, self.options, epoch)
+        generator = np.random.default_rng([self.options.seed, epoch])
+        length = self.options.max_length
+        packed = pack(self.train_texts, length, self.tokenizer, generator, self.separate)
+        return in_batches(packed, self.options)
 
     def _optimizer_step(self, batch: TokenRow, number: int) -> tuple[Tensor, int]:
         """One optimizer step over packed rows (B, T); the losses are those of the masked tokens."""
@@ -135,7 +160,7 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
             rows: numbers of the rows to compute.
         """
         places = torch.from_numpy(masked.is_masked[rows])
-        tokens = torch.from_numpy(ids[rows])[places]
+        tokens = torch.from_numpy(ids[rows].astype(np.int64))[places]
         beyond = -len(tokens) % _LOGITS_MULTIPLE
         wanted = functional.pad(tokens, (0, beyond), value=_IGNORED).to(self._device)
         input_ids = torch.from_numpy(masked.input_ids[rows]).to(self._device)
@@ -164,7 +189,7 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         """Loss and accuracy at the same masked tokens of the held-out texts every time."""
         options = self.options
         generator = np.random.default_rng(options.seed)
-        rows = pack(self.valid_rows, options.max_length, self.tokenizer, generator)
+        rows = pack(self.valid_texts, options.max_length, self.tokenizer, generator, self.separate)
         masked = mask(rows, options.mask_ratio, self.tokenizer, generator)
         self.model.eval()
         loss, found, total = 0.0, 0, 0
@@ -186,44 +211,38 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
             name_known_class(folder / "tokenizer_config.json")
 
     def _announce(self, passages: int) -> None:
-        tokens = sum(len(row.ids) for row in self.train_rows)
+        tokens = self.train_texts.num_tokens
         weights = sum(weight.numel() for weight in self.whole.parameters())
         _LOGGER.info(
             f"{self.options.run_name}: {self.options.model_name_or_path}, {weights / 1e6:.1f} M "
             f"weights, on {self.accelerator.device}, precision {self.accelerator.mixed_precision}; "
             f"{passages} different texts, {tokens / 1e6:.2f} M tokens an epoch, "
-            f"{len(self.valid_rows)} texts held out"
+            f"{len(self.valid_texts)} texts held out"
         )
 
 
-def split(
-    rows: list[TokenRow], valid_ratio: float, seed: int
-) -> tuple[list[TokenRow], list[TokenRow]]:
-    """The texts that are learned from, and those held out.
+def split(texts: TokenTexts, valid_ratio: float, seed: int) -> tuple[TokenTexts, TokenTexts]:
+    """The texts that are learned from, each as often as wanted, and those held out.
 
     Raises:
         UserError: there are too few.
     """
-    order = np.random.default_rng(seed).permutation(len(rows))
-    held_out = max(1, round(len(rows) * valid_ratio))
-    if held_out >= len(rows):
+    order = np.random.default_rng(seed).permutation(len(texts))
+    held_out = max(1, round(len(texts) * valid_ratio))
+    if held_out >= len(texts):
         raise UserError(
-            f"the files hold {len(rows)} different texts with a token, too few to learn from "
+            f"the files hold {len(texts)} different texts with a token, too few to learn from "
             "and to measure on; bring more"
         )
-    return [rows[i] for i in order[held_out:]], [rows[i] for i in order[:held_out]]
+    return texts.select(order[held_out:]).repeated(), texts.select(order[:held_out])
 
 
-def packed_batches(
-    rows: list[TokenRow], tokenizer: PreTrainedTokenizerBase, options: PretrainOptions, epoch: int
-) -> list[TokenRow]:
+def in_batches(packed: TokenRow, options: PretrainOptions) -> list[TokenRow]:
     """The packed rows (B, T) of each optimizer step of an epoch.
 
     Raises:
         UserError: an optimizer step has fewer rows than micro-batches.
     """
-    generator = np.random.default_rng([options.seed, epoch])
-    packed = pack(rows, options.max_length, tokenizer, generator)
     rows_per_step = options.batch_size * options.gradient_accumulation_steps
     count = -(-len(packed.ids) // rows_per_step)
     smallest = len(packed.ids) // count
@@ -233,5 +252,6 @@ def packed_batches(
             f"{options.gradient_accumulation_steps} micro-batches; lower "
             "`gradient_accumulation_steps`"
         )
-    batches = (np.array_split(array, count) for array in packed)
-    return [TokenRow(ids, units) for ids, units in zip(*batches, strict=True)]
+    ids = np.array_split(packed.ids, count)
+    units = [None] * count if packed.units is None else np.array_split(packed.units, count)
+    return [TokenRow(*batch) for batch in zip(ids, units, strict=True)]

@@ -8,9 +8,15 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from transformers import get_cosine_schedule_with_warmup, get_linear_schedule_with_warmup
+from transformers import (
+    get_cosine_schedule_with_warmup,
+    get_linear_schedule_with_warmup,
+    get_wsd_schedule,
+)
 
 from kore.training.options import OptimizationOptions
+
+_DECAY_SHARE = 0.2  # of all optimizer steps, in the schedule "wsd"
 
 
 def make_optimizer(
@@ -47,7 +53,7 @@ def make_optimizer(
 
 def _height(name: str) -> int | None:
     """0 for the embeddings, 1 for the first layer …, None for what is above the encoder."""
-    if not name.startswith("encoder."):
+    if not name.startswith("encoder.") or name.startswith("encoder.final_norm."):
         return None
     layer = re.search(r"\.layers?\.(\d+)\.", name)
     return int(layer[1]) + 1 if layer else 0
@@ -56,13 +62,29 @@ def _height(name: str) -> int | None:
 def make_schedule(
     optimizer: Optimizer, options: OptimizationOptions, steps_per_epoch: int
 ) -> LRScheduler:
-    """Linear warm-up, then a linear or cosine fall to 0; stepped once an optimizer step."""
+    """Linear warm-up, then a linear or cosine fall to 0; stepped once an optimizer step.
+
+    The schedule "wsd" (warm-up, stable, decay: Hu et al. 2024, "MiniCPM") stays at the peak and
+    falls linearly in the last fifth.
+    """
     total = steps_per_epoch * options.num_epochs
+    warmup = round(total * options.warmup_ratio)
+    if options.scheduler == "wsd":
+        return get_wsd_schedule(
+            optimizer,
+            warmup,
+            decay_steps(total),
+            num_training_steps=total,
+            decay_type="linear",
+        )
     make = {
         "linear": get_linear_schedule_with_warmup,
         "cosine": get_cosine_schedule_with_warmup,
     }[options.scheduler]
-    schedule: LRScheduler = make(  # type: ignore[operator]
-        optimizer, round(total * options.warmup_ratio), total
-    )
+    schedule: LRScheduler = make(optimizer, warmup, total)  # type: ignore[operator]
     return schedule
+
+
+def decay_steps(total: int) -> int:
+    """Of `total` optimizer steps, those in which the schedule "wsd" falls."""
+    return round(total * _DECAY_SHARE)
