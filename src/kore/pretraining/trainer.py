@@ -93,7 +93,7 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         model = MaskedLanguageModel(whole, tokenizer.cls_token_id if self.separate else None)
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
         optimizer = make_pretraining_optimizer(model, options)
-        self.options = options
+        self.options = options  # which the batches are made by
         self.steps_per_epoch = len(self._batches(epoch=0))
         super().__init__(
             options, accelerator, model, optimizer, self.steps_per_epoch, files, manifest
