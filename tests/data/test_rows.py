@@ -275,7 +275,7 @@ def test_skip_keeps_the_good_rows_and_writes_the_others_with_reasons(
     places = [(row.pop("line"), row.pop("column"), row.pop("reason")[:12]) for row in written]
     assert places == [
         ("3", "subject_entity", "word is '비틀스"),
-        ("5", "id", "'0' is alrea"),
+        ("5", "id", "'0' is also "),
         ("5", "label", "'org:member'"),
     ]
     assert {row.pop("file") for row in written} == {str(path)}
