@@ -91,14 +91,14 @@ def test_everything_that_is_not_a_weight_travels(tmp_path):
 
 
 PRIVATE = {
-    "train_file": "/home/kim/secret/train.csv",
+    "train_file": "/mnt/kim/secret/train.csv",
     "valid_file": "data/valid.csv",
-    "model_dir": "/home/kim/models",
+    "model_dir": "/mnt/kim/models",
     "output_dir": "outputs",
-    "label2id_path": "/home/kim/labels.pkl",
-    "id2label_path": "/home/kim/ids.pkl",
-    "swap_entities": "/home/kim/inverses.json",
-    "recipe": "/home/kim/mine.json",
+    "label2id_path": "/mnt/kim/labels.pkl",
+    "id2label_path": "/mnt/kim/ids.pkl",
+    "swap_entities": "/mnt/kim/inverses.json",
+    "recipe": "/mnt/kim/mine.json",
 }
 
 
