@@ -46,10 +46,7 @@ def atomic_write(path: Path, mode: str = "w") -> Iterator[IO[Any]]:
         os.replace(temporary, path)
         _sync(path.parent)
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}); what stood there before is "
-            "unchanged. Make room or name another folder."
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         if path.parent.is_dir():
             temporary.unlink(missing_ok=True)
@@ -81,15 +78,19 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         os.replace(filled, path)
         _sync(path.parent)
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}); what stood there before is "
-            "unchanged. Make room or name another folder."
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         if temporary is not None:
             if (temporary / "old").exists() and not path.exists():
                 os.replace(temporary / "old", path)
             shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(
+        f"{path} cannot be written ({error.strerror or error}); what stood there before is "
+        "unchanged. Make room or name another folder."
+    )
 
 
 def read_json(path: Path) -> Any:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any
 
 from tqdm import tqdm
+
+from kore.common.processes import is_main_process
 
 _is_shown = False
 
@@ -58,7 +59,7 @@ def log_to_stderr(spelling: Callable[[str], str]) -> None:
     for handler in [old for old in logger.handlers if isinstance(old, _StderrHandler)]:
         logger.removeHandler(handler)
     handler = _StderrHandler(spelling)
-    if os.environ.get("RANK", "0") != "0":
+    if not is_main_process():
         handler.setLevel(logging.CRITICAL)
     logger.addHandler(handler)
     logger.setLevel(logging.INFO)

@@ -29,7 +29,6 @@ from kore.prediction.predictor import CHUNK_ROWS, Predictor, prepared, warn_of_u
 T = TypeVar("T")
 
 SMALL_FILE_ROWS = 50_000  # fewer are encoded before a process that reads ahead has even started
-SMALL_MODEL = 20_000_000  # weights; glibc keeps the memory of smaller ones by itself
 
 # Options that no prediction depends on: where and how fast it is computed, and where it is written.
 _FREE_OPTIONS = {
