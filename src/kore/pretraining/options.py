@@ -45,7 +45,15 @@ class EncoderOptions(Checked, group="Encoder"):
 
 @dataclass
 class PretrainOptimizationOptions(OptimizationOptions, group="Optimization"):
-    num_epochs: int = option(12, "passes over the texts", within="[1, 10000]", essential=True)
+    num_epochs: int = option(
+        12, "passes over the texts, or `epoch_steps`", within="[1, 10000]", essential=True
+    )
+    epoch_steps: int = option(
+        0,
+        "optimizer steps of an epoch, after each of which the encoder is validated and written, "
+        "however many texts there are; 0 = all texts once",
+        within="[0, 1000000000]",
+    )
     batch_size: int = option(64, "sequences per micro-batch", within="[1, 100000]", essential=True)
     learning_rate: float | None = option(
         None,

@@ -94,7 +94,8 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
         optimizer = make_pretraining_optimizer(model, options)
         self.options = options  # which the batches are made by
-        self.steps_per_epoch = len(self._batches(epoch=0))
+        self.steps_per_pass = len(self._pass(0))
+        self.steps_per_epoch = options.epoch_steps or self.steps_per_pass
         super().__init__(
             options, accelerator, model, optimizer, self.steps_per_epoch, files, manifest
         )
@@ -126,7 +127,14 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
             )
 
     def _batches(self, epoch: int) -> list[TokenRow]:
-        generator = np.random.default_rng([self.options.seed, epoch])
+        steps = np.arange(self.steps_per_epoch) + epoch * self.steps_per_epoch
+        numbers, places = np.divmod(steps, self.steps_per_pass)
+        passes = {number: self._pass(number) for number in np.unique(numbers)}
+        return [passes[number][place] for number, place in zip(numbers, places, strict=True)]
+
+    def _pass(self, number: int) -> list[TokenRow]:
+        """All texts once, in an order of its own, as the batches of the optimizer steps."""
+        generator = np.random.default_rng([self.options.seed, number])
         length = self.options.max_length
         packed = pack(self.train_texts, length, self.tokenizer, generator, self.separate)
         return in_batches(packed, self.options)
