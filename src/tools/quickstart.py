@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import inference
 import train
 from kore.common.errors import EncoderUnavailableError, UserError, run_command
-from kore.common.flags import MINI, RECIPE, given_flags, given_value, parse_options
+from kore.common.flags import KORE_MINI, MINI, RECIPE, given_flags, given_value, parse_options
 from kore.common.recipes import recipe_flags
 from kore.data.options import PrepareOptions, SampleOptions
 from kore.training.options import TrainOptions
@@ -25,7 +25,8 @@ from kore.training.options import TrainOptions
 DATA_DIR = Path("data")
 SAMPLE_DIR = Path(SampleOptions.data_dir)
 
-PRETRAINED_RECIPE, MINI_RECIPE = "best_single", "mini_cpu"
+PRETRAINED_RECIPE = "best_single"
+SMALL_RECIPES = {MINI: "mini_cpu", KORE_MINI: "kore_mini"}
 SAMPLE_EPOCHS = "12"  # a thousand short examples need more passes than thirty thousand
 
 
@@ -49,12 +50,12 @@ def quick_train(flags: Sequence[str]) -> None:
         return
     model = given_value(flags, "model_name_or_path")
     if model is not None:
-        recipe = MINI_RECIPE if model == MINI else PRETRAINED_RECIPE
+        recipe = SMALL_RECIPES.get(model, PRETRAINED_RECIPE)
     elif _may_use_gpu(flags):
         recipe = PRETRAINED_RECIPE
     else:
-        recipe = MINI_RECIPE
-        print(f"Training {MINI} on the CPU, as no CUDA GPU is used.")
+        recipe = SMALL_RECIPES[KORE_MINI]
+        print(f"Training {KORE_MINI}, the encoder that ships, on the CPU, as no CUDA GPU is used.")
     try:
         train.main([f"--{RECIPE}", recipe, *data_flags, *flags])
     except EncoderUnavailableError:
@@ -63,9 +64,9 @@ def quick_train(flags: Sequence[str]) -> None:
         named = parse_options(TrainOptions, [f"--{RECIPE}", recipe]).model_name_or_path
         print(
             f"{named} is not in the cache and cannot be downloaded.\n"
-            f"Training {MINI} from scratch instead, which needs no download."
+            f"Training {KORE_MINI} instead, the encoder that ships."
         )
-        train.main([f"--{RECIPE}", MINI_RECIPE, *data_flags, *flags])
+        train.main([f"--{RECIPE}", SMALL_RECIPES[KORE_MINI], *data_flags, *flags])
     print("Next: bash inference.sh")
 
 

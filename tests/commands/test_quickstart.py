@@ -71,11 +71,11 @@ def fail_with(error: UserError, calls: Calls, times: int = 1) -> Callable[[list[
     return train_main
 
 
-def test_no_data_and_no_gpu_trains_mini_on_a_sample(trained, tmp_path, capsys):
+def test_no_data_and_no_gpu_trains_the_shipped_encoder_on_a_sample(trained, tmp_path, capsys):
     start()
     options = only(trained)
-    assert options.model_name_or_path == "mini"
-    assert options.learning_rate == 1e-3
+    assert options.model_name_or_path == "kore-mini"
+    assert options.learning_rate == 3e-4
     assert Path(options.train_file) == Path("data/sample/train_data.csv")
     assert Path(options.valid_file) == Path("data/sample/valid_data.csv")
     assert options.num_epochs == int(quickstart.SAMPLE_EPOCHS)
@@ -131,7 +131,7 @@ def test_a_gpu_trains_the_large_encoder(trained, data, gpu):
 def test_a_gpu_that_the_user_declines_is_not_counted_on(trained, data, gpu, flags):
     start(*flags)
     options = only(trained)
-    assert options.model_name_or_path == "mini"
+    assert options.model_name_or_path == "kore-mini"
     assert options.use_cuda == "False"
 
 
@@ -167,14 +167,18 @@ def test_rows_that_a_recipe_names_are_taken(trained, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
-def test_mini_brings_its_recipe_wherever_it_is_named(trained, data, monkeypatch):
+def test_a_small_encoder_brings_its_recipe_wherever_it_is_named(trained, data, monkeypatch):
     start()  # chosen, as there is no GPU
+    start("--model_name_or_path", "kore-mini")
     start("--model_name_or_path", "mini")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    start("--model_name_or_path=kore-mini")
     start("--model_name_or_path=mini")
-    chosen, named, named_beside_a_gpu = (options_of(flags) for flags in trained)
-    assert chosen.model_name_or_path == "mini"
+    chosen, named, mini, named_beside_a_gpu, mini_beside_a_gpu = map(options_of, trained)
+    assert chosen.recipe == "kore_mini"
     assert named == named_beside_a_gpu == chosen
+    assert (mini.recipe, mini.learning_rate) == ("mini_cpu", 1e-3)
+    assert mini == mini_beside_a_gpu
 
 
 def test_another_encoder_gets_the_recipe_of_encoders_even_without_a_gpu(trained, data):
@@ -185,7 +189,7 @@ def test_another_encoder_gets_the_recipe_of_encoders_even_without_a_gpu(trained,
     assert options.span_pooling == "start"
 
 
-def test_mini_replaces_an_encoder_that_cannot_be_loaded(trained, data, monkeypatch, capsys):
+def test_the_shipped_encoder_replaces_one_that_cannot_be_loaded(trained, data, monkeypatch, capsys):
     start("--seed", "7")  # what a machine without a GPU does
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     error = EncoderUnavailableError("no network")
@@ -193,12 +197,12 @@ def test_mini_replaces_an_encoder_that_cannot_be_loaded(trained, data, monkeypat
     start("--seed", "7")
     without_gpu, first, second = (options_of(flags) for flags in trained)
     assert first.model_name_or_path == "klue/roberta-large"
-    assert second.model_name_or_path == "mini"
+    assert second.model_name_or_path == "kore-mini"
     assert second == without_gpu  # nothing of the other recipe is left
     assert second.seed == 7
     printed = capsys.readouterr().out
     assert "klue/roberta-large is not in the cache and cannot be downloaded" in printed
-    assert "Training mini from scratch instead" in printed
+    assert "Training kore-mini instead" in printed
 
 
 @pytest.mark.parametrize("flag", [("--model_name_or_path", "a/b"), ("--model_name_or_path=a/b",)])

@@ -162,6 +162,26 @@ def test_a_run_is_made_longer_before_its_rate_falls(folder, monkeypatch):
     assert "--num_epochs was 3, is 5, but after" in refusal([*after, "--resume"])
 
 
+def test_an_epoch_of_so_many_optimizer_steps_changes_no_weight(folder, monkeypatch):
+    """Passes over the texts follow each other, wherever an epoch ends."""
+    numbers: list[int] = []
+    real = Pretrainer._optimizer_step
+
+    def counted(self, batch, number):
+        numbers.append(number)
+        return real(self, batch, number)
+
+    monkeypatch.setattr(Pretrainer, "_optimizer_step", counted)
+    pretrain.main(flags_in(folder, run_name="passes", num_epochs=2, batch_size=8))
+    steps = len(numbers)
+    flags = flags_in(folder, run_name="steps", num_epochs=steps, epoch_steps=1, batch_size=8)
+    pretrain.main(flags)
+    assert numbers == [*range(steps), *range(steps)]
+    assert len((folder / "models/steps.run/log.csv").read_text().splitlines()) == 1 + steps
+    by_pass, by_step = weights_in(folder, "passes"), weights_in(folder, "steps")
+    assert all(torch.equal(by_pass[name], by_step[name]) for name in by_pass)
+
+
 def test_ctrl_c_saves_and_says_how_to_continue(folder, monkeypatch):
     real = Pretrainer._optimizer_step
     steps: list[int] = []

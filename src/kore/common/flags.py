@@ -19,6 +19,7 @@ from kore.common.parser import fields_of, make_parser, plain_arguments
 from kore.common.recipes import recipe_flags, unknown_flag
 
 MINI = "mini"  # the encoder made from scratch, see mini.py
+KORE_MINI = "kore-mini"  # the pretrained encoder that ships, see shipped.py
 AUTO = "auto"
 RECIPE = "recipe"
 BATCH_TOKENS = 4096  # of prediction; benchmarks/LOG.md has others

@@ -12,6 +12,7 @@ Nothing in such a folder is executed when it is read.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,11 @@ _UNUSED = "pooler."  # BERT-like encoders come with it, RelationClassifier drops
 _REMEDY = "export it again"
 
 
-def save_folder(path: Path, trained: TrainedModel) -> None:
+def save_folder(path: Path, trained: TrainedModel, half: bool = False) -> None:
     """Writes the folder whole or not at all.
+
+    Args:
+        half: weights in half precision (float16), which take half the space.
 
     Raises:
         UserError: something else stands at `path`, it cannot be written, or `trained` is from an
@@ -66,12 +70,12 @@ def save_folder(path: Path, trained: TrainedModel) -> None:
     own = {"kind": KIND, "format_version": FORMAT_VERSION, **description}
     head = {
         name: weight.detach().cpu().contiguous()
-        for name, weight in model.state_dict().items()
+        for name, weight in _stored(model.state_dict(), half).items()
         if not name.startswith("encoder.")
     }
     with atomic_folder(path) as folder:
         try:
-            _save_encoder(folder, model.encoder, trained.labels.names)
+            _save_encoder(folder, model.encoder, trained.labels.names, half)
             save_file(head, folder / "head.safetensors", metadata={"format": "pt"})
         except SafetensorError as error:  # what a full disk becomes
             raise OSError(str(error)) from error
@@ -116,7 +120,16 @@ def load_folder(path: Path) -> TrainedModel:
         raise _damaged(path, error) from error
 
 
-def _save_encoder(folder: Path, encoder: PreTrainedModel, labels: tuple[str, ...]) -> None:
+def _stored(weights: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
+    return {
+        name: weight.half() if half and weight.is_floating_point() else weight
+        for name, weight in weights.items()
+    }
+
+
+def _save_encoder(
+    folder: Path, encoder: PreTrainedModel, labels: tuple[str, ...], half: bool
+) -> None:
     """config.json with the relations' names, and the weights AutoModel expects, all of them.
 
     AutoModel builds BERT and RoBERTa with a pooler, which KoRE's models do not have: zeros in its
@@ -124,7 +137,7 @@ def _save_encoder(folder: Path, encoder: PreTrainedModel, labels: tuple[str, ...
     """
     with torch.device("meta"):
         expected = AutoModel.from_config(encoder.config).state_dict()
-    weights = dict(encoder.state_dict())
+    weights = _stored(encoder.state_dict(), half)
     for name, weight in expected.items():
         if name not in weights and name.startswith(_UNUSED):
             weights[name] = torch.zeros(weight.shape)

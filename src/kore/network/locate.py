@@ -6,35 +6,42 @@ import logging
 import re
 from pathlib import Path
 
-from kore.common.errors import UserError
+from kore.network.shipped import RELATION_MODEL, resolve
 
 _LOGGER = logging.getLogger(__name__)
 
 
 def find_model(model_file: str, model_dir: str) -> Path:
-    """`model_file` as it stands or inside `model_dir`; the newest there where none is named.
+    """`model_file` as it stands, inside `model_dir`, or as a model that ships with KoRE.
+
+    Where none is named, the newest in `model_dir`, and the one that ships where that holds none,
+    which is logged.
 
     Raises:
-        UserError: none is named, and `model_dir` holds none.
+        UserError: the model that ships is damaged.
     """
     if not model_file:
-        return newest_model(Path(model_dir))
+        newest = newest_model(Path(model_dir))
+        if newest is not None:
+            return newest
+        _LOGGER.info(
+            f"no checkpoint (*.pth) in {model_dir}: predicting with {RELATION_MODEL}, the model of "
+            "KLUE-RE's relations that ships with KoRE"
+        )
+        return Path(resolve(RELATION_MODEL))
     given = Path(model_file)
     inside = Path(model_dir) / given
-    return inside if not given.exists() and inside.exists() else given
+    return inside if not given.exists() and inside.exists() else Path(resolve(model_file))
 
 
-def newest_model(model_dir: Path) -> Path:
-    """The checkpoint that was written last, models of single folds left out.
+def newest_model(model_dir: Path) -> Path | None:
+    """The checkpoint that was written last, models of single folds left out; None without any.
 
     Where there are only such, the newest of them, which is logged.
-
-    Raises:
-        UserError: the folder holds none.
     """
     found = sorted(model_dir.glob("*.pth"), key=lambda path: path.stat().st_mtime)
     if not found:
-        raise UserError(f"{model_dir}: no checkpoint (*.pth) here; train a model first")
+        return None
     whole = [path for path in found if not _is_of_a_fold(path)]
     if not whole:
         _LOGGER.info(

@@ -25,8 +25,9 @@ from transformers.models.modernbert.modeling_modernbert import ModernBertAttenti
 from transformers.utils import logging as hf_logging
 
 from kore.common.errors import EncoderUnavailableError, UnfitError, UserError
-from kore.common.flags import MINI
+from kore.common.flags import KORE_MINI
 from kore.data.dataset import EncodedExample
+from kore.network.shipped import resolve
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -58,8 +59,8 @@ def load_pretrained(
     """An encoder in float32 and its tokenizer.
 
     Args:
-        name_or_path: a folder, a name on the Hugging Face Hub, or a checkpoint of KoRE (.pth),
-            whose encoder and tokenizer are taken.
+        name_or_path: a folder, a name on the Hugging Face Hub, an encoder that ships with KoRE, or
+            a checkpoint of KoRE (.pth), whose encoder and tokenizer are taken.
         kind: one of transformers' AutoModel classes; all but AutoModel have a head of their own.
 
     Raises:
@@ -67,6 +68,7 @@ def load_pretrained(
         UserError: weights of the encoder are missing or of another size, there is no tokenizer, or
             encoder and tokenizer do not belong together.
     """
+    name_or_path = resolve(name_or_path)
     if Path(name_or_path).suffix == ".pth":
         encoder, tokenizer = _from_checkpoint(Path(name_or_path), kind)
     else:
@@ -233,7 +235,7 @@ def _load_encoder(name_or_path: str, kind: Any) -> PreTrainedModel:
         raise EncoderUnavailableError(
             f"`model_name_or_path` {name_or_path}: no encoder can be loaded from a folder, the "
             f"cache or the hub by that name ({_first_line(error)}); check the name, fetch the "
-            f"model once while connected, or pass `model_name_or_path` {MINI}"
+            f"model once while connected, or pass `model_name_or_path` {KORE_MINI}"
         ) from error
     _check_weights(name_or_path, encoder, found)
     return encoder

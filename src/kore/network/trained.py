@@ -17,7 +17,7 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from kore.common.errors import UserError
-from kore.common.flags import MINI
+from kore.common.flags import KORE_MINI, MINI
 from kore.data.dataset import InputEncoder
 from kore.data.markers import MarkerScheme
 from kore.data.schema import LabelMap
@@ -34,6 +34,8 @@ _PATHS = {
     "id2label_path",
     "swap_entities",
 }
+
+_OWN_ENCODERS = (MINI, KORE_MINI)
 
 DESCRIPTION_KEYS = (
     "tokenizer",
@@ -102,14 +104,16 @@ def published(description: Mapping[str, Any]) -> dict[str, Any]:
     """A description for others to read: without paths of the machine that trained."""
     options = {name: value for name, value in description["options"].items() if name not in _PATHS}
     encoder = str(options.get("model_name_or_path", ""))
-    if encoder and encoder != MINI and not hub_name(encoder):
+    if encoder and encoder not in _OWN_ENCODERS and not hub_name(encoder):
         del options["model_name_or_path"]
     return {**description, "options": options}
 
 
 def hub_name(name_or_path: str) -> str | None:
-    """The name itself where it is one of the Hugging Face Hub; None for `mini`, files, folders."""
-    is_name = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name_or_path) and name_or_path != MINI
+    """The name itself where it is one of the Hugging Face Hub; None for our own, files, folders."""
+    is_name = re.fullmatch(r"[\w.-]+(/[\w.-]+)?", name_or_path)
+    if name_or_path in _OWN_ENCODERS:
+        return None
     is_file = Path(name_or_path).suffix == ".pth" or Path(name_or_path).exists()
     return name_or_path if is_name and not is_file else None
 

@@ -26,6 +26,7 @@ from kore.data.rows import iter_rows
 from kore.data.schema import Entity, Example, Span
 from kore.data.text_files import has_half_character
 from kore.network.checkpoint import load_model
+from kore.network.shipped import RELATION_MODEL, resolve
 from kore.network.trained import TrainedModel
 from kore.prediction.predictor import ComputeOn, Predictor, prepared
 
@@ -139,6 +140,7 @@ def load(
     """A trained model: a checkpoint (.pth), an exported folder or an .onnx file.
 
     Args:
+        path: None = the model of KLUE-RE's relations that ships with KoRE.
         device: as torch names it; None = a CUDA GPU where there is one, otherwise the CPU.
         precision: "fp32", "bf16" or "fp16"; "auto" = bf16 on a GPU that computes it natively,
             fp32 otherwise.
@@ -148,12 +150,10 @@ def load(
         UserError: the file is missing, damaged or not one of KoRE's, or there is no such
             device or precision.
     """
-    if path is None:
-        raise UserError("no model ships with this version; pass the path of a trained one")
     compute = _compute_on(device, precision)
     # A model is made with random weights before it gets its own.
     with _LOADING, torch.random.fork_rng(devices=[]):
-        trained = load_model(Path(path))
+        trained = load_model(Path(resolve(str(RELATION_MODEL if path is None else path))))
     return Model(trained, compute, batch_tokens)
 
 

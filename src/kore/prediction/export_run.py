@@ -44,7 +44,7 @@ def export(options: ExportOptions) -> Path:
     trained = load_model(model_file)
     examples = _valid_rows(options, trained)
     if options.format == "hf":
-        save_folder(output, trained)
+        save_folder(output, trained, options.half)
     else:
         content = onnx_bytes(trained, int8=options.format == "onnx-int8")
         if options.format == "onnx":

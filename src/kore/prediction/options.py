@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from kore.common.errors import UserError
 from kore.common.flags import BATCH_TOKENS, DeviceOptions, PrecisionOptions, option
 from kore.data.options import RowOptions, SchemaOptions
 from kore.network.options import ModelOptions
@@ -90,6 +91,12 @@ class ExportOptions(RowOptions, ModelOptions, group="Export"):
         "labelled examples on which the export is compared with the checkpoint",
         essential=True,
     )
+    half: bool = option(False, "weights of a folder in half precision, which take half the space")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.half and self.format != "hf":
+            raise UserError(f"`half` is for `format` hf; {self.format} has a precision of its own")
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kore.common.errors import UserError
-from kore.common.flags import MINI, Checked, option
+from kore.common.flags import KORE_MINI, MINI, Checked, option
 from kore.training.options import OptimizationOptions
 
 
@@ -92,7 +92,8 @@ class PretrainOptimizationOptions(OptimizationOptions, group="Optimization"):
 class PretrainOptions(TextOptions, EncoderOptions, PretrainOptimizationOptions):
     model_name_or_path: str = option(
         MINI,
-        f"encoder to start from: hub name, folder, or '{MINI}' (made from scratch)",
+        f"encoder to start from: hub name, folder, '{KORE_MINI}' (which ships) or '{MINI}' (made "
+        "from scratch)",
         essential=True,
     )
     run_name: str = option(

@@ -21,7 +21,7 @@ from kore.common.devices import (
 )
 from kore.common.errors import UserError
 from kore.common.files import checksum
-from kore.common.flags import MINI
+from kore.common.flags import KORE_MINI, MINI
 from kore.common.manifest import Manifest
 from kore.data.markers import marker_text
 from kore.network import mini
@@ -79,7 +79,7 @@ def pretrain(options: PretrainOptions) -> Path:
             f"{stop}. To continue, give the same command with --run_name {files.run_name} --resume"
         ) from None
     print(f"Encoder: {files.encoder}    log and curve: {files.folder}/")
-    rate = " --learning_rate 3e-4" if options.model_name_or_path == MINI else ""
+    rate = " --learning_rate 3e-4" if options.model_name_or_path in (MINI, KORE_MINI) else ""
     print(f"Next: bash train.sh --model_name_or_path {files.encoder}{rate}")
     return files.encoder
 

@@ -224,7 +224,7 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         _LOGGER.info(
             f"{self.options.run_name}: {self.options.model_name_or_path}, {weights / 1e6:.1f} M "
             f"weights, on {self.accelerator.device}, precision {self.accelerator.mixed_precision}; "
-            f"{passages} different texts, {tokens / 1e6:.2f} M tokens an epoch, "
+            f"{passages} different texts, {tokens / 1e6:.2f} M tokens a pass, "
             f"{len(self.valid_texts)} texts held out"
         )
 

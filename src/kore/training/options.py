@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from kore.common.errors import UserError
-from kore.common.flags import MINI, Checked, DeviceOptions, option
+from kore.common.flags import KORE_MINI, MINI, Checked, DeviceOptions, option
 from kore.data.options import RowOptions, SchemaOptions
+
+_RATES = {MINI: 1e-3, KORE_MINI: 3e-4}  # peak learning rates of small encoders
 
 
 @dataclass
@@ -17,7 +19,7 @@ class OptimizationOptions(DeviceOptions, group="Optimization"):
 
     model_name_or_path: str = option(
         "klue/roberta-large",
-        f"encoder: hub name, folder, or '{MINI}' (made from scratch)",
+        f"encoder: hub name, folder, '{KORE_MINI}' (which ships) or '{MINI}' (made from scratch)",
         essential=True,
     )
     run_name: str = option(
@@ -34,7 +36,7 @@ class OptimizationOptions(DeviceOptions, group="Optimization"):
     )
     learning_rate: float | None = option(
         None,
-        "peak learning rate; by default 3e-5, and 1e-3 for mini",
+        "peak learning rate; by default 3e-5, 3e-4 for kore-mini and 1e-3 for mini",
         within="(0, 1]",
         essential=True,
     )
@@ -60,7 +62,7 @@ class OptimizationOptions(DeviceOptions, group="Optimization"):
 
 def default_learning_rate(model_name_or_path: str) -> float:
     """The peak rate of an encoder where none is given."""
-    return 1e-3 if model_name_or_path == MINI else 3e-5
+    return _RATES.get(model_name_or_path, 3e-5)
 
 
 @dataclass
