@@ -14,6 +14,7 @@ from tests.runs import as_flags, save_tiny_bert, write_sample
 
 import experiments
 from kore.common.errors import UserError
+from kore.data.records import write_examples
 from kore.data.rows import read_examples
 from kore.prediction.predictions import find_labels, read_submission
 from kore.scoring.metrics import score
@@ -84,6 +85,29 @@ def test_scores_are_those_of_the_predictions(folder, results):
         assert float(results[1][f"{name}_delta"]) == pytest.approx(difference)
     assert float(results[0]["micro_f1_p"]) == 1.0
     assert results[0]["micro_f1_adjusted"] != results[0]["micro_f1"]
+
+
+def test_rows_that_no_run_has_seen_are_scored(folder, tmp_path, monkeypatch):
+    """The best epoch is chosen on one file, the table scores another."""
+    rows = read_examples(folder / "train_data.csv", need_labels=True)[:40]
+    write_examples(tmp_path / "unseen.csv", rows)
+    monkeypatch.setattr(experiments_run, "_run", run_at_once)
+    flags = {"variants": "", "seeds": 1, "output_dir": tmp_path, "resamples": 2}
+    flags["test_file"] = tmp_path / "unseen.csv"
+    experiments.main(flags_in(folder, **flags))
+    predicted = tmp_path / "predictions" / "base-seed0.csv"
+    labels = find_labels(predicted, ExperimentOptions(label2id_path=""))
+    submission = read_submission(predicted, labels)
+    assert list(submission.ids) == [row.id for row in rows]
+    gold = np.asarray(labels.index(str(row.label) for row in rows))
+    with (tmp_path / "results.csv").open(encoding="utf-8") as file:
+        (result,) = csv.DictReader(file)
+    expected = score(gold, submission.probs, labels).micro_f1
+    assert float(result["micro_f1"]) == pytest.approx(expected)
+    write_examples(tmp_path / "unseen.csv", rows[1:])
+    assert "the content of the scored file" in refusal(flags_in(folder, **flags))
+    flags["test_file"] = tmp_path / "gone.csv"
+    assert f"{tmp_path / 'gone.csv'}: no such file" in refusal(flags_in(folder, **flags))
 
 
 def test_the_table_people_read(folder, results):

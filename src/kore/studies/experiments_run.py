@@ -1,7 +1,7 @@
 """Recipes and seeds -> runs -> one table: is a technique worth switching on, or was it chance?
 
 OUTPUT_DIR/runs/<row>-seed0.pth …          the checkpoints and their folders
-OUTPUT_DIR/predictions/<row>-seed0.csv …   what each predicts for the validation examples
+OUTPUT_DIR/predictions/<row>-seed0.csv …   what each predicts for the scored examples
 OUTPUT_DIR/results.md, results.csv         a row per recipe: mean ± sd, difference and p, minutes
 """
 
@@ -56,6 +56,8 @@ def run_experiments(options: ExperimentOptions) -> Path:
     rows = planned_rows(options)
     if options.target_prior and not find_file(options.target_prior).is_file():
         raise UserError(f"`target_prior` {options.target_prior}: no such file")
+    if not _scored_file(options).is_file():
+        raise UserError(f"{_scored_file(options)}: no such file")
     folder = Path(options.output_dir)
     runs = [(row, seed) for seed in range(options.seeds) for row in rows]
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
@@ -111,7 +113,7 @@ def table(options: ExperimentOptions, rows: Sequence[Row]) -> list[dict[str, Any
         for row in rows
     }
     prior = find_file(options.target_prior) if options.target_prior else None
-    gold = GoldRows.read(Path(options.valid_file), Path(options.train_file), labels, prior)
+    gold = GoldRows.read(_scored_file(options), Path(options.train_file), labels, prior)
     results = score_rows(gold, probs, options.resamples)
     for row, result in zip(rows, results, strict=True):
         minutes = [_minutes(options, row, seed) for seed in range(options.seeds)]
@@ -145,6 +147,10 @@ def _read_variants(path: Path) -> dict[str, dict[str, Any]]:
     return variants
 
 
+def _scored_file(options: ExperimentOptions) -> Path:
+    return Path(options.test_file or options.valid_file)
+
+
 def _files(options: ExperimentOptions, row: Row, seed: int) -> tuple[Path, Path]:
     """The checkpoint and the predictions of a run."""
     name = f"{safe_name(row.name)}-seed{seed}"
@@ -169,7 +175,7 @@ def _finished(options: ExperimentOptions, row: Row, seed: int, threads: int) -> 
     train += ["--train_file", options.train_file, "--valid_file", options.valid_file]
     train += ["--model_dir", str(checkpoint.parent), "--run_name", checkpoint.stem]
     _run("train", train, log, threads)
-    predict = ["--model_file", str(checkpoint), "--test_file", options.valid_file]
+    predict = ["--model_file", str(checkpoint), "--test_file", str(_scored_file(options))]
     predict += ["--output_dir", str(predictions.parent), "--output_name", predictions.name]
     run = parse_options(TrainOptions, row.arguments)
     predict += ["--use_cuda", run.use_cuda, "--precision", run.precision]
@@ -185,7 +191,10 @@ def _manifest(options: ExperimentOptions, row: Row) -> Manifest:
         run,
         free={*_MANAGED, RECIPE, "output_dir", "save_steps"},
         files=data_files(run),
-        **{"the content of the encoder": checksum(encoder) if encoder.exists() else None},
+        **{
+            "the content of the encoder": checksum(encoder) if encoder.exists() else None,
+            "the content of the scored file": checksum(_scored_file(options)),
+        },
     )
 
 
@@ -204,7 +213,7 @@ def _run(command: str, arguments: Sequence[str], log: Path, threads: int) -> Non
 
 
 def _probs(options: ExperimentOptions, row: Row, seed: int, labels: LabelMap) -> Floats:
-    """(N, C), in the order of the validation file, which is that of inference."""
+    """(N, C), in the order of the scored file, which is that of inference."""
     return read_submission(_files(options, row, seed)[1], labels).probs
 
 

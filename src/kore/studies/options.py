@@ -41,7 +41,12 @@ class ExperimentOptions(SchemaOptions, group="Comparison"):
     train_file: str = option(
         "data/train_data.csv", "examples to learn from (.csv, .json, .jsonl)", essential=True
     )
-    valid_file: str = option("data/valid_data.csv", "examples to score on", essential=True)
+    valid_file: str = option(
+        "data/valid_data.csv", "examples that choose each run's best epoch", essential=True
+    )
+    test_file: str = option(
+        "", "labelled examples to score on, which no run has seen; '' = VALID_FILE", essential=True
+    )
     output_dir: str = option(
         "outputs/experiments", "folder for runs, predictions and the table", essential=True
     )
