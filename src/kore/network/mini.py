@@ -48,7 +48,7 @@ SIZE = MiniSize()
 
 
 def learn_tokenizer(
-    texts: Iterable[str], vocab_size: int, max_letters: int | None = None
+    texts: Iterable[str], vocab_size: int, max_letters: int | None = None, needed: str = ""
 ) -> PreTrainedTokenizerFast:
     """A cased WordPiece tokenizer of at most `vocab_size` tokens, learned from `texts`.
 
@@ -58,9 +58,10 @@ def learn_tokenizer(
         max_letters: only so many of the most frequent characters become pieces, so that rare ones
             do not fill the vocabulary of large texts. Any other character is [UNK] by itself, and
             not the whole word around it. By default all become pieces.
+        needed: characters that are pieces however rare they are.
     """
     texts = list(texts)
-    letters = None if max_letters is None else _frequent_letters(texts, max_letters)
+    letters = None if max_letters is None else _frequent_letters(texts, max_letters, needed)
     learner = _wordpiece({}, letters)
     # The trainer numbers the letters inside words in a random order, and breaks ties by it. Given
     # as special tokens they are numbered beforehand; only the vocabulary is kept.
@@ -111,14 +112,15 @@ def _fixed_alphabet(letters: list[str]) -> dict[str, Any]:
     return {"initial_alphabet": letters, "limit_alphabet": len(letters)}
 
 
-def _frequent_letters(texts: Iterable[str], most: int) -> list[str]:
-    """The most frequent characters; of equally frequent ones those that Unicode has first."""
+def _frequent_letters(texts: Iterable[str], most: int, needed: str) -> list[str]:
+    """The needed and the most frequent characters; of equal ones those that Unicode has first."""
     normalizer = _wordpiece({}, None).normalizer
     counts: Counter[str] = Counter()
     for text in texts:
         counts.update(normalizer.normalize_str(text))
-    letters = [letter for letter in counts if not letter.isspace()]
-    return sorted(sorted(letters, key=lambda letter: (-counts[letter], letter))[:most])
+    letters = [letter for letter in {*counts, *needed} if not letter.isspace()]
+    ranks = {letter: (letter not in needed, -counts[letter], letter) for letter in letters}
+    return sorted(sorted(letters, key=ranks.__getitem__)[:most])
 
 
 def _inner_letters(texts: Iterable[str], tokenizer: Tokenizer) -> list[str]:

@@ -7,6 +7,7 @@ models/<run_name>.run/    log.csv (a row an epoch), pretraining_curve.png, last.
 from __future__ import annotations
 
 import functools
+import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -39,6 +40,8 @@ from kore.training.state import load_state
 _HEAD_WIDTH = 64
 # Of the texts, for a new vocabulary: more take minutes and change little.
 _MOST_CHARACTERS = 20_000_000
+# Rare in texts: "@" and "^", with which training marks entities, come after 2,400 others.
+_NEEDED_LETTERS = marker_text() + string.punctuation + string.digits + string.ascii_letters
 _MOST_LETTERS = 2_400  # 0.16 % of the tokens of KLUE-RE become [UNK], see benchmarks/LOG.md
 # Options on which no weight depends; of the files, their content counts.
 _FREE_OPTIONS = {"resume", "run_name", "model_dir", "save_steps", "files"}
@@ -89,10 +92,9 @@ def _model(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """An encoder with its language-modelling head, and its tokenizer."""
     if options.model_name_or_path == MINI:
-        # Rare in texts, the markers of training would all be [UNK] otherwise.
         texts = mini.bounded_sample([passage.text for passage in passages], _MOST_CHARACTERS)
         tokenizer: PreTrainedTokenizerBase = mini.learn_tokenizer(
-            [*texts, *[marker_text()] * 2], options.vocab_size, _MOST_LETTERS
+            [*texts, *[marker_text()] * 2], options.vocab_size, _MOST_LETTERS, _NEEDED_LETTERS
         )
         size = mini.MiniSize(
             options.num_layers, options.hidden_size, options.hidden_size // _HEAD_WIDTH
