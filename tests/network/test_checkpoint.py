@@ -25,6 +25,7 @@ from kore.network.checkpoint import (
     save_model,
     save_payload,
 )
+from kore.network.hf_folder import save_folder
 from kore.network.locate import newest_model
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -112,7 +113,7 @@ def sentence_on_loading(path: Path) -> str:
 def test_the_file_is_read_by_torch_weights_only(saved):
     payload = torch.load(saved, weights_only=True)
     assert payload["kind"] == "kore-model"
-    assert payload["format_version"] == 2
+    assert payload["format_version"] == 3
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0005, 0.3, 0.9, 0.999])
@@ -187,8 +188,8 @@ def test_a_file_that_tries_to_run_code_does_not(tmp_path):
 
 def test_a_newer_format(tmp_path):
     path = tmp_path / "new.pth"
-    save_payload(path, MODEL_KIND, {"format_version": 3})
-    assert "format 3" in sentence_on_loading(path)
+    save_payload(path, MODEL_KIND, {"format_version": 4})
+    assert "format 4" in sentence_on_loading(path)
     assert "update KoRE" in sentence_on_loading(path)
 
 
@@ -215,7 +216,7 @@ def test_weights_that_do_not_fit(saved, tmp_path):
     path = altered(saved, tmp_path, labels=["no_relation", "per:employee_of"])  # there were 3
     message = sentence_on_loading(path)
     assert "do not fit" in message
-    assert "head.4.weight" in message
+    assert "size mismatch for log_odds" in message
 
 
 def test_a_missing_weight(saved, tmp_path):
@@ -306,3 +307,21 @@ def test_temperature_travels_and_is_1_in_an_older_checkpoint(tmp_path):
     del payload["weights"]["temperature"]
     save_payload(tmp_path / "old.pth", MODEL_KIND, payload)
     assert float(load_model(tmp_path / "old.pth").classifier.temperature) == 1.0
+
+
+@pytest.mark.parametrize("save", [save_model, save_folder])
+def test_expected_class_shares_travel(tmp_path, save):
+    trained = make_trained()
+    odds = torch.linspace(-1, 1, len(trained.labels))
+    trained.classifier.log_odds.copy_(odds)
+    save(tmp_path / "new.pth", trained)
+    assert torch.equal(load_model(tmp_path / "new.pth").classifier.log_odds, odds)
+
+
+def test_an_older_checkpoint_expects_the_class_shares_of_its_training(tmp_path):
+    trained = make_trained()
+    trained.classifier.log_odds.fill_(1.0)
+    payload = model_payload(trained)
+    del payload["weights"]["log_odds"]
+    save_payload(tmp_path / "old.pth", MODEL_KIND, payload)
+    assert not load_model(tmp_path / "old.pth").classifier.log_odds.any()

@@ -86,6 +86,11 @@ def test_rare_letters_do_not_fill_the_vocabulary():
     assert limited.tokenize(f"김도율{rare[-1]}은") == [*limited.tokenize("김도율"), "[UNK]", "은"]
 
 
+def test_needed_letters_are_pieces_however_rare():
+    tokenizer = mini.learn_tokenizer(["나다가라", "라", "라 가"], 100, 3, needed="@ 힣")
+    assert tokenizer.tokenize("힣 @ 라 가") == ["힣", "@", "라", "[UNK]"]
+
+
 def test_letters_are_chosen_by_frequency_then_code_point():
     tokenizer = mini.learn_tokenizer(["나다가라", "라", "라 가"], 100, max_letters=3)
     assert tokenizer.tokenize("가 나 다 라") == ["가", "나", "[UNK]", "라"]  # 2, 1, 1 and 3 times

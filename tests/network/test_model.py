@@ -128,7 +128,7 @@ def test_an_unknown_encoder_ends_in_a_sentence(name, monkeypatch, tmp_path):
         load_pretrained(name, dropout=0.1)
     message = str(caught.value)
     assert message.startswith(f"`model_name_or_path` {name}:")
-    assert "`model_name_or_path` mini" in message
+    assert "`model_name_or_path` kore-mini" in message
     assert "\n" not in message
 
 
@@ -170,6 +170,7 @@ def test_the_head_reads_cls_subject_and_object_in_this_order():
         chosen[:, third * width : (third + 1) * width] = torch.eye(width)
         shown.weight = nn.Parameter(chosen)
         classifier.head = nn.Sequential(shown)
+        classifier.log_odds = torch.zeros(width)
         assert torch.allclose(forward(classifier, batch)[0], hidden[position], atol=1e-5)
 
 
@@ -276,6 +277,23 @@ def test_dropout_of_the_head_and_of_a_loaded_encoder(tmp_path):
 
 def test_the_same_seed_gives_the_same_logits():
     assert torch.equal(logits_of(make_trained("bert")), logits_of(make_trained("bert")))
+
+
+def test_log_odds_are_added_to_calibrated_logits_in_evaluation_alone():
+    trained = make_trained("bert")
+    logits = logits_of(trained)
+    odds = torch.linspace(-1, 1, logits.shape[1])
+    trained.classifier.log_odds.copy_(odds)
+    trained.classifier.temperature.fill_(2.0)
+    torch.testing.assert_close(logits_of(trained), logits / 2 + odds)
+    batch = Batch.collate(trained.input_encoder.encode(EXAMPLES), trained.input_encoder.pad_id)
+    model = trained.classifier.train()
+    for module in model.modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    with torch.no_grad():
+        torch.testing.assert_close(model(*batch.inputs), logits, rtol=1e-4, atol=1e-5)
+    assert "log_odds" not in dict(model.named_parameters())
 
 
 def test_temperature_divides_the_logits_in_evaluation_alone():

@@ -14,7 +14,15 @@ from kore.common.resources import find_file
 from kore.data.label_files import load_label_map
 from kore.data.options import SchemaOptions
 from kore.data.schema import LabelMap
-from kore.scoring.label_shift import class_shares, distance, estimate_prior, read_prior, row_weights
+from kore.scoring.label_shift import (
+    at_prior,
+    class_shares,
+    distance,
+    estimate_prior,
+    log_odds,
+    read_prior,
+    row_weights,
+)
 from kore.scoring.metrics import micro_f1
 
 LABELS = LabelMap(("no_relation", "A", "B", "C"), "no_relation")
@@ -29,6 +37,20 @@ def prior_file(tmp_path: Path, content: Any) -> Path:
 def test_relations_that_are_not_named_share_what_is_left(tmp_path: Path) -> None:
     path = prior_file(tmp_path, {"A": 0.1, "no_relation": 0.6})
     assert read_prior(path, LABELS) == pytest.approx([0.6, 0.1, 0.15, 0.15])
+
+
+def test_probabilities_follow_other_shares_by_hand() -> None:
+    """0.8 and 0.2 with each half of the examples; expected one in ten, so 0.08 against 0.18."""
+    odds = log_odds(np.array([0.5, 0.5]), np.array([0.1, 0.9]))
+    assert at_prior(np.array([[0.8, 0.2]]), odds) == pytest.approx(np.array([[8 / 26, 18 / 26]]))
+    assert np.exp(odds) == pytest.approx([0.2, 1.8])
+
+
+def test_what_is_never_expected_is_never_predicted_and_what_has_no_example_stays() -> None:
+    odds = log_odds(np.array([0.5, 0.5, 0.0]), np.array([0.0, 0.7, 0.3]))
+    probs = at_prior(np.array([[0.6, 0.2, 0.2]]), odds)
+    assert 0 < probs[0, 0] < 1e-4
+    assert odds[2] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ from kore.data.rows import read_examples
 from kore.network.checkpoint import STATE_KIND, load_model, load_payload, save_payload
 from kore.prediction.predictor import predict_examples
 from kore.scoring.calibration import fit_temperature
+from kore.scoring.label_shift import read_prior, row_weights
 from kore.scoring.metrics import score
 from kore.training import loss as losses
 from kore.training import trainer
@@ -331,10 +332,11 @@ def test_patience_stops_after_epochs_without_a_better_one(
         ({"max_length": 10}, ["--max_length 10 is too small"]),
         ({"run_name": "../other"}, ["--run_name"]),
         ({"use_cuda": "True"}, ["--use_cuda True"]),
+        ({"target_prior": "gone.json"}, ["--target_prior gone.json: no such file"]),
         ({"no_relation_label": "관계없음"}, ["--no_relation_label '관계없음'"]),
         (
             {"model_name_or_path": "no/such-encoder"},
-            ["no/such-encoder", "--model_name_or_path mini"],
+            ["no/such-encoder", "--model_name_or_path kore-mini"],
         ),
     ],
 )
@@ -359,6 +361,27 @@ def test_temperature_of_the_best_epoch_is_kept(shared: Path, unbroken: dict[str,
     probs = predict_examples(best, valid, make_accelerator(DeviceOptions(use_cuda="False")))
     assert score(gold, probs, best.labels).auprc == pytest.approx(row["auprc"], abs=1e-3)
     assert fit_temperature(gold, probs) == pytest.approx(1.0, abs=0.01)
+
+
+def test_the_class_shares_that_are_expected_go_into_the_model(folder: Path) -> None:
+    (folder / "shares.json").write_text('{"no_relation": 0.9}', encoding="utf-8")
+    run = train_in(folder, target_prior=folder / "shares.json")
+    best = load_model(folder / "models" / "run.pth")
+    train, valid = (
+        read_examples(folder / f"{part}_data.csv", need_labels=True) for part in ("train", "valid")
+    )
+    learned = np.mean([example.label == "no_relation" for example in train])
+    odds = best.classifier.log_odds
+    first = best.labels.names.index("no_relation")
+    assert float(odds[first]) == pytest.approx(np.log(0.9 / learned), abs=1e-5)
+    # The log's scores are those of its predictions, under these shares.
+    gold = np.asarray(best.labels.index(str(example.label) for example in valid))
+    probs = predict_examples(best, valid, make_accelerator(DeviceOptions(use_cuda="False")))
+    shares = read_prior(folder / "shares.json", best.labels)
+    expected = score(gold, probs, best.labels, row_weights(gold, shares))
+    row = run["history"][best.scores["epoch"] - 1]
+    assert row["accuracy"] == pytest.approx(expected.accuracy, abs=0.5)
+    assert row["auprc"] == pytest.approx(expected.auprc, abs=0.5)
 
 
 def test_a_single_relation_is_refused_before_anything_is_written(folder: Path) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from kore.data.schema import LabelMap
-from kore.training.validation import validate
+from kore.training.validation import ExpectedShares, validate
 
 LABELS = LabelMap(("no_relation", "A"), "no_relation")
 
@@ -29,6 +29,21 @@ def test_scores_are_calibrated_and_the_loss_is_not() -> None:
     assert result.scores.micro_f1 == pytest.approx(100 * 6 / 7)
     assert result.curves["before"][0].confidence == pytest.approx(0.9)
     assert result.curves["after"][0].confidence == pytest.approx(0.75, abs=1e-3)
+
+
+def test_expected_shares_shift_and_weigh_the_scores_alone() -> None:
+    """Half of the examples are no_relation, three quarters are expected: 0.6 is too little."""
+    gold = np.array([1, 0, 1, 0])
+    probs = np.array([[0.4, 0.6], [0.9, 0.1], [0.1, 0.9], [0.4, 0.6]])
+    shares = np.array([0.75, 0.25])
+    expected = ExpectedShares(shares, np.log(shares / 0.5))
+    plain = validate(gold, probs, LABELS, cross_entropy)
+    result = validate(gold, probs, LABELS, cross_entropy, expected=expected)
+    assert plain.scores.micro_f1 == pytest.approx(100 * 4 / 5)  # 2 found, 1 invented
+    assert result.scores.micro_f1 == pytest.approx(100 * 2 / 3)  # 1 of 2 found, none invented
+    assert result.scores.accuracy == pytest.approx(100 * (3 * 2 + 1) / 8)  # weights 1.5 and 0.5
+    assert result.temperature == plain.temperature
+    assert result.scores.ece == plain.scores.ece
 
 
 def test_only_examples_whose_relation_is_allowed_are_fitted_on() -> None:

@@ -31,7 +31,7 @@ from kore.network.trained import (
 )
 
 _LOADING = threading.Lock()
-FORMAT_VERSION = 2  # 2 may have a design and a cue sentence
+FORMAT_VERSION = 3  # 2 may have a design and a cue sentence; 3 has expected class shares
 MODEL_KIND = "kore-model"
 STATE_KIND = "kore-training-state"
 _MODEL_KEYS = ("weights", "encoder_config", *DESCRIPTION_KEYS)

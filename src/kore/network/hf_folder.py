@@ -43,7 +43,7 @@ from kore.network.trained import (
     published,
 )
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3  # 3 has expected class shares
 KIND = "kore-folder"
 _OWN_FILE = "kore.json"
 _FILES = (_OWN_FILE, "config.json", "model.safetensors", "head.safetensors", "tokenizer.json")

@@ -94,6 +94,10 @@ class RelationClassifier(nn.Module):
         # "On Calibration of Modern Neural Networks"). The largest logit stays the largest.
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(()))
+        # Added to those logits: the class shares that are expected against those of training, see
+        # label_shift.log_odds.
+        self.log_odds: Tensor
+        self.register_buffer("log_odds", torch.zeros(num_labels))
         self.type_embedding = None
         if design.type_embedding:
             words: Any = encoder.get_input_embeddings()
@@ -156,7 +160,7 @@ class RelationClassifier(nn.Module):
             logits = logits.float()
         if self.allowed is not None and (not self.training or self.design.type_restriction == BOTH):
             logits = restricted(logits, self.allowed[entity_types[:, 0], entity_types[:, 1]])
-        return logits if self.training else logits / self.temperature
+        return logits if self.training else logits / self.temperature + self.log_odds
 
     def type_states(
         self, entity_types: Tensor | None, subject_span: Tensor, object_span: Tensor, length: int
@@ -173,12 +177,13 @@ class RelationClassifier(nn.Module):
         return (torch.stack(masks, dim=-1)[..., None] * vectors[:, None]).sum(dim=2)
 
     def load_weights(self, weights: Mapping[str, Tensor]) -> None:
-        """Loads the weights of a checkpoint; one made before 0.3 has no temperature.
+        """Loads the weights of a checkpoint; old ones have no temperature or no class shares.
 
         Raises:
             RuntimeError: they do not fit.
         """
-        self.load_state_dict({"temperature": torch.ones(()), **weights})
+        absent = {"temperature": torch.ones(()), "log_odds": torch.zeros_like(self.log_odds)}
+        self.load_state_dict({**absent, **weights})
 
 
 class BiLSTM(nn.Module):

@@ -33,6 +33,7 @@ _PATHS = {
     "label2id_path",
     "id2label_path",
     "swap_entities",
+    "target_prior",
 }
 
 _OWN_ENCODERS = (MINI, KORE_MINI)

@@ -7,6 +7,7 @@ expected makes up for that, as long as the examples of a relation are alike in b
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,12 @@ import numpy as np
 from kore.common.arrays import Floats, Ints
 from kore.common.errors import UserError
 from kore.common.files import read_json
-from kore.data.schema import LabelMap
+from kore.data.schema import Example, LabelMap
 
 SAME_BALANCE = 0.05  # class shares that lie no farther apart count as the same
 
 _ROUNDING = 1e-6
+_SMALLEST_SHARE = 1e-6  # what is expected never is expected almost never, which has a logarithm
 _MOST_STEPS = 1_000
 _SMALL_CHANGE = 1e-7
 
@@ -26,6 +28,12 @@ _SMALL_CHANGE = 1e-7
 def class_shares(gold: Ints, num_labels: int) -> Floats:
     """(C,), the share of each relation among gold labels (N,)."""
     return np.bincount(gold, minlength=num_labels) / len(gold)
+
+
+def gold_shares(examples: Iterable[Example], labels: LabelMap) -> Floats:
+    """(C,), the share of each relation among labelled examples."""
+    gold = np.asarray(labels.index(str(example.label) for example in examples))
+    return class_shares(gold, len(labels))
 
 
 def read_prior(path: Path, labels: LabelMap) -> Floats:
@@ -37,7 +45,7 @@ def read_prior(path: Path, labels: LabelMap) -> Floats:
         UserError: it is missing or damaged, names an unknown relation, or its shares do not add up.
     """
     if not path.is_file():
-        raise UserError(f"`target_prior` {path}: no such file; 'estimate' needs none")
+        raise UserError(f"`target_prior` {path}: no such file")
     given = read_json(path)
     if not isinstance(given, dict):
         raise UserError(f'{path}: expected an object such as {{"no_relation": 0.6}}')
@@ -51,6 +59,25 @@ def read_prior(path: Path, labels: LabelMap) -> Floats:
         raise UserError(f"{path}: the shares sum to {1 - left:.4g}, expected 1")
     equal_part = max(0.0, left) / max(1, others)
     return np.asarray([given.get(name, equal_part) for name in labels.names])
+
+
+def log_odds(source: Floats, target: Floats) -> Floats:
+    """(C,) what logits need for probabilities learned under one set of shares to suit another.
+
+    Saerens et al. 2002: p'(relation) is proportional to p(relation) * target / source.
+
+    Args:
+        source: (C,), the shares in training; a relation without an example stays as it is.
+        target: (C,), the shares where the model is used.
+    """
+    odds = np.maximum(target, _SMALLEST_SHARE) / np.where(source > 0, source, 1.0)
+    return np.where(source > 0, np.log(odds), 0.0)
+
+
+def at_prior(probs: Floats, odds: Floats) -> Floats:
+    """The probabilities (N, C) with `log_odds` (C,) added to their logits."""
+    weighed = probs * np.exp(odds)
+    return np.asarray(weighed / weighed.sum(axis=1, keepdims=True))
 
 
 def estimate_prior(probs: Floats, source: Floats) -> Floats:

@@ -6,12 +6,10 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from kore.common.errors import UserError
 from kore.data.duplicates import row_key
 from kore.data.schema import Example, LabelMap
-from kore.scoring.label_shift import SAME_BALANCE, class_shares, distance
+from kore.scoring.label_shift import SAME_BALANCE, distance, gold_shares
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -52,8 +50,4 @@ def warn_of_validation(
 
 
 def _is_same_balance(train: Sequence[Example], valid: Sequence[Example], labels: LabelMap) -> bool:
-    shares = (
-        class_shares(np.asarray(labels.index(str(row.label) for row in examples)), len(labels))
-        for examples in (train, valid)
-    )
-    return distance(*shares) <= SAME_BALANCE
+    return distance(gold_shares(train, labels), gold_shares(valid, labels)) <= SAME_BALANCE

@@ -88,6 +88,12 @@ class DataOptions(Checked, group="Data"):
         "klue_inverses.json has KLUE's",
     )
 
+    target_prior: str = option(
+        "",
+        "JSON of the class shares to expect where the model is used: its probabilities follow "
+        "them instead of those of TRAIN_FILE; klue_dev_shares.json has KLUE-RE dev's",
+    )
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_folds == 1:

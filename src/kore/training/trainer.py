@@ -19,6 +19,7 @@ from kore.data.batching import epoch_updates
 from kore.data.dataset import Batch, EncodedExample
 from kore.network.checkpoint import STATE_KIND, TrainedModel, model_payload, save_model
 from kore.prediction.predictor import predict_probs
+from kore.scoring.label_shift import class_shares
 from kore.scoring.metrics import ReliabilityBin
 from kore.training.loop import EpochLoop, EpochReport
 from kore.training.loss import Loss, make_loss
@@ -26,7 +27,7 @@ from kore.training.optimizer import make_optimizer
 from kore.training.options import TrainOptions
 from kore.training.regularization import adversarial, example_losses, masked
 from kore.training.run_files import RunFiles, write_log
-from kore.training.validation import Validation, validate
+from kore.training.validation import ExpectedShares, Validation, validate
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -179,8 +180,11 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         )
 
     def _validate(self) -> Validation:
-        """Scores the validation examples, and sets the model's temperature by them."""
+        """Scores the validation examples, and sets what the model does to its logits by them."""
         temperature = self.trained.classifier.temperature.fill_(1.0)
+        odds = self.trained.classifier.log_odds
+        kept = odds.cpu().double().numpy()
+        odds.zero_()  # the temperature is that of the examples as they are
         probs = predict_probs(
             self.model,
             self.valid_data.rows,
@@ -189,8 +193,14 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         )
         self._require_finite(float(probs.sum()))
         gold = np.asarray(self.valid_data.labels)
-        result = validate(gold, probs, self.trained.labels, self.loss, self._gold_is_allowed(gold))
+        is_allowed = self._gold_is_allowed(gold)
+        expected = None
+        if kept.any():
+            shares = class_shares(np.asarray(self.train_data.labels), len(kept))
+            expected = ExpectedShares(shares * np.exp(kept), kept)
+        result = validate(gold, probs, self.trained.labels, self.loss, is_allowed, expected)
         temperature.fill_(result.temperature)
+        odds.copy_(torch.from_numpy(kept))
         return result
 
     def _gold_is_allowed(self, gold: np.ndarray) -> np.ndarray | None:

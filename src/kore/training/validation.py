@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from kore.common.arrays import Floats, Ints
 from kore.data.schema import LabelMap
 from kore.scoring.calibration import as_logits, at_temperature, fit_temperature
+from kore.scoring.label_shift import at_prior, row_weights
 from kore.scoring.metrics import (
     ReliabilityBin,
     Scores,
@@ -21,10 +23,18 @@ from kore.scoring.metrics import (
 from kore.training.loss import Loss
 
 
+class ExpectedShares(NamedTuple):
+    """Class shares (C,) where the model is used, and their log odds (C,) against training's."""
+
+    shares: Floats
+    log_odds: Floats
+
+
 class Validation(NamedTuple):
     """Scores of calibrated probabilities, which are what prediction gives.
 
     loss: the mean over the examples, at temperature 1. curves: reliability "before" and "after".
+    Calibration is that under the class shares of the examples, whatever others are expected.
     """
 
     scores: Scores
@@ -40,6 +50,7 @@ def validate(
     labels: LabelMap,
     loss: Loss,
     gold_is_allowed: NDArray[np.bool_] | None = None,
+    expected: ExpectedShares | None = None,
 ) -> Validation:
     """Fits a temperature and scores what it gives.
 
@@ -50,13 +61,19 @@ def validate(
         gold_is_allowed: (N,), False where the model rules the gold relation out; such examples
             are not fitted on, as they would have the temperature soften all others. Where none is
             left, the temperature stays 1.
+        expected: class shares to score under; None = those of the examples.
     """
     logits = torch.from_numpy(as_logits(probs))
     fitted = np.ones(len(gold), dtype=np.bool_) if gold_is_allowed is None else gold_is_allowed
     temperature = fit_temperature(gold[fitted], probs[fitted]) if fitted.any() else 1.0
     calibrated = at_temperature(probs, temperature)
+    scores = score(gold, calibrated, labels)
+    if expected is not None:
+        weights = row_weights(gold, expected.shares)
+        shifted = at_prior(calibrated, expected.log_odds)
+        scores = replace(score(gold, shifted, labels, weights), ece=scores.ece)
     return Validation(
-        scores=score(gold, calibrated, labels),
+        scores=scores,
         loss=float(loss(logits, torch.from_numpy(gold)).mean()),
         temperature=temperature,
         ece_uncalibrated=expected_calibration_error(gold, probs),
