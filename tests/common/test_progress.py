@@ -39,6 +39,24 @@ def test_of_several_processes_the_first_shows_notices_once(
     assert capsys.readouterr().err == shown
 
 
+@pytest.mark.parametrize(("seconds", "lines"), [(0, 3), (60, 0)])
+def test_a_log_gets_lines_and_only_of_long_work(
+    seconds: float,
+    lines: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(progress, "_is_shown", True)
+    monkeypatch.setattr(progress, "_SECONDS", seconds)
+    with progress_bar(total=2, desc="working") as bar:
+        bar.update()
+        bar.update()
+    shown = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert "\r" not in "".join(shown)
+    assert len(shown) >= lines if lines else not shown
+    assert all(line.startswith("working") for line in shown)
+
+
 def test_the_library_draws_nothing_and_starts_no_thread(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

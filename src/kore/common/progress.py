@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from kore.common.processes import is_main_process
 
+_SECONDS = 60  # between two lines of a log
+
 _is_shown = False
 
 
@@ -22,10 +24,23 @@ def show_progress() -> None:
 
 
 def progress_bar(iterable: Any = None, *, quiet: bool = False, **settings: Any) -> Any:
-    """A `tqdm` that draws on a terminal, for a command; else nothing that can be seen."""
+    """A `tqdm` for a command, which draws on a terminal and writes a line a minute to a file.
+
+    For the library alone it is nothing that can be seen.
+    """
     if not _is_shown or quiet:  # even a disabled tqdm starts a thread
         return _NoBar(iterable)
-    return tqdm(iterable, disable=None, **settings)
+    if sys.stderr.isatty():
+        return tqdm(iterable, **settings)
+    return _Lines(iterable, mininterval=_SECONDS, delay=_SECONDS, **settings)
+
+
+class _Lines(tqdm):
+    """A bar that can be read in a log: each state of it is a line."""
+
+    def display(self, msg: str | None = None, pos: int | None = None) -> None:
+        self.fp.write(f"{self}\n")
+        self.fp.flush()
 
 
 class _NoBar(AbstractContextManager["_NoBar"]):
