@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.builders import logits_of, make_trained
+from transformers import AutoModelForMaskedLM
 
 import kore
 from kore.common.errors import UserError
@@ -18,6 +21,33 @@ from kore.network.locate import find_model
 from kore.network.pretrained import load_pretrained
 
 MIB = 2**20
+CLOZES = [  # a text, and the token that fits
+    ("대한민국의 수도는 [MASK]이다.", "서울"),
+    ("그는 서울대학교를 [MASK]하였다.", "졸업"),
+    ("그는 1950년에 서울에서 [MASK].", "태어났다"),
+    ("삼성전자는 대한민국의 [MASK]이다.", "기업"),
+    ("그는 미국의 영화 [MASK]이다.", "감독"),
+]
+READ = [  # a sentence, its subject, its object, and what the shipped model says
+    (
+        "물결전자는 이서연이 1998년 부산에 세운 회사다.",
+        ("물결전자", "ORG"),
+        ("1998년", "DAT"),
+        "org:founded",
+    ),
+    (
+        "김도율(1970년 3월 2일 ~ )은 대한민국의 영화 감독이다.",
+        ("김도율", "PER"),
+        ("1970년 3월 2일", "DAT"),
+        "per:date_of_birth",
+    ),
+    (
+        "해담전자의 대표이사 최하람은 새 공장을 짓겠다고 밝혔다.",
+        ("해담전자", "ORG"),
+        ("최하람", "PER"),
+        "org:top_members/employees",
+    ),
+]
 
 
 @pytest.fixture
@@ -122,3 +152,42 @@ def test_half_precision_halves_the_files_and_changes_little(tmp_path):
     assert {weight.dtype for weight in loaded.classifier.parameters()} == {torch.float32}
     difference = (logits_of(loaded) - logits_of(trained)).abs().max()
     assert 0 < difference < 0.02
+
+
+@pytest.mark.parametrize("name", shipped.NAMES)
+def test_what_ships_is_whole_small_and_says_what_it_is(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = Path(shipped.resolve(name))
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 20 * MIB
+    weights = load_file(folder / "model.safetensors")
+    assert {weight.dtype for weight in weights.values()} == {torch.float16}
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    assert "license: cc-by-sa-4.0" in card
+    assert not re.search(r"\{[A-Z_]+\}", card)  # nothing is left to fill in
+
+
+def test_the_encoder_that_ships_knows_korean(tmp_path, monkeypatch):
+    """The word that fits is far more probable than by chance, which is 1 in 12,000."""
+    monkeypatch.chdir(tmp_path)
+    whole, tokenizer = load_pretrained("kore-mini", 0.0, AutoModelForMaskedLM)
+    ranks = []
+    for text, word in CLOZES:
+        inputs = tokenizer(text, return_tensors="pt")
+        place = (inputs["input_ids"] == tokenizer.mask_token_id).nonzero()[0]
+        with torch.inference_mode():
+            logits = whole.eval()(**inputs).logits[tuple(place)]
+        (token,) = tokenizer(word, add_special_tokens=False)["input_ids"]
+        ranks.append(int((logits > logits[token]).sum()))
+    assert sorted(ranks)[len(ranks) // 2] < 50, ranks
+
+
+def test_the_model_that_ships_reads_relations(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model = kore.load()
+    assert len(model.labels) == 30
+    for sentence, subject, object_, relation in READ:
+        first, second = (
+            (sentence.index(word), sentence.index(word) + len(word), kind)
+            for word, kind in (subject, object_)
+        )
+        assert model.predict(sentence, subject=first, object=second).relation == relation

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,40 @@ def test_a_run_stopped_anywhere_ends_with_the_same_weights(folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         pretrain.main(flags)
     monkeypatch.setattr(Pretrainer, "_optimizer_step", real)
+    pretrain.main([*flags, "--resume"])
+    whole, resumed = weights_in(folder, "whole"), weights_in(folder, "stopped")
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_a_full_disk_leaves_the_last_good_encoder(folder, monkeypatch):
+    """Files cannot grow any more when the second epoch is written."""
+    import resource
+
+    pretrain.main(flags_in(folder, run_name="whole", num_epochs=2))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    real = Pretrainer._finish_epoch
+    weights = folder / "models" / "stopped" / "model.safetensors"
+    good: list[bytes] = []
+
+    def finish(self):
+        if self.position.epoch == 1:
+            good.append(weights.read_bytes())
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+        real(self)
+
+    monkeypatch.setattr(Pretrainer, "_finish_epoch", finish)
+    flags = flags_in(folder, run_name="stopped", num_epochs=2)
+    try:
+        message = refusal(flags)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert "stopped" in message
+    assert "\n" not in message
+    assert good == [weights.read_bytes()]
+    assert AutoModel.from_pretrained(weights.parent).config.model_type == "modernbert"
+    assert not list((folder / "models").glob(".*"))  # nothing half-written is left
+    monkeypatch.setattr(Pretrainer, "_finish_epoch", real)
     pretrain.main([*flags, "--resume"])
     whole, resumed = weights_in(folder, "whole"), weights_in(folder, "stopped")
     assert all(torch.equal(whole[name], resumed[name]) for name in whole)

@@ -37,3 +37,12 @@ def test_what_validation_cannot_show_is_said(
     assert len(caplog.messages) == (said is not None)
     if said:
         assert said in caplog.text
+
+
+def test_shares_that_are_expected_already_are_not_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    rows = [FIRST, SECOND, THIRD]
+    alike = [row._replace(sentence=f"{row.sentence} ") for row in rows]
+    warn_of_validation(rows, alike, LABELS, target_prior="klue_dev_shares.json")
+    assert not caplog.messages

@@ -31,9 +31,16 @@ def check_relations(examples: Sequence[Example], path: Path) -> None:
 
 
 def warn_of_validation(
-    train: Sequence[Example], valid: Sequence[Example], labels: LabelMap
+    train: Sequence[Example],
+    valid: Sequence[Example],
+    labels: LabelMap,
+    target_prior: str = "",
 ) -> None:
-    """Logs why the validation scores may say little of the data to be predicted."""
+    """Logs why the validation scores may say little of the data to be predicted.
+
+    Args:
+        target_prior: the file of the class shares to expect; "" = none is named.
+    """
     known = {row_key(example) for example in train}
     shared = sum(row_key(example) in known for example in valid)
     if shared > MOSTLY_SHARED * len(valid):
@@ -41,11 +48,11 @@ def warn_of_validation(
             f"{shared} of the {len(valid)} validation examples are training examples as well: the "
             "scores do not show how good the model is on new ones; hold others out"
         )
-    elif _is_same_balance(train, valid, labels):
+    elif not target_prior and _is_same_balance(train, valid, labels):
         _LOGGER.warning(
             "The validation examples have the class balance of the training examples. Where those "
-            "to predict have another one, scores will differ: `target_prior` of the evaluate "
-            "command shows by how much"
+            "to predict have another one, scores differ: `target_prior` names the class shares "
+            "to expect"
         )
 
 

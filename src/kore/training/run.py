@@ -119,7 +119,7 @@ def _prepare(
     train_examples, valid_examples, labels = _read(options)
     check_relations(train_examples, Path(options.train_file))
     if is_main:
-        warn_of_validation(train_examples, valid_examples, labels)
+        warn_of_validation(train_examples, valid_examples, labels, options.target_prior)
     train_examples = _augmented(options, train_examples, labels, is_main)
     if state is not None:
         trained = model_from_payload(files.last, state["model"])
