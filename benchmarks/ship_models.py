@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def ship(folder: Path, save: Callable[[Path], None]) -> None:
     """Saves a model to `folder`, keeps the card that is there, and writes the checksums."""
     card = folder / CARD
     kept = card.read_text(encoding="utf-8") if card.is_file() else None
+    shutil.rmtree(folder, ignore_errors=True)  # which is in Git
     save(folder)
     if kept is not None:
         card.write_text(kept, encoding="utf-8")

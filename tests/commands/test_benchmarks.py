@@ -15,6 +15,7 @@ import pytest
 import torch
 from tests.builders import ENCODERS, EXAMPLES, LABELS, make_scheme, make_tokenizer, make_trained
 from tests.runs import as_flags
+from transformers import AutoModelForMaskedLM
 
 import bench_data
 import bench_ensembles
@@ -23,6 +24,7 @@ import bench_linear
 import bench_training
 import bench_trust
 import measuring
+import ship_models
 from baselines import PlainClassifier
 from kore.common.flags import BATCH_TOKENS
 from kore.common.resources import find_file
@@ -33,6 +35,10 @@ from kore.data.options import SchemaOptions
 from kore.data.records import write_examples
 from kore.data.rows import read_examples
 from kore.data.sample_run import make_sample
+from kore.network import mini, shipped
+from kore.network.checkpoint import save_model
+from kore.network.locate import find_model
+from kore.network.pretrained import load_pretrained
 from kore.prediction.predictions import read_submission, write_submission
 from kore.scoring.metrics import score
 from measuring import encoder_flops, matrix_product_rate, median_ratio, table
@@ -259,6 +265,28 @@ def test_trust_names_mean_and_deviation_over_seeds() -> None:
     results = [{"auprc": 1.0}, {"auprc": 2.0}, {"auprc": 6.0}]
     assert bench_trust.mean_and_sd(results, "auprc") == "3.00 ± 2.65"
     assert bench_trust.mean_and_sd(results[:1], "auprc") == "1.00 ± 0.00"
+
+
+def test_models_are_shipped_whole_beside_the_cards_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = mini.make_masked_lm(200, mini.MiniSize(1, 64, 1, max_positions=32))
+    encoder.save_pretrained(tmp_path / "encoder")
+    make_tokenizer().save_pretrained(tmp_path / "encoder")
+    save_model(tmp_path / "best.pth", make_trained("modernbert", "punct", "mean"))
+    monkeypatch.setattr(shipped, "_MODELS", tmp_path / "models")
+    monkeypatch.chdir(tmp_path)
+    card = tmp_path / "models" / "kore-mini-re" / "README.md"
+    card.parent.mkdir(parents=True)
+    card.write_text("by hand", encoding="utf-8")
+    flags = ["--encoder", "encoder", "--relation_model", "best.pth", "--folder", "models"]
+    ship_models.main(flags)
+    loaded, _ = load_pretrained("kore-mini", 0.0, AutoModelForMaskedLM)
+    expected = encoder.state_dict()
+    for name, weight in loaded.state_dict().items():
+        assert torch.equal(weight, expected[name].half().float()), name
+    assert find_model("", "nowhere") == card.parent
+    assert card.read_text(encoding="utf-8") == "by hand"
 
 
 def test_linear_features_by_hand() -> None:
