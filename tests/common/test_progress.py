@@ -50,6 +50,7 @@ def test_a_log_gets_lines_and_only_of_long_work(
     monkeypatch.setattr(progress, "_SECONDS", seconds)
     with progress_bar(total=2, desc="working") as bar:
         bar.update()
+        bar.set_postfix(loss="0.5", refresh=False)
         bar.update()
     shown = [line for line in capsys.readouterr().err.splitlines() if line]
     assert "\r" not in "".join(shown)

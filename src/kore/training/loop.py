@@ -194,7 +194,8 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
                     position.loss_sum = float(loss_sum)
                     self._require_finite(position.loss_sum)
                     position.seconds = time.monotonic() - started
-                    progress.set_postfix(loss=f"{position.loss_sum / position.count:.4f}")
+                    mean = position.loss_sum / position.count
+                    progress.set_postfix(loss=f"{mean:.4f}", refresh=False)
                 if is_saving and not is_last:  # after the last, the epoch is finished first
                     self._save_state()
                     self._stop_if(is_stopping)
