@@ -14,14 +14,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from transformers import AutoModelForMaskedLM
+from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokenizerBase
 
 import _path  # noqa: F401
 from kore.common.files import atomic_folder
 from kore.common.flags import KORE_MINI
 from kore.common.resources import FOLDER
 from kore.network.checkpoint import load_model
-from kore.network.hf_folder import name_known_class, save_folder
+from kore.network.hf_folder import name_known_class, save_folder, stored
 from kore.network.pretrained import load_pretrained, silenced_hf_logging
 from kore.network.shipped import RELATION_MODEL, write_checksums
 
@@ -36,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO)
     if args.encoder:
-        ship(args.folder / KORE_MINI, lambda path: save_encoder(path, args.encoder))
+        encoder, tokenizer = load_pretrained(args.encoder, 0.0, AutoModelForMaskedLM)
+        ship(args.folder / KORE_MINI, lambda path: save_encoder(path, encoder, tokenizer))
     if args.relation_model:
         trained = load_model(args.relation_model)
         ship(args.folder / RELATION_MODEL, lambda path: save_folder(path, trained, half=True))
@@ -55,11 +56,14 @@ def ship(folder: Path, save: Callable[[Path], None]) -> None:
     print(f"{folder}: {size:.1f} MiB")
 
 
-def save_encoder(path: Path, name_or_path: str) -> None:
-    """An encoder in half precision with its tokenizer and its head, which names masked tokens."""
-    encoder, tokenizer = load_pretrained(name_or_path, 0.0, AutoModelForMaskedLM)
+def save_encoder(path: Path, encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+    """An encoder in half precision with its tokenizer and its head, which names masked tokens.
+
+    Its config says float32, so that transformers computes in it, on a CPU as well.
+    """
+    tokenizer.model_max_length = encoder.config.max_position_embeddings
     with atomic_folder(path) as folder, silenced_hf_logging():
-        encoder.half().save_pretrained(folder)
+        encoder.save_pretrained(folder, state_dict=stored(encoder.state_dict(), half=True))
         tokenizer.save_pretrained(folder)
         name_known_class(folder / "tokenizer_config.json")
 

@@ -285,7 +285,7 @@ def test_models_are_shipped_whole_beside_the_cards_that_are_there(
     expected = encoder.state_dict()
     for name, weight in loaded.state_dict().items():
         assert torch.equal(weight, expected[name].half().float()), name
-    assert find_model("", "nowhere") == card.parent
+    assert find_model("", "models") == card.parent
     assert card.read_text(encoding="utf-8") == "by hand"
 
 

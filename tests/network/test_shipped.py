@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from pathlib import Path
@@ -15,7 +16,7 @@ from transformers import AutoModelForMaskedLM
 import kore
 from kore.common.errors import UserError
 from kore.network import shipped
-from kore.network.checkpoint import load_model, save_model
+from kore.network.checkpoint import load_model, model_from_payload, model_payload, save_model
 from kore.network.hf_folder import save_folder
 from kore.network.locate import find_model
 from kore.network.pretrained import load_pretrained
@@ -125,6 +126,19 @@ def test_the_relation_model_is_taken_where_nothing_was_trained(models, caplog):
     assert find_model("kore-mini-re", "models") == models / "kore-mini-re"
 
 
+def test_a_cluster_takes_a_folder_as_well(models):
+    """Workers get a model's content, whatever file it came from."""
+    trained = load_model(find_model("", "models"))
+    path = models / "kore-mini-re"
+    assert torch.equal(logits_of(model_from_payload(path, model_payload(trained))),
+                       logits_of(trained))  # fmt: skip
+
+
+def test_a_folder_of_models_that_is_missing_is_not_passed_over(models):
+    with pytest.raises(UserError, match="`model_dir` mdoels: no such folder"):
+        find_model("", "mdoels")
+
+
 def test_a_checkpoint_of_the_user_goes_before_the_one_that_ships(models, caplog):
     caplog.set_level(logging.INFO, "kore")
     save_model(Path("models/mine.pth"), make_trained("bert"))
@@ -161,6 +175,8 @@ def test_what_ships_is_whole_small_and_says_what_it_is(name, tmp_path, monkeypat
     assert sum(path.stat().st_size for path in folder.iterdir()) < 20 * MIB
     weights = load_file(folder / "model.safetensors")
     assert {weight.dtype for weight in weights.values()} == {torch.float16}
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert config["dtype"] == "float32"  # what transformers computes in, unless told otherwise
     card = (folder / "README.md").read_text(encoding="utf-8")
     assert "license: cc-by-sa-4.0" in card
     assert not re.search(r"\{[A-Z_]+\}", card)  # nothing is left to fill in

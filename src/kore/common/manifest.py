@@ -60,7 +60,7 @@ class Manifest:
         return [
             _change(name, before, value)
             for name, value in self.settings.items()
-            if name not in before or before[name] != value
+            if _is_other(name, before, value)
         ]
 
     def refuse_changes(self, before: Mapping[str, Any], begun: Path | str, remedy: str) -> None:
@@ -120,6 +120,12 @@ def with_defaults(options: Any, before: Mapping[str, Any]) -> dict[str, Any]:
     """Settings of a run that may be older than some options: those had their defaults."""
     defaults = {f"`{field.name}`": field.default for field in dataclasses.fields(options)}
     return {**defaults, **before}
+
+
+def _is_other(name: str, before: Mapping[str, Any], now: Any) -> bool:
+    if name.startswith(_CONTENT):  # a file that was not asked for yet is one that is not named
+        return bool(before.get(name) != now)
+    return name not in before or bool(before[name] != now)
 
 
 def _change(name: str, before: Mapping[str, Any], now: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
@@ -32,15 +33,28 @@ def progress_bar(iterable: Any = None, *, quiet: bool = False, **settings: Any) 
         return _NoBar(iterable)
     if sys.stderr.isatty():
         return tqdm(iterable, **settings)
-    return _Lines(iterable, mininterval=_SECONDS, delay=_SECONDS, **settings)
+    timing: dict[str, Any] = {"mininterval": _SECONDS, "delay": _SECONDS, "miniters": 1}
+    return _Lines(iterable, maxinterval=math.inf, leave=False, **timing, **settings)
 
 
 class _Lines(tqdm):
-    """A bar that can be read in a log: each state of it is a line."""
+    """A bar that can be read in a log: each state of it is a line, and nothing is drawn over."""
 
     def display(self, msg: str | None = None, pos: int | None = None) -> None:
-        self.fp.write(f"{self}\n")
-        self.fp.flush()
+        if msg is None:  # "" wipes a bar out
+            self.fp.write(f"{self}\n")
+            self.fp.flush()
+
+    def clear(self, nolock: bool = False) -> None:
+        pass
+
+    def refresh(self, nolock: bool = False, lock_args: Any = None) -> None:
+        if not nolock:  # else a notice has been written, below which a bar would be drawn again
+            super().refresh(lock_args=lock_args)
+
+    def close(self) -> None:
+        self.delay = math.inf  # as if nothing had been drawn, which would be wiped out
+        super().close()
 
 
 class _NoBar(AbstractContextManager["_NoBar"]):

@@ -70,7 +70,7 @@ def save_folder(path: Path, trained: TrainedModel, half: bool = False) -> None:
     own = {"kind": KIND, "format_version": FORMAT_VERSION, **description}
     head = {
         name: weight.detach().cpu().contiguous()
-        for name, weight in _stored(model.state_dict(), half).items()
+        for name, weight in stored(model.state_dict(), half).items()
         if not name.startswith("encoder.")
     }
     with atomic_folder(path) as folder:
@@ -120,9 +120,13 @@ def load_folder(path: Path) -> TrainedModel:
         raise _damaged(path, error) from error
 
 
-def _stored(weights: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
+def stored(weights: Mapping[str, Tensor], half: bool) -> dict[str, Tensor]:
+    """The weights as a file holds them; those that are one tensor stay one."""
+    halves: dict[int, Tensor] = {}
     return {
-        name: weight.half() if half and weight.is_floating_point() else weight
+        name: halves.setdefault(weight.data_ptr(), weight.half())
+        if half and weight.is_floating_point()
+        else weight
         for name, weight in weights.items()
     }
 
@@ -137,12 +141,12 @@ def _save_encoder(
     """
     with torch.device("meta"):
         expected = AutoModel.from_config(encoder.config).state_dict()
-    weights = _stored(encoder.state_dict(), half)
+    weights = dict(encoder.state_dict())
     for name, weight in expected.items():
         if name not in weights and name.startswith(_UNUSED):
             weights[name] = torch.zeros(weight.shape)
     with silenced_hf_logging():
-        encoder.save_pretrained(folder, state_dict=weights, max_shard_size="1TB")
+        encoder.save_pretrained(folder, state_dict=stored(weights, half), max_shard_size="1TB")
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     config["id2label"] = {str(number): name for number, name in enumerate(labels)}
     config["label2id"] = {name: number for number, name in enumerate(labels)}

@@ -6,6 +6,8 @@ import logging
 import re
 from pathlib import Path
 
+from kore.common.errors import UserError
+from kore.network.options import ModelOptions
 from kore.network.shipped import RELATION_MODEL, resolve
 
 _LOGGER = logging.getLogger(__name__)
@@ -18,14 +20,17 @@ def find_model(model_file: str, model_dir: str) -> Path:
     which is logged.
 
     Raises:
-        UserError: the model that ships is damaged.
+        UserError: the model that ships is damaged, or `model_dir` is another than the default and
+            missing.
     """
     if not model_file:
+        if model_dir != ModelOptions.model_dir and not Path(model_dir).is_dir():
+            raise UserError(f"`model_dir` {model_dir}: no such folder")
         newest = newest_model(Path(model_dir))
         if newest is not None:
             return newest
         _LOGGER.info(
-            f"no checkpoint (*.pth) in {model_dir}: predicting with {RELATION_MODEL}, the model of "
+            f"no checkpoint (*.pth) in {model_dir}: {RELATION_MODEL} is taken, the model of "
             "KLUE-RE's relations that ships with KoRE"
         )
         return Path(resolve(RELATION_MODEL))

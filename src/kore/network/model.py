@@ -91,7 +91,7 @@ class RelationClassifier(nn.Module):
             nn.Linear(hidden_size, num_labels),
         )
         # Divides the logits in evaluation mode; fitted on the validation examples (Guo et al. 2017,
-        # "On Calibration of Modern Neural Networks"). The largest logit stays the largest.
+        # "On Calibration of Modern Neural Networks").
         self.temperature: Tensor
         self.register_buffer("temperature", torch.ones(()))
         # Added to those logits: the class shares that are expected against those of training, see

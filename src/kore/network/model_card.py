@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from kore.network.trained import TrainedModel, hub_name
@@ -36,6 +37,7 @@ def model_card(name: str, trained: TrainedModel) -> str:
             f"- entity markers: {markers}",
             f"- entity representation: {trained.model.pooling_name}",
             f"- longest example: {trained.input_encoder.max_length} tokens",
+            f"- probabilities expect the class shares {_shares(trained.options)}",
             "",
             "## Scores",
             "",
@@ -69,6 +71,11 @@ def model_card(name: str, trained: TrainedModel) -> str:
 def base_model(options: dict[str, Any]) -> str | None:
     """The hub name of the encoder that was fine-tuned; None for `mini` or a folder."""
     return hub_name(str(options.get("model_name_or_path", "")))
+
+
+def _shares(options: dict[str, Any]) -> str:
+    name = Path(options.get("target_prior") or "").name
+    return f"of {name}; so do the scores" if name else "of the training examples"
 
 
 def _score_lines(scores: dict[str, Any]) -> list[str]:

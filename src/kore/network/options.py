@@ -11,7 +11,8 @@ from kore.common.flags import BATCH_TOKENS, Checked, option
 class ModelOptions(Checked, group="Model"):
     model_file: str = option(
         "",
-        "checkpoint, or an exported folder or .onnx file; '' = the newest in MODEL_DIR",
+        "checkpoint, or an exported folder or .onnx file; '' = the newest in MODEL_DIR, or "
+        "kore-mini-re, which ships, where there is none",
         essential=True,
     )
     model_dir: str = option("models", "folder where checkpoints are looked for")

@@ -17,10 +17,11 @@ from torch import nn
 from transformers import PreTrainedTokenizerFast
 
 from kore.common.errors import UserError
-from kore.common.flags import KORE_MINI, MINI
+from kore.common.flags import MINI
 from kore.data.dataset import InputEncoder
 from kore.data.markers import MarkerScheme
 from kore.data.schema import LabelMap
+from kore.network import shipped
 from kore.network.model import ModelDesign, RelationClassifier
 
 # Training options that hold paths of the machine that trained, and nothing of the model.
@@ -36,7 +37,7 @@ _PATHS = {
     "target_prior",
 }
 
-_OWN_ENCODERS = (MINI, KORE_MINI)
+_OWN_ENCODERS = (MINI, *shipped.NAMES)
 
 DESCRIPTION_KEYS = (
     "tokenizer",

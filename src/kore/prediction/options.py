@@ -28,7 +28,7 @@ class InferenceOptions(ModelOptions, DeviceOptions, RowOptions, group="Predictio
         False, "continue a killed run of the same command where it stopped", essential=True
     )
     calibrated: bool = option(
-        True, "divide the logits by the temperature fitted in training; no label changes by it"
+        True, "divide the logits by the temperature that was fitted in training"
     )
     abstain_below: float | None = option(
         None,

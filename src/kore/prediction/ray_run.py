@@ -28,7 +28,7 @@ from kore.common.memory import keep_freed_memory_for
 from kore.data.corpus import FAULTS, ROWS, input_files, parse_rows, read_rows, summarize
 from kore.data.faults import SHOWN_FAULTS, faults_error
 from kore.data.schema import Example
-from kore.network.checkpoint import MODEL_KIND, load_payload, model_from_payload
+from kore.network.checkpoint import load_model, model_from_payload, model_payload
 from kore.network.locate import find_model
 from kore.prediction.formats import PREDICTIONS
 from kore.prediction.options import RayOptions
@@ -134,8 +134,8 @@ def predict_corpus(options: RayOptions) -> Path:
     files = input_files(Path(options.test_file))
     model_file = find_model(options.model_file, options.model_dir)
     _check_output(output, [*files, model_file.absolute()], options.overwrite)
-    payload = load_payload(model_file, MODEL_KIND)
-    trained = model_from_payload(model_file, payload)
+    trained = load_model(model_file)
+    payload = model_payload(trained)
     if not options.num_gpus_per_worker:  # what a worker would refuse is refused here, at once
         make_accelerator(DeviceOptions(use_cuda="False", precision=options.precision))
     with ray_session(options.address, options.num_workers):

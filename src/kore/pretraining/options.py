@@ -46,18 +46,22 @@ class EncoderOptions(Checked, group="Encoder"):
 @dataclass
 class PretrainOptimizationOptions(OptimizationOptions, group="Optimization"):
     num_epochs: int = option(
-        12, "passes over the texts, or `epoch_steps`", within="[1, 10000]", essential=True
+        12,
+        "epochs: passes over the texts, or `epoch_steps` optimizer steps",
+        within="[1, 10000]",
+        essential=True,
     )
     epoch_steps: int = option(
         0,
         "optimizer steps of an epoch, after each of which the encoder is validated and written, "
         "however many texts there are; 0 = all texts once",
-        within="[0, 1000000000]",
+        within="[0, 1000000]",
     )
     batch_size: int = option(64, "sequences per micro-batch", within="[1, 100000]", essential=True)
     learning_rate: float | None = option(
         None,
-        "peak learning rate of AdamW; by default 3e-5, for mini 1e-3, and 2e-3 beside Muon",
+        "peak learning rate of AdamW; by default 3e-5, 3e-4 for kore-mini, 1e-3 for mini, and 2e-3 "
+        "beside Muon",
         within="(0, 1]",
         essential=True,
     )

@@ -27,9 +27,11 @@ from kore.common.progress import progress_bar
 from kore.common.recipes import as_arguments, unknown_flag
 from kore.common.resources import find_file, python_path
 from kore.data.options import SchemaOptions
+from kore.data.rows import read_examples
 from kore.data.schema import LabelMap
 from kore.evaluation.score_table import GoldRows, as_markdown, score_rows
 from kore.network.checkpoint import load_model
+from kore.network.shipped import resolve
 from kore.prediction.predictions import read_submission
 from kore.studies.options import ExperimentOptions
 from kore.training.options import TrainOptions
@@ -56,8 +58,7 @@ def run_experiments(options: ExperimentOptions) -> Path:
     rows = planned_rows(options)
     if options.target_prior and not find_file(options.target_prior).is_file():
         raise UserError(f"`target_prior` {options.target_prior}: no such file")
-    if not _scored_file(options).is_file():
-        raise UserError(f"{_scored_file(options)}: no such file")
+    read_examples(_scored_file(options), need_labels=True)  # what is wrong with it is said at once
     folder = Path(options.output_dir)
     runs = [(row, seed) for seed in range(options.seeds) for row in rows]
     threads = max(1, (os.cpu_count() or 1) // options.jobs)
@@ -186,7 +187,7 @@ def _manifest(options: ExperimentOptions, row: Row) -> Manifest:
     """What a run's predictions depend on beside its seed."""
     shared = {name: getattr(options, name) for name in ("train_file", "valid_file", *_SCHEMA)}
     run = dataclasses.replace(parse_options(TrainOptions, row.arguments), **shared)
-    encoder = Path(run.model_name_or_path)
+    encoder = Path(resolve(run.model_name_or_path))
     return Manifest.of(
         run,
         free={*_MANAGED, RECIPE, "output_dir", "save_steps"},

@@ -27,11 +27,13 @@ from kore.common.errors import UserError
 from kore.common.files import atomic_write, write_table
 from kore.common.manifest import Manifest
 from kore.common.processes import is_launched
+from kore.common.resources import find_file
 from kore.data.records import write_examples
 from kore.data.schema import Example, LabelMap
 from kore.network.checkpoint import load_model
 from kore.prediction.predictions import write_submission
 from kore.prediction.predictor import predict_examples
+from kore.scoring.label_shift import read_prior, row_weights
 from kore.scoring.metrics import ALL_TITLES, score
 from kore.training.options import TrainOptions
 from kore.training.run import read_labelled, train
@@ -79,10 +81,11 @@ def train_folds(options: TrainOptions) -> Path:
     write_table(files.folder / "folds.csv", rows)
     output = Path(options.output_dir) / f"{files.run_name}_oof.csv"
     write_submission(output, [example.id for example in examples], probs, labels)
-    print(summary(rows, examples, probs, labels))
+    print(summary(rows, examples, probs, labels, options.target_prior))
+    prior = f" --target_prior {options.target_prior}" if options.target_prior else ""
     print(
         f"Out-of-fold predictions: {output}; to score them, python src/evaluation.py "
-        f"--prediction_file {output} --gold_file {options.train_file}"
+        f"--prediction_file {output} --gold_file {options.train_file}{prior}"
     )
     return output
 
@@ -115,16 +118,27 @@ def assign_folds(examples: Sequence[Example], num_folds: int, seed: int) -> np.n
 
 
 def summary(
-    rows: Sequence[dict[str, Any]], examples: Sequence[Example], probs: Floats, labels: LabelMap
+    rows: Sequence[dict[str, Any]],
+    examples: Sequence[Example],
+    probs: Floats,
+    labels: LabelMap,
+    target_prior: str = "",
 ) -> str:
-    """Scores of the folds, mean ± sd, and of all examples together."""
+    """Scores of the folds, mean ± sd, and of all examples together.
+
+    Args:
+        target_prior: the file of class shares to score under; "" = those of the examples.
+    """
     lines = []
     for name, title in ALL_TITLES.items():
         values = [row[name] for row in rows]
         spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
         lines.append(f"{title} {spread} ({', '.join(f'{value:.2f}' for value in values)})")
     gold = np.asarray(labels.index(str(example.label) for example in examples))
-    whole = score(gold, probs, labels)
+    weights = None
+    if target_prior:
+        weights = row_weights(gold, read_prior(find_file(target_prior), labels))
+    whole = score(gold, probs, labels, weights)
     lines.append(
         f"All {len(rows)} folds together: micro-F1 {whole.micro_f1:.2f}, AUPRC {whole.auprc:.2f}, "
         f"accuracy {whole.accuracy:.2f}. Each fold's best epoch was chosen on the examples it "

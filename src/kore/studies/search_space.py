@@ -20,7 +20,7 @@ from kore.training.options import TrainOptions
 if TYPE_CHECKING:
     import optuna
 
-_FIXED = {"recipe", "resume", "run_name", "model_dir", "output_dir", "num_folds"}
+_FIXED = {"recipe", "resume", "run_name", "model_dir", "output_dir", "num_folds", "target_prior"}
 
 Value = str | int | float
 

@@ -104,7 +104,8 @@ def _run(trainer: Trainer) -> None:
         best = trainer.best_epoch()
         print(
             f"Best epoch {best['epoch']}: micro-F1 {best['micro_f1']:.2f}, AUPRC "
-            f"{best['auprc']:.2f}, accuracy {best['accuracy']:.2f} on {options.valid_file}\n"
+            f"{best['auprc']:.2f}, accuracy {best['accuracy']:.2f} on {options.valid_file}"
+            f"{' under the shares of ' if options.target_prior else ''}{options.target_prior}\n"
             f"Checkpoint: {files.best}    log and learning curve: {files.folder}/"
         )
 

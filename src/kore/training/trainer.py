@@ -15,11 +15,12 @@ from torch import Tensor, nn
 
 from kore.common.errors import UnfitError
 from kore.common.manifest import Manifest
+from kore.common.resources import find_file
 from kore.data.batching import epoch_updates
 from kore.data.dataset import Batch, EncodedExample
 from kore.network.checkpoint import STATE_KIND, TrainedModel, model_payload, save_model
 from kore.prediction.predictor import predict_probs
-from kore.scoring.label_shift import class_shares
+from kore.scoring.label_shift import read_prior
 from kore.scoring.metrics import ReliabilityBin
 from kore.training.loop import EpochLoop, EpochReport
 from kore.training.loss import Loss, make_loss
@@ -195,9 +196,9 @@ class Trainer(EpochLoop[TrainOptions, RunFiles]):
         gold = np.asarray(self.valid_data.labels)
         is_allowed = self._gold_is_allowed(gold)
         expected = None
-        if kept.any():
-            shares = class_shares(np.asarray(self.train_data.labels), len(kept))
-            expected = ExpectedShares(shares * np.exp(kept), kept)
+        if self.options.target_prior:
+            shares = read_prior(find_file(self.options.target_prior), self.trained.labels)
+            expected = ExpectedShares(shares, kept)
         result = validate(gold, probs, self.trained.labels, self.loss, is_allowed, expected)
         temperature.fill_(result.temperature)
         odds.copy_(torch.from_numpy(kept))
