@@ -75,7 +75,7 @@ def test_no_data_and_no_gpu_trains_the_shipped_encoder_on_a_sample(trained, tmp_
     start()
     options = only(trained)
     assert options.model_name_or_path == "kore-mini"
-    assert options.learning_rate == 3e-4
+    assert options.learning_rate == 1e-3
     assert Path(options.train_file) == Path("data/sample/train_data.csv")
     assert Path(options.valid_file) == Path("data/sample/valid_data.csv")
     assert options.num_epochs == int(quickstart.SAMPLE_EPOCHS)

@@ -60,7 +60,7 @@ class PretrainOptimizationOptions(OptimizationOptions, group="Optimization"):
     batch_size: int = option(64, "sequences per micro-batch", within="[1, 100000]", essential=True)
     learning_rate: float | None = option(
         None,
-        "peak learning rate of AdamW; by default 3e-5, 3e-4 for kore-mini, 1e-3 for mini, and 2e-3 "
+        "peak learning rate of AdamW; by default 3e-5, for kore-mini and mini 1e-3, and 2e-3 "
         "beside Muon",
         within="(0, 1]",
         essential=True,

@@ -82,7 +82,7 @@ def pretrain(options: PretrainOptions) -> Path:
             f"{stop}. To continue, give the same command with --run_name {files.run_name} --resume"
         ) from None
     print(f"Encoder: {files.encoder}    log and curve: {files.folder}/")
-    rate = " --learning_rate 3e-4" if options.model_name_or_path in (MINI, KORE_MINI) else ""
+    rate = " --learning_rate 1e-3" if options.model_name_or_path in (MINI, KORE_MINI) else ""
     print(f"Next: bash train.sh --model_name_or_path {files.encoder}{rate}")
     return files.encoder
 

@@ -10,7 +10,7 @@ from kore.common.errors import UserError
 from kore.common.flags import KORE_MINI, MINI, Checked, DeviceOptions, option
 from kore.data.options import RowOptions, SchemaOptions
 
-_RATES = {MINI: 1e-3, KORE_MINI: 3e-4}  # peak learning rates of small encoders
+_RATES = {MINI: 1e-3, KORE_MINI: 1e-3}  # peak learning rates of small encoders
 
 
 @dataclass
@@ -36,7 +36,7 @@ class OptimizationOptions(DeviceOptions, group="Optimization"):
     )
     learning_rate: float | None = option(
         None,
-        "peak learning rate; by default 3e-5, 3e-4 for kore-mini and 1e-3 for mini",
+        "peak learning rate; by default 3e-5, and 1e-3 for kore-mini and mini",
         within="(0, 1]",
         essential=True,
     )
