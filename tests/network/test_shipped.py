@@ -31,10 +31,10 @@ CLOZES = [  # a text, and the token that fits
 ]
 READ = [  # a sentence, its subject, its object, and what the shipped model says
     (
-        "물결전자는 이서연이 1998년 부산에 세운 회사다.",
-        ("물결전자", "ORG"),
-        ("1998년", "DAT"),
-        "org:founded",
+        "삼성전자는 경기도 수원시에 본사가 있다.",
+        ("삼성전자", "ORG"),
+        ("경기도 수원시", "LOC"),
+        "org:place_of_headquarters",
     ),
     (
         "김도율(1970년 3월 2일 ~ )은 대한민국의 영화 감독이다.",
