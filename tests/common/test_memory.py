@@ -38,7 +38,9 @@ print(min(faults_of_a_block() for _ in range(8)))
 def test_freed_memory_is_kept() -> None:
     """Blocks of 64 MiB come without a page from the system; by default all pages do, every time.
 
-    The first ones may not: what lies between two blocks decides whether the next one fits.
+    The first ones may not: what lies between two blocks decides whether the next one fits. So does
+    where the system has put the heap, which it draws anew for every process: in one of three none
+    fits. Without the setting, none ever does.
     """
 
     def faults(keep: bool) -> int:
@@ -52,7 +54,8 @@ def test_freed_memory_is_kept() -> None:
         )
         return int(done.stdout)
 
-    assert faults(keep=True) < 0.1 * faults(keep=False)
+    by_default = faults(keep=False)
+    assert any(faults(keep=True) < 0.1 * by_default for _ in range(10))
 
 
 @pytest.mark.parametrize(("width", "times"), [(100, 0), (4500, 1)])
