@@ -19,11 +19,10 @@ from transformers import AutoModelForMaskedLM, PreTrainedModel, PreTrainedTokeni
 import _path  # noqa: F401
 from kore.common.files import atomic_folder
 from kore.common.flags import KORE_MINI
-from kore.common.resources import FOLDER
 from kore.network.checkpoint import load_model
 from kore.network.hf_folder import name_known_class, save_folder, stored
 from kore.network.pretrained import load_pretrained, silenced_hf_logging
-from kore.network.shipped import RELATION_MODEL, write_checksums
+from kore.network.shipped import MODELS, RELATION_MODEL, write_checksums
 
 CARD = "README.md"
 
@@ -32,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--encoder", help="folder that src/pretrain.py wrote")
     parser.add_argument("--relation_model", type=Path, help="checkpoint that src/train.py wrote")
-    parser.add_argument("--folder", type=Path, default=FOLDER / "models", help="where they go")
+    parser.add_argument("--folder", type=Path, default=MODELS, help="where they go")
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO)
     if args.encoder:

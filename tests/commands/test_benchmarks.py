@@ -274,7 +274,7 @@ def test_models_are_shipped_whole_beside_the_cards_that_are_there(
     encoder.save_pretrained(tmp_path / "encoder")
     make_tokenizer().save_pretrained(tmp_path / "encoder")
     save_model(tmp_path / "best.pth", make_trained("modernbert", "punct", "mean"))
-    monkeypatch.setattr(shipped, "_MODELS", tmp_path / "models")
+    monkeypatch.setattr(shipped, "MODELS", tmp_path / "models")
     monkeypatch.chdir(tmp_path)
     card = tmp_path / "models" / "kore-mini-re" / "README.md"
     card.parent.mkdir(parents=True)

@@ -58,7 +58,7 @@ def models(monkeypatch, tmp_path) -> Path:
     for name in shipped.NAMES:
         save_folder(folder / name, make_trained("modernbert", "punct", "mean"))
         shipped.write_checksums(folder / name)
-    monkeypatch.setattr(shipped, "_MODELS", folder)
+    monkeypatch.setattr(shipped, "MODELS", folder)
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
     return folder

@@ -14,7 +14,7 @@ RELATION_MODEL = f"{KORE_MINI}-re"
 NAMES = (KORE_MINI, RELATION_MODEL)
 CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it
 
-_MODELS = FOLDER / "models"
+MODELS = FOLDER / "models"
 
 
 def resolve(name_or_path: str) -> str:
@@ -27,7 +27,7 @@ def resolve(name_or_path: str) -> str:
     """
     if name_or_path not in NAMES or Path(name_or_path).exists():
         return name_or_path
-    folder = _MODELS / name_or_path
+    folder = MODELS / name_or_path
     _check(folder)
     return str(folder)
 

@@ -87,7 +87,6 @@ class DataOptions(Checked, group="Data"):
         "JSON of inverse relations: train on examples with subject and object swapped as well; "
         "klue_inverses.json has KLUE's",
     )
-
     target_prior: str = option(
         "",
         "JSON of the class shares to expect where the model is used: its probabilities follow "

@@ -67,13 +67,13 @@ def validate(
     fitted = np.ones(len(gold), dtype=np.bool_) if gold_is_allowed is None else gold_is_allowed
     temperature = fit_temperature(gold[fitted], probs[fitted]) if fitted.any() else 1.0
     calibrated = at_temperature(probs, temperature)
-    scores = score(gold, calibrated, labels)
+    scored, weights = calibrated, None
     if expected is not None:
+        scored = at_prior(calibrated, expected.log_odds)
         weights = row_weights(gold, expected.shares)
-        shifted = at_prior(calibrated, expected.log_odds)
-        scores = replace(score(gold, shifted, labels, weights), ece=scores.ece)
+    scores = score(gold, scored, labels, weights)
     return Validation(
-        scores=scores,
+        scores=replace(scores, ece=expected_calibration_error(gold, calibrated)),
         loss=float(loss(logits, torch.from_numpy(gold)).mean()),
         temperature=temperature,
         ece_uncalibrated=expected_calibration_error(gold, probs),
