@@ -162,3 +162,14 @@ def test_a_row_always_has_something_to_find(tokenizer):
     rows = pack(tokenize(PASSAGES[:1], tokenizer), 64, tokenizer, np.random.default_rng(0))
     for seed in range(5):
         assert mask(rows, 1e-9, tokenizer, np.random.default_rng(seed)).is_masked.any()
+
+
+@pytest.mark.parametrize("whole_words", [False, True])
+def test_a_letter_that_is_unknown_is_never_to_be_found(tokenizer, whole_words):
+    texts = tokenize([Passage("한결물산 㿺 1998년 3월")] * 200, tokenizer, whole_words)
+    rows = pack(texts, 32, tokenizer, np.random.default_rng(0))
+    is_unknown = rows.ids == tokenizer.unk_token_id
+    assert is_unknown.any()
+    masked = mask(rows, 0.5, tokenizer, np.random.default_rng(0))
+    assert not masked.is_masked[is_unknown].any()
+    assert (masked.input_ids[is_unknown] == tokenizer.unk_token_id).all()

@@ -185,13 +185,17 @@ def _in_rows(parts: Sequence[Ids], row_length: int, first: int | None) -> Ids:
 def mask(
     rows: TokenRow, ratio: float, tokenizer: PreTrainedTokenizerBase, generator: np.random.Generator
 ) -> MaskedRows:
-    """Hides about `ratio` of the tokens of packed rows (B, T), unit by unit; at least one token."""
+    """Hides about `ratio` of the tokens of packed rows (B, T), unit by unit; at least one token.
+
+    [UNK] is never one of them: a model that learns to predict it finds it wherever a rare letter
+    may stand.
+    """
     ids = rows.ids.astype(np.int64)
+    can_be_masked = ~np.isin(ids, tokenizer.all_special_ids)
     if rows.units is None:
-        can_be_masked = (ids != tokenizer.cls_token_id) & (ids != tokenizer.sep_token_id)
         chances = generator.random(ids.shape)
     else:
-        can_be_masked = rows.units != NO_UNIT
+        can_be_masked &= rows.units != NO_UNIT
         _, unit_of_token = np.unique(rows.units, return_inverse=True)
         chances = generator.random(unit_of_token.max() + 1)[unit_of_token].reshape(ids.shape)
     chances[~can_be_masked] = 1.0
