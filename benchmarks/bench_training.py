@@ -27,8 +27,9 @@ from kore.data.dataset import InputEncoder
 from kore.network.checkpoint import TrainedModel
 from kore.network.model import RelationClassifier
 from kore.training.options import TrainOptions
+from kore.training.relation import EncodedData, RelationObjective
 from kore.training.run_files import RunFiles
-from kore.training.trainer import EncodedData, Trainer
+from kore.training.trainer import Trainer
 from workload import (
     BATCH_SIZE,
     DROPOUT,
@@ -67,7 +68,7 @@ def train_with_kore(job: Job, turn: Turn) -> None:
     make_deterministic()
     keep_freed_memory()
     trainer = make_trainer(job)
-    turn.watch(trainer.trained.model)
+    turn.watch(trainer.objective.trained.model)
     trainer.model.train()
     for epoch in range(job.rounds):
         batches = trainer._batches(epoch)
@@ -92,9 +93,9 @@ def make_trainer(job: Job) -> Trainer:
     input_encoder = InputEncoder(job.tokenizer, job.scheme, MAX_LENGTH)
     trained = TrainedModel(model, input_encoder, job.labels, asdict(options), {})
     data = EncodedData(input_encoder.encode(job.examples), job.label_numbers())
-    return Trainer(
-        options, accelerator, trained, data, data, RunFiles(Path("unused"), "unused"), Manifest({})
-    )
+    objective = RelationObjective(options, trained, data, data)
+    files = RunFiles(Path("unused"), "unused")
+    return Trainer(options, accelerator, objective, files, Manifest({}))
 
 
 WAYS: dict[str, Way] = {

@@ -26,7 +26,7 @@ MAY_IMPORT = {
 }
 # What a single module may import as well: a run draws its curves, and nothing below it.
 MODULE_MAY_IMPORT = dict.fromkeys(
-    ["training/run.py", "pretraining/run.py"],
+    ["training/task_run.py", "pretraining/run.py"],
     ("evaluation.figures",),
 )
 DRAWING_WINGS = {"evaluation", "inspection", "studies"}
@@ -98,7 +98,7 @@ def test_every_wing_has_its_place() -> None:
         ("network/options.py", "import torch", ["--help would import torch"]),
         ("data/rows.py", "from kore.common.flags import parse_options", ["reads flags"]),
         ("data/__init__.py", "import os", ["is not empty"]),
-        ("training/run.py", "from kore.evaluation import figures\nprint(1)", []),
+        ("training/task_run.py", "from kore.evaluation import figures\nprint(1)", []),
         ("cli.py", "from kore.studies import run\nprint(1)", []),
     ],
 )

@@ -22,8 +22,9 @@ from kore.network.trained import TrainedModel
 from kore.training.new_model import new_model
 from kore.training.optimizer import make_optimizer
 from kore.training.options import TrainOptions
+from kore.training.relation import EncodedData, RelationObjective
 from kore.training.run_files import RunFiles
-from kore.training.trainer import EncodedData, Trainer
+from kore.training.trainer import Trainer
 
 ALL = np.arange(len(EXAMPLES))
 EMBEDDINGS = "encoder.embeddings.word_embeddings.weight"
@@ -32,6 +33,12 @@ SEED = 42 * 1_000_003  # of the first micro-batch
 
 class Recording(Trainer):
     """Keeps the gradients of a step instead of applying them."""
+
+    objective: RelationObjective
+
+    @property
+    def trained(self) -> TrainedModel:
+        return self.objective.trained
 
     def _apply_gradients(self) -> None:
         self.gradients = gradients_of(self.trained)
@@ -47,7 +54,8 @@ def make_trainer(**flags: Any) -> Recording:
     data = EncodedData(trained.input_encoder.encode(EXAMPLES), labels)
     accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
     files = RunFiles(Path("unused"), "unused")
-    return Recording(options, accelerator, trained, data, data, files, Manifest({}))
+    objective = RelationObjective(options, trained, data, data)
+    return Recording(options, accelerator, objective, files, Manifest({}))
 
 
 def gradients_of(trained: TrainedModel) -> dict[str, Tensor]:
@@ -62,9 +70,10 @@ def assert_same(found: dict[str, Tensor], expected: dict[str, Tensor]) -> None:
         torch.testing.assert_close(found[name], gradient, rtol=1e-4, atol=1e-6, msg=name)
 
 
-def batch_of(trainer: Trainer) -> tuple[Batch, Tensor]:
+def batch_of(trainer: Recording) -> tuple[Batch, Tensor]:
     pad_id = trainer.trained.input_encoder.pad_id
-    batch = Batch.collate(trainer.train_data.rows, pad_id, trainer.train_data.labels)
+    data = trainer.objective.train_data
+    batch = Batch.collate(data.rows, pad_id, data.labels)
     assert batch.labels is not None
     return batch, batch.labels
 
@@ -166,7 +175,9 @@ def test_the_loss_is_the_one_that_was_asked_for() -> None:
         ({"focal_loss": True, "alpha": 0.5, "gamma": 1.0}, 0.5 * 0.3 * plain),
         ({"asymmetric_loss": True, "gamma_negative": 2.0}, plain + others),
     ):
-        assert make_trainer(**flags).loss(logits, label).item() == pytest.approx(expected, abs=1e-6)
+        assert make_trainer(**flags).objective.loss(logits, label).item() == pytest.approx(
+            expected, abs=1e-6
+        )
 
 
 def made_model(**flags: Any) -> TrainedModel:

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +32,8 @@ from kore.scoring.calibration import fit_temperature
 from kore.scoring.label_shift import read_prior, row_weights
 from kore.scoring.metrics import score
 from kore.training import loss as losses
-from kore.training import trainer
+from kore.training import relation
+from kore.training.relation import RelationObjective
 from kore.training.trainer import Trainer
 
 
@@ -301,7 +301,7 @@ def test_non_finite_loss_stops_and_keeps_the_best(
 
         return loss
 
-    monkeypatch.setattr(trainer, "make_loss", poisoned)
+    monkeypatch.setattr(relation, "make_loss", poisoned)
     with pytest.raises(UserError, match=r"the loss is nan in epoch 2.*keeps the best epoch so far"):
         train_in(folder)
     kept = load_model(folder / "models" / "run.pth")
@@ -313,13 +313,13 @@ def test_patience_stops_after_epochs_without_a_better_one(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scores = iter([10.0, 30.0, 20.0, 30.0, 99.0])
-    original = Trainer._validate
+    original = RelationObjective.validate
 
-    def scripted(self: Trainer) -> Any:
-        result = original(self)
-        return result._replace(scores=replace(result.scores, micro_f1=next(scores)))
+    def scripted(self: RelationObjective, *inputs: Any) -> Any:
+        result = original(self, *inputs)
+        return result._replace(row={**result.row, "micro_f1": next(scores)})
 
-    monkeypatch.setattr(Trainer, "_validate", scripted)
+    monkeypatch.setattr(RelationObjective, "validate", scripted)
     run = train_in(folder, num_epochs=5, patience=2)
     assert [row["micro_f1"] for row in run["history"]] == [10.0, 30.0, 20.0, 30.0]
     assert load_model(folder / "models" / "run.pth").scores["epoch"] == 2  # the first of equals

@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -81,7 +81,7 @@ class EpochLoop(ABC, Generic[OptionsT, FilesT]):
         report: is given every epoch's row of the log; what it raises ends the run.
     """
 
-    state_kind: ClassVar[str]  # what `load_state` knows the state by
+    state_kind: str  # what `load_state` knows the state by
 
     def __init__(
         self,

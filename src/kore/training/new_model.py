@@ -8,8 +8,8 @@ from dataclasses import asdict
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+from kore.common.arrays import Floats
 from kore.common.errors import UnfitError
-from kore.common.resources import find_file
 from kore.data.dataset import InputEncoder
 from kore.data.markers import MarkerScheme, mark, marker_tokens
 from kore.data.schema import Example, LabelMap, entity_types
@@ -18,7 +18,7 @@ from kore.network.checkpoint import TrainedModel
 from kore.network.model import NONE, ModelDesign, RelationClassifier
 from kore.network.pooling import CLS_ONLY
 from kore.network.pretrained import add_marker_tokens, check_positions, set_dropout
-from kore.scoring.label_shift import gold_shares, log_odds, read_prior
+from kore.scoring.label_shift import gold_shares, log_odds
 from kore.training.options import TrainOptions
 from kore.training.type_restriction import allowed_relations
 
@@ -30,16 +30,17 @@ def new_model(
     labels: LabelMap,
     examples: Sequence[Example],
     pretrained: Pretrained | None,
+    expected: Floats | None = None,
 ) -> TrainedModel:
     """A model that has not been trained yet.
 
     Args:
         examples: those of training, which decide the entity types and what they allow.
         pretrained: encoder and tokenizer; None makes a small one of the examples' words.
+        expected: class shares (C,) where the model is used; None = those of the examples.
 
     Raises:
         UnfitError: the options do not fit the encoder.
-        UserError: the file of class shares is faulty.
     """
     scheme = _marker_scheme(options, examples)
     encoder, tokenizer = pretrained or _make_mini(options.dropout, scheme, examples)
@@ -53,8 +54,7 @@ def new_model(
     if options.type_restriction != NONE:
         allowed = allowed_relations(examples, scheme.types, labels)
         classifier.get_buffer("allowed").copy_(torch.from_numpy(allowed))
-    if options.target_prior:
-        expected = read_prior(find_file(options.target_prior), labels)
+    if expected is not None:
         source = gold_shares(examples, labels)
         classifier.log_odds.copy_(torch.from_numpy(log_odds(source, expected)))
     input_encoder = InputEncoder(tokenizer, scheme, options.max_length)

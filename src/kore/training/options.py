@@ -165,18 +165,24 @@ class LossOptions(Checked, group="Loss"):
 
 @dataclass
 class RegularizationOptions(Checked, group="Regularization"):
+    """What every task can have."""
+
     dropout: float = option(0.1, "dropout of encoder and head", within="[0, 1)")
-    mask_tokens: float = option(
-        0.0, "share of the tokens outside the entities to mask in training", within="[0, 1)"
-    )
-    r_drop: float = option(
-        0.0, "weight of the divergence between two passes with different dropout", within="[0, inf)"
-    )
     fgm: float = option(
         0.0, "size of an adversarial step on the word embeddings, e.g. 0.5", within="[0, inf)"
     )
     layer_lr_decay: float = option(
         1.0, "each layer's learning rate is that of the layer above times this", within="(0, 1]"
+    )
+
+
+@dataclass
+class NoiseOptions(Checked, group="Regularization"):
+    mask_tokens: float = option(
+        0.0, "share of the tokens outside the entities to mask in training", within="[0, 1)"
+    )
+    r_drop: float = option(
+        0.0, "weight of the divergence between two passes with different dropout", within="[0, inf)"
     )
 
 
@@ -191,13 +197,25 @@ class SelectionOptions(Checked, group="Model selection"):
 
 
 @dataclass
+class FineTuningOptions(RegularizationOptions, SelectionOptions, OptimizationOptions):
+    """What `Trainer` reads, whatever the task is."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.fgm and self.gradient_accumulation_steps > 1:
+            raise UserError(
+                "`fgm` needs `gradient_accumulation_steps` 1: its step follows the gradient of the "
+                "whole optimizer step"
+            )
+
+
+@dataclass
 class TrainOptions(
     DataOptions,
     ModelDesignOptions,
     LossOptions,
-    RegularizationOptions,
-    SelectionOptions,
-    OptimizationOptions,
+    NoiseOptions,
+    FineTuningOptions,
     RowOptions,
     SchemaOptions,
 ):
@@ -208,11 +226,3 @@ class TrainOptions(
     recipe: str = option(
         "", "flags of a recipe by its name, or of a .json file; flags given win", essential=True
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.fgm and self.gradient_accumulation_steps > 1:
-            raise UserError(
-                "`fgm` needs `gradient_accumulation_steps` 1: its step follows the gradient of the "
-                "whole optimizer step"
-            )

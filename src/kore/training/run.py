@@ -1,4 +1,4 @@
-"""One training run from its options to its files: schema, data, model, loop, report."""
+"""Training of relations, from its options: schema, data, model."""
 
 from __future__ import annotations
 
@@ -8,125 +8,80 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
-from accelerate.utils import set_seed
-
-from kore.common.devices import hardware, make_accelerator, make_deterministic
-from kore.common.errors import UserError
 from kore.common.flags import AUTO, MINI
-from kore.common.manifest import Manifest
 from kore.common.resources import find_file
 from kore.data.label_files import load_label_map
 from kore.data.rows import read_examples
 from kore.data.schema import Example, LabelMap
 from kore.network.checkpoint import STATE_KIND, TrainedModel, model_from_payload
 from kore.network.pretrained import load_pretrained, unknown_share
-from kore.scoring.metrics import ReliabilityBin
+from kore.scoring.label_shift import read_prior
 from kore.training.augmentation import read_inverses, swapped, without_conflicts
 from kore.training.data_checks import check_relations, warn_of_validation
 from kore.training.loop import EpochReport
 from kore.training.new_model import new_model
 from kore.training.options import TrainOptions
-from kore.training.run_files import RunFiles, data_files, run_files, write_options
-from kore.training.state import load_state
-from kore.training.trainer import EncodedData, Trainer
-
-# Options that may differ between a run and its resumption, because no weight depends on them.
-_FREE_OPTIONS = {
-    "recipe",
-    "resume",
-    "run_name",
-    "model_dir",
-    "output_dir",
-    "on_bad_row",
-    "save_steps",
-}
+from kore.training.relation import EncodedData, RelationObjective
+from kore.training.run_files import data_files
+from kore.training.task_run import Start, Task, run_task
 
 
 def train(options: TrainOptions, report: EpochReport = lambda row: None) -> Path:
-    """Trains, writes the run's files and returns the path of its best checkpoint.
-
-    Args:
-        report: is given every epoch's row of the log; what it raises ends the run.
-
-    Raises:
-        UserError: anything the user can fix, before a file is written where possible.
-        KeyboardInterrupt: with a message that says how to continue.
-    """
-    make_deterministic()
-    accelerator = make_accelerator(options)
-    set_seed(options.seed)
-    files = run_files(options)
-    manifest = Manifest.of(
-        options, free=_FREE_OPTIONS, files=data_files(options), **hardware(accelerator)
+    """Trains a relation model; see `run_task`."""
+    task = Task(
+        state_kind=STATE_KIND,
+        data_files=data_files(options),
+        begin=functools.partial(_begin, options),
+        tell=functools.partial(_scores_of_best, options),
     )
-    state = None
-    if options.resume:
-        state = _resume_state(options, files, manifest, accelerator.is_main_process)
-    trained, train_data, valid_data = _prepare(options, files, state, accelerator.is_main_process)
-    unknown = unknown_share(
-        train_data.rows, trained.input_encoder.tokenizer, options.model_name_or_path
-    )
-    if accelerator.is_main_process:
-        write_options(files.folder, options)
-        _announce(options, trained, train_data, valid_data, accelerator, unknown)
+    return run_task(options, task, report)
+
+
+def _begin(options: TrainOptions, start: Start) -> RelationObjective:
+    """Reads and encodes the data, and makes the model or takes it from a saved state."""
+    pretrained = None
+    if start.model is None and options.model_name_or_path != MINI:  # first: it fails most often
+        pretrained = load_pretrained(options.model_name_or_path, options.dropout)
+    train_examples, valid_examples, labels = _read(options)
+    expected = None
+    if options.target_prior:
+        expected = read_prior(find_file(options.target_prior), labels)
+    check_relations(train_examples, Path(options.train_file))
+    if start.is_main:
+        warn_of_validation(train_examples, valid_examples, labels, options.target_prior)
+    train_examples = _augmented(options, train_examples, labels, start.is_main)
+    if start.model is not None:
+        trained = model_from_payload(start.path, start.model)
+    else:
+        trained = new_model(options, labels, train_examples, pretrained, expected)
+    train_data, valid_data = _encode(trained, train_examples), _encode(trained, valid_examples)
+    about = _about(options, trained, train_data, valid_data)
     trained.classifier.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
-    trainer = Trainer(
-        options,
-        accelerator,
-        trained,
-        train_data,
-        valid_data,
-        files,
-        manifest,
-        report,
-        functools.partial(_draw, files.folder),
+    return RelationObjective(options, trained, train_data, valid_data, expected, about)
+
+
+def _about(
+    options: TrainOptions, trained: TrainedModel, train_data: EncodedData, valid_data: EncodedData
+) -> str:
+    """The data in words. Raises UserError where the encoder's tokenizer does not know them."""
+    rows = train_data.rows
+    unknown = unknown_share(rows, trained.input_encoder.tokenizer, options.model_name_or_path)
+    cut = sum(row.was_cut for row in rows)
+    return (
+        f"{len(rows)} training examples ({cut} cut to {options.max_length} tokens, "
+        f"{unknown:.1%} of all tokens unknown), {len(valid_data.rows)} validation examples, "
+        f"{len(trained.labels)} relations"
     )
-    if state is not None:
-        trainer.restore(state)
-    _run(trainer)
-    return files.best
 
 
-def _run(trainer: Trainer) -> None:
-    """Trains to the end and reports the best epoch."""
-    options, files = trainer.options, trainer.files
-    try:
-        trainer.run()
-    except KeyboardInterrupt as stop:
-        raise KeyboardInterrupt(
-            f"{stop}. To continue, give the same command with --model_name_or_path "
-            f"{options.model_name_or_path} --run_name {files.run_name} --resume"
-        ) from None
-    if trainer.accelerator.is_main_process:
-        best = trainer.best_epoch()
-        print(
-            f"Best epoch {best['epoch']}: micro-F1 {best['micro_f1']:.2f}, AUPRC "
-            f"{best['auprc']:.2f}, accuracy {best['accuracy']:.2f} on {options.valid_file}"
-            f"{' under the shares of ' if options.target_prior else ''}{options.target_prior}\n"
-            f"Checkpoint: {files.best}    log and learning curve: {files.folder}/"
-        )
-
-
-def _prepare(
-    options: TrainOptions, files: RunFiles, state: dict[str, Any] | None, is_main: bool
-) -> tuple[TrainedModel, EncodedData, EncodedData]:
-    """Reads and encodes the data, and makes the model or takes it from a saved state."""
-    pretrained = None
-    if state is None and options.model_name_or_path != MINI:  # first, as it fails most often
-        pretrained = load_pretrained(options.model_name_or_path, options.dropout)
-    train_examples, valid_examples, labels = _read(options)
-    check_relations(train_examples, Path(options.train_file))
-    if is_main:
-        warn_of_validation(train_examples, valid_examples, labels, options.target_prior)
-    train_examples = _augmented(options, train_examples, labels, is_main)
-    if state is not None:
-        trained = model_from_payload(files.last, state["model"])
-    else:
-        trained = new_model(options, labels, train_examples, pretrained)
-    return trained, _encode(trained, train_examples), _encode(trained, valid_examples)
+def _scores_of_best(options: TrainOptions, best: Mapping[str, Any]) -> str:
+    return (
+        f"micro-F1 {best['micro_f1']:.2f}, AUPRC {best['auprc']:.2f}, accuracy "
+        f"{best['accuracy']:.2f} on {options.valid_file}"
+        f"{' under the shares of ' if options.target_prior else ''}{options.target_prior}"
+    )
 
 
 def _augmented(
@@ -190,62 +145,4 @@ def _encode(trained: TrainedModel, examples: Sequence[Example]) -> EncodedData:
     return EncodedData(
         rows=trained.input_encoder.encode(examples),
         labels=trained.labels.index(str(example.label) for example in examples),
-    )
-
-
-def _resume_state(
-    options: TrainOptions, files: RunFiles, manifest: Manifest, is_main: bool
-) -> dict[str, Any] | None:
-    """The saved state of the run, or None where it was stopped before the first was saved.
-
-    Raises:
-        UserError: the state is lost, or was begun with other settings.
-    """
-    if files.last.exists():
-        return load_state(files.last, STATE_KIND, manifest, options, _new_run(files))
-    if files.best.exists():
-        raise UserError(
-            f"{files.last} is missing, so that run cannot be resumed; {_new_run(files)}"
-        )
-    if is_main:
-        print(f"{files.last} is not there yet: starting from the beginning", file=sys.stderr)
-    return None
-
-
-def _new_run(files: RunFiles) -> str:
-    """What to do where a run cannot be continued, as part of a sentence."""
-    if not files.best.exists():
-        return "pass another --run_name"
-    return f"pass another --run_name, and --model_name_or_path {files.best} to begin with its model"
-
-
-def _draw(
-    folder: Path,
-    history: Sequence[dict[str, Any]],
-    curves: Mapping[str, Sequence[ReliabilityBin]] | None,
-) -> None:
-    from kore.evaluation import figures  # matplotlib takes seconds to import
-
-    figures.learning_curve(history, folder / "learning_curve.png")
-    if curves is not None:
-        figures.reliability(curves, folder / "reliability.png")
-
-
-def _announce(
-    options: TrainOptions,
-    trained: TrainedModel,
-    train_data: EncodedData,
-    valid_data: EncodedData,
-    accelerator: Accelerator,
-    unknown: float,
-) -> None:
-    cut = sum(row.was_cut for row in train_data.rows)
-    weights = sum(weight.numel() for weight in trained.model.parameters())
-    print(
-        f"{options.run_name}: {options.model_name_or_path}, {weights / 1e6:.1f} M weights, on "
-        f"{accelerator.device}, precision {accelerator.mixed_precision}; "
-        f"{len(train_data.rows)} training examples ({cut} cut to {options.max_length} tokens, "
-        f"{unknown:.1%} of all tokens unknown), "
-        f"{len(valid_data.rows)} validation examples, {len(trained.labels)} relations",
-        file=sys.stderr,
     )

@@ -13,7 +13,7 @@ from kore.common.errors import UserError
 from kore.common.files import atomic_write, write_table
 from kore.common.flags import AUTO
 from kore.common.resources import find_file
-from kore.training.options import TrainOptions
+from kore.training.options import FineTuningOptions, TrainOptions
 
 
 @dataclass
@@ -42,7 +42,7 @@ def check_run_name(name: str) -> None:
         raise UserError(f"`run_name` {name!r} is no file name; leave out / and \\")
 
 
-def run_files(options: TrainOptions) -> RunFiles:
+def run_files(options: FineTuningOptions) -> RunFiles:
     """The run's files, under a name of its own.
 
     Raises:
@@ -61,7 +61,7 @@ def run_files(options: TrainOptions) -> RunFiles:
     return files
 
 
-def _numbered_name(options: TrainOptions, model_dir: Path) -> str:
+def _numbered_name(options: FineTuningOptions, model_dir: Path) -> str:
     """`mini-3`: the next free number, or with `resume` the highest taken."""
     base = Path(options.model_name_or_path).name.removesuffix(".pth")
     taken = [
@@ -96,7 +96,7 @@ def read_log(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def write_options(folder: Path, options: TrainOptions) -> None:
+def write_options(folder: Path, options: FineTuningOptions) -> None:
     """`options.json`: every option of the run."""
     with atomic_write(folder / "options.json") as file:
         json.dump(vars(options), file, indent=2, ensure_ascii=False)
