@@ -32,6 +32,12 @@ COMMANDS = {
         "kore.studies.run:train",
         keeps_memory=True,
     ),
+    "train-ner": Command(
+        "Train a tagger of named entities.",
+        "kore.training.ner_options:TrainNerOptions",
+        "kore.training.ner_run:train_ner",
+        keeps_memory=True,
+    ),
     "predict": Command(
         "Predict the relation of every example.",
         "kore.prediction.options:InferenceOptions",

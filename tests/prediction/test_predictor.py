@@ -22,7 +22,7 @@ from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import BATCH_TOKENS, DeviceOptions
 from kore.data.batching import padded_length, token_batches
-from kore.data.dataset import EncodedExample, InputEncoder
+from kore.data.dataset import Batch, EncodedExample, InputEncoder
 from kore.data.schema import Span
 from kore.network.trained import TrainedModel
 from kore.prediction import predictor as prediction
@@ -36,7 +36,17 @@ from kore.prediction.predictor import (
     prepared,
 )
 
-ENCODER = cast(InputEncoder, SimpleNamespace(pad_id=0, max_length=160))  # of made-up rows
+
+def make_encoder(max_length: int = 160) -> InputEncoder:
+    """Of made-up rows."""
+
+    def collate(rows: list[EncodedExample], length: int) -> Batch:
+        return Batch.collate(rows, 0, length=length)
+
+    return cast(InputEncoder, SimpleNamespace(max_length=max_length, collate=collate))
+
+
+ENCODER = make_encoder()
 
 
 @pytest.fixture(scope="module")
@@ -246,6 +256,6 @@ def test_few_shapes_however_many_rows(accelerator):
 
 def test_rows_are_not_padded_beyond_what_the_encoder_has_positions_for(accelerator):
     model = NotesShapes().eval()
-    encoder = cast(InputEncoder, SimpleNamespace(pad_id=0, max_length=98))
+    encoder = make_encoder(98)
     Predictor(model, encoder, accelerator).probs([make_row(1, 97), make_row(1, 98)])
     assert model.shapes == {(2, 98)}

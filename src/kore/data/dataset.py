@@ -174,6 +174,10 @@ class InputEncoder:
                 progress.update(len(chunk))
         return rows
 
+    def collate(self, rows: Sequence[EncodedExample], length: int | None = None) -> Batch:
+        """The rows as a batch without labels; see `Batch.collate`."""
+        return Batch.collate(rows, self.pad_id, length=length)
+
     def locate(self, example: Example) -> tuple[str, list[Span]]:
         """The text that `example` is read from, and each token's characters in it.
 

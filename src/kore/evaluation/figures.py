@@ -77,6 +77,10 @@ def save_figure(figure: Figure, path: Path) -> None:
         figure.savefig(file, format="png", dpi=120, bbox_inches="tight")
 
 
+# Columns of a log that are drawn, whatever the task is.
+_SCORES = ("micro_f1", "macro_f1", "character_f1", "auprc", "accuracy")
+
+
 @korean_text()
 def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
     """Losses, and validation scores, against epochs.
@@ -89,7 +93,7 @@ def learning_curve(history: Sequence[dict[str, Any]], path: Path) -> None:
     losses, scores = figure.subplots(1, 2)
     for name in ("train_loss", "valid_loss"):
         losses.plot(epochs, [row[name] for row in history], marker="o", label=name)
-    for name in ("micro_f1", "auprc", "accuracy"):
+    for name in (name for name in _SCORES if name in history[0]):
         scores.plot(epochs, [row[name] for row in history], marker="o", label=name)
     losses.set(title="loss", xlabel="epoch")
     scores.set(title="validation scores (x 100)", xlabel="epoch")

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import threading
 import warnings
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModel
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 
 from kore.common.errors import UserError
 from kore.common.files import atomic_write
@@ -65,12 +66,46 @@ def model_payload(trained: TrainedModel) -> dict[str, Any]:
     Raises:
         UserError: its weights are in an ONNX file, out of reach of torch.
     """
-    model = trained.classifier
+    return {**weights_and_config(trained.classifier), **describe(trained)}
+
+
+def weights_and_config(model: Any) -> dict[str, Any]:
+    """The weights of a model that has an `encoder`, and how to make that again."""
     return {
         "weights": {name: weight.cpu() for name, weight in model.state_dict().items()},
         "encoder_config": json.loads(model.encoder.config.to_json_string(use_diff=False)),
-        **describe(trained),
     }
+
+
+def encoder_of(payload: dict[str, Any]) -> tuple[PreTrainedModel, float]:
+    """The encoder that a payload describes, with random weights, and its dropout."""
+    config = AutoConfig.for_model(**payload["encoder_config"])
+    encoder = AutoModel.from_config(config, dtype=torch.float32)
+    dropout = payload["options"].get("dropout", 0.0)
+    set_dropout(encoder, dropout)
+    return encoder, dropout
+
+
+def put_weights(path: Path, payload: dict[str, Any], load: Callable[[Any], object]) -> None:
+    """Gives `load` the weights of a payload.
+
+    Raises:
+        UserError: they do not fit; the message names `path`.
+    """
+    try:
+        load(payload["weights"])
+    except RuntimeError as error:
+        raise UserError(
+            f"{path}: the weights do not fit the model the checkpoint describes "
+            f"({' '.join(str(error).split())[:200]}); train it again"
+        ) from error
+
+
+def check_keys(path: Path, payload: dict[str, Any], keys: Iterable[str]) -> None:
+    """Raises UserError where a payload lacks some of `keys`."""
+    missing = [key for key in keys if key not in payload]
+    if missing:
+        raise UserError(f"{path}: the checkpoint lacks {', '.join(missing)}; train it again")
 
 
 def model_from_payload(path: Path, payload: dict[str, Any]) -> TrainedModel:
@@ -79,23 +114,12 @@ def model_from_payload(path: Path, payload: dict[str, Any]) -> TrainedModel:
     Raises:
         UserError: the payload is incomplete, or its weights do not fit; the message names `path`.
     """
-    missing = [key for key in _MODEL_KEYS if key not in payload]
-    if missing:
-        raise UserError(f"{path}: the checkpoint lacks {', '.join(missing)}; train it again")
-    config = dict(payload["encoder_config"])
-    encoder = AutoModel.from_config(AutoConfig.for_model(**config), dtype=torch.float32)
-    dropout = payload["options"].get("dropout", 0.0)
-    set_dropout(encoder, dropout)
+    check_keys(path, payload, _MODEL_KEYS)
+    encoder, dropout = encoder_of(payload)
     model = RelationClassifier(
         encoder, len(payload["labels"]), payload["pooling"], dropout, design_of(payload)
     )
-    try:
-        model.load_weights(payload["weights"])
-    except RuntimeError as error:
-        raise UserError(
-            f"{path}: the weights do not fit the model the checkpoint describes "
-            f"({' '.join(str(error).split())[:200]}); train it again"
-        ) from error
+    put_weights(path, payload, model.load_weights)
     return from_description(model, payload)
 
 

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -23,16 +23,32 @@ from kore.common.errors import UserError
 from kore.common.flags import BATCH_TOKENS
 from kore.common.progress import progress_bar
 from kore.data.batching import padded_length, token_batches
-from kore.data.dataset import Batch, EncodedExample, InputEncoder
 from kore.data.schema import Example
 from kore.network.trained import TrainedModel
 
 _LOGGER = logging.getLogger(__name__)
 
-Computed = tuple[NDArray[np.int64], Floats]  # row numbers (B,) and their probabilities (B, C)
+# Row numbers (B,) and their probabilities: (B, C), or of a tagger (B, S, K).
+Computed = tuple[NDArray[np.int64], Floats]
 
 CHUNK_ROWS = 2048  # rows that are sorted by length together: little padding, little to lose
 _AUTOCAST = {"no": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class Encoder(Protocol):
+    """The encoding path that a model's rows come from: `InputEncoder`, `TextEncoder`."""
+
+    max_length: int
+
+    def collate(self, rows: Any, length: int | None = None) -> Any:
+        """Rows padded to `length` tokens, as a batch whose `inputs` the model takes."""
+
+
+class Row(Protocol):
+    """What is computed: its tokens, whatever else it has."""
+
+    @property
+    def input_ids(self) -> list[int]: ...
 
 
 class Compute(Protocol):
@@ -73,11 +89,21 @@ def prepared(trained: TrainedModel, compute: Compute) -> nn.Module:
 
 def predict_probs(
     model: nn.Module,
-    rows: Sequence[EncodedExample],
-    encoder: InputEncoder,
+    rows: Sequence[Row],
+    encoder: Encoder,
     accelerator: Accelerator,
 ) -> Floats:
-    """Softmax probabilities (N, C) in the order of `rows`, the work shared among the processes.
+    """Softmax probabilities (N, C) in the order of `rows`; see `compute_shared`."""
+    return in_order(compute_shared(model, rows, encoder, accelerator))
+
+
+def compute_shared(
+    model: nn.Module,
+    rows: Sequence[Row],
+    encoder: Encoder,
+    accelerator: Accelerator,
+) -> list[Computed]:
+    """Row numbers and probabilities, batch by batch, the work shared among the processes.
 
     `model` has been through `accelerator.prepare`; its training mode is restored afterwards.
     """
@@ -94,7 +120,7 @@ def predict_probs(
     ) as progress:
         computed = Predictor(model, encoder, accelerator).computed(rows, share, progress.update)
     model.train(was_training)
-    return in_order(gather_object(computed) if accelerator.num_processes > 1 else computed)
+    return gather_object(computed) if accelerator.num_processes > 1 else computed
 
 
 class Predictor:
@@ -112,20 +138,19 @@ class Predictor:
     def __init__(
         self,
         model: nn.Module,
-        encoder: InputEncoder,
+        encoder: Encoder,
         compute: Compute,
         batch_tokens: int = BATCH_TOKENS,
     ) -> None:
         self.model = model
-        self.pad_id = encoder.pad_id
-        self.max_length = encoder.max_length
+        self.encoder = encoder
         self.device = compute.device
         self.batch_tokens = batch_tokens
         self._dtype = _AUTOCAST[compute.mixed_precision]
         self._is_halved = False
         self._halving = threading.Lock()
 
-    def probs(self, rows: Sequence[EncodedExample]) -> Floats:
+    def probs(self, rows: Sequence[Row]) -> Floats:
         """Softmax probabilities (N, C) in the order of `rows`, computed in float64.
 
         Raises:
@@ -135,7 +160,7 @@ class Predictor:
 
     def computed(
         self,
-        rows: Sequence[EncodedExample],
+        rows: Sequence[Row],
         share: slice = slice(None),
         report: Callable[[int], object] = lambda done: None,
     ) -> list[Computed]:
@@ -154,7 +179,7 @@ class Predictor:
         return [(numbers, logits.double().softmax(-1).cpu().numpy()) for numbers, logits in batches]
 
     def _logits(
-        self, rows: Sequence[EncodedExample], share: slice
+        self, rows: Sequence[Row], share: slice
     ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
         """Row numbers of a batch and its logits (B, C), batch by batch."""
         lengths = np.asarray([len(row.input_ids) for row in rows])
@@ -170,10 +195,10 @@ class Predictor:
                 waiting = deque(left[batch] for batch in token_batches(lengths[left], budget))
 
     @torch.inference_mode()
-    def _forward(self, rows: Sequence[EncodedExample]) -> torch.Tensor:
+    def _forward(self, rows: Sequence[Row]) -> torch.Tensor:
         longest = max(len(row.input_ids) for row in rows)
-        length = max(longest, min(padded_length(longest), self.max_length))
-        batch = Batch.collate(rows, self.pad_id, length=length)
+        length = max(longest, min(padded_length(longest), self.encoder.max_length))
+        batch = self.encoder.collate(rows, length)
         with self._precision():
             return self.model(*batch.to(self.device).inputs).float()
 

@@ -1,0 +1,305 @@
+"""Texts with all their entities: files of named entities -> TaggedTexts, checked line by line.
+
+    .tsv                KLUE-NER: a character and its tag a line, "## id" before a sentence
+    .conll .bio .txt    a word and its tag a line, words are joined by spaces
+    .jsonl .json        {"text", "entities": [{"start", "end", "type"}]}, `end` exclusive
+    .parquet            the same, or the hub's klue/klue "ner": `tokens` with numbers as `ner_tags`
+
+Tags are BIO: "B-PS" begins an entity of the type PS, "I-PS" goes on with it, "O" is outside. All
+but .parquet may be gzipped.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from kore.common.errors import UserError, nearest
+from kore.data.faults import STOP, RowFault, stop_or_reject
+from kore.data.records import Record, iter_records
+from kore.data.schema import Entity, Span
+from kore.data.text_files import has_half_character, iter_lines, without_compression
+
+OUTSIDE = "O"
+# The order of the hub's klue/klue "ner" (ClassLabel of `ner_tags`), and of KLUE's own scores.
+KLUE_TAGS = (
+    *(f"{border}-{kind}" for kind in ("DT", "LC", "OG", "PS", "QT", "TI") for border in "BI"),
+    OUTSIDE,
+)
+_TAG = re.compile(r"([BI])-(\S+)")
+_COMMENT = "##"
+_COLUMN_FILES = {".tsv": "", ".conll": " ", ".bio": " ", ".txt": " "}  # what joins the pieces
+_TYPE_KEYS = ("type", "entity_group", "label")
+
+
+class TaggedText(NamedTuple):
+    """A text, and its entities in order, none overlapping another; spans are in characters."""
+
+    id: str
+    text: str
+    entities: tuple[Entity, ...]
+
+
+class TagError(ValueError):
+    """A tag that cannot stand where it stands; `place` is the number of the piece, from 0."""
+
+    def __init__(self, place: int, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+def read_tagged(
+    path: Path,
+    *,
+    types: Collection[str] | None = None,
+    on_bad_row: str = STOP,
+    output_dir: Path | str = "outputs",
+) -> list[TaggedText]:
+    """All texts of a file, in order.
+
+    Args:
+        types: any other entity type is a fault; None = all are taken.
+        on_bad_row: "stop" raises the faults of a file, all in one message; "skip" writes the
+            faulty texts with their reasons to a CSV file in `output_dir`, and leaves them out.
+
+    Raises:
+        UserError: the file cannot be read, or texts are faulty, or there are none.
+    """
+    texts: list[TaggedText] = []
+    faults: list[RowFault] = []
+    for found in _parsed(path):
+        problems = found.faults if isinstance(found, _Faulty) else _type_faults(found, types)
+        if problems:
+            faults += problems
+        elif not isinstance(found, _Faulty):
+            texts.append(found.text)
+    if faults:
+        stop_or_reject(str(path), faults, on_bad_row, Path(output_dir))
+    if not texts:
+        raise UserError(f"{path}: holds no text{' that can be used' if faults else ''}")
+    return texts
+
+
+def entity_types_of(texts: Iterable[TaggedText]) -> tuple[str, ...]:
+    """The types of all entities, sorted."""
+    return tuple(sorted({entity.type for text in texts for entity in text.entities}))
+
+
+def tags_of(text: str, entities: Iterable[Entity]) -> list[str]:
+    """A tag for each character of a text."""
+    tags = [OUTSIDE] * len(text)
+    for entity in entities:
+        start, end = entity.span
+        tags[start:end] = [f"B-{entity.type}", *[f"I-{entity.type}"] * (end - start - 1)]
+    return tags
+
+
+def spans_of(tags: Sequence[str]) -> list[tuple[Span, str]]:
+    """The entities that tags mark, as spans of their pieces, with their types.
+
+    Raises:
+        TagError: a tag is not BIO, or an I- continues nothing of its type.
+    """
+    found: list[tuple[Span, str]] = []
+    start, kind = 0, ""  # of the entity that is open, if any
+    for place, tag in enumerate(tags):
+        border, tag_kind = _parts(place, tag)
+        if border == "I":
+            if tag_kind != kind:
+                before = tags[place - 1] if place else "nothing"
+                raise TagError(place, f"{tag} follows {before}, expected B-{tag_kind} to begin it")
+            continue
+        if kind:
+            found.append((Span(start, place), kind))
+        start, kind = place, tag_kind
+    if kind:
+        found.append((Span(start, len(tags)), kind))
+    return found
+
+
+def _parts(place: int, tag: str) -> tuple[str, str]:
+    """("B", "PS"); ("O", "") for what is outside."""
+    if tag == OUTSIDE:
+        return OUTSIDE, ""
+    match = _TAG.fullmatch(tag)
+    if match is None:
+        raise TagError(place, f"the tag is {tag!r}, expected O, B-TYPE or I-TYPE")
+    return match[1], match[2]
+
+
+class _Placed(NamedTuple):
+    """A text, and its place in the file: `line` is that of its first piece."""
+
+    line: int
+    record: Record
+    text: TaggedText
+
+
+class _Faulty(NamedTuple):
+    faults: list[RowFault]
+
+
+def _parsed(path: Path) -> Iterator[_Placed | _Faulty]:
+    suffix = without_compression(path).suffix
+    if suffix in _COLUMN_FILES:
+        for number, sentence in enumerate(_sentences(path), start=1):
+            yield _of_columns(sentence, _COLUMN_FILES[suffix], number)
+        return
+    for number, (line, record) in enumerate(iter_records(path, needed=()), start=1):
+        yield _of_record(line, record, number)
+
+
+class _Sentence(NamedTuple):
+    """Lines of one sentence: their numbers, and their columns; the comment before them."""
+
+    comment: str
+    comment_line: int
+    lines: list[int]
+    columns: list[list[str]]
+
+
+def _sentences(path: Path) -> Iterator[_Sentence]:
+    """Sentences of a file of columns, each ended by an empty line; a comment begins one."""
+    comment, comment_line = "", 0
+    lines: list[int] = []
+    columns: list[list[str]] = []
+    has_many = False  # comments before one sentence, as in a file's head
+    for line, text in iter_lines(path):
+        if text.startswith(_COMMENT) and not columns:
+            has_many = bool(comment)
+            comment, comment_line = text.removeprefix(_COMMENT).strip(), line
+        elif text:
+            lines.append(line)
+            columns.append(text.split("\t") if "\t" in text else text.rsplit(maxsplit=1))
+        elif columns or (comment and not has_many):
+            yield _Sentence(comment, comment_line, lines, columns)
+            comment, lines, columns, has_many = "", [], [], False
+    if columns or (comment and not has_many):
+        yield _Sentence(comment, comment_line, lines, columns)
+
+
+def _of_columns(sentence: _Sentence, joint: str, number: int) -> _Placed | _Faulty:
+    text = joint.join(row[0] for row in sentence.columns)
+    record = {"text": text, "comment": sentence.comment}
+    if not text.strip():
+        line = sentence.lines[0] if sentence.lines else sentence.comment_line
+        return _Faulty([RowFault(line, "text", "is empty, expected a sentence", record)])
+    faults = [
+        RowFault(
+            line, "tag", f"{len(row)} columns, expected a piece of text, a tab and a tag", record
+        )
+        for line, row in zip(sentence.lines, sentence.columns, strict=True)
+        if len(row) != 2
+    ]
+    if faults:
+        return _Faulty(faults)
+    try:
+        found = spans_of([row[1].strip() for row in sentence.columns])
+    except TagError as fault:
+        line = sentence.lines[fault.place]
+        return _Faulty([RowFault(line, "tag", str(fault), record)])
+    starts = [0]
+    for piece, _ in sentence.columns:
+        starts.append(starts[-1] + len(piece) + len(joint))
+    entities = []
+    for span, kind in found:
+        start, end = starts[span.start], starts[span.end] - len(joint)
+        entities.append(Entity(text[start:end], Span(start, end), kind))
+    text_id = sentence.comment.split("\t")[0] or str(number)
+    return _Placed(sentence.lines[0], record, TaggedText(text_id, text, tuple(entities)))
+
+
+def _of_record(line: int, record: Record, number: int) -> _Placed | _Faulty:
+    text_id = str(record.get("id", record.get("guid")) or number)
+    try:
+        if "ner_tags" in record:
+            text, entities = _of_hub(record)
+        else:
+            text, entities = _of_spans(record)
+    except _CellError as fault:
+        return _Faulty([RowFault(line, fault.column, str(fault), record)])
+    return _Placed(line, record, TaggedText(text_id, text, tuple(entities)))
+
+
+class _CellError(ValueError):
+    def __init__(self, column: str, message: str) -> None:
+        super().__init__(message)
+        self.column = column
+
+
+def _of_hub(record: Record) -> tuple[str, list[Entity]]:
+    """`tokens` are characters, `ner_tags` numbers in KLUE's order, or names."""
+    pieces, tags = record.get("tokens"), record["ner_tags"]
+    if not isinstance(pieces, Sequence) or not isinstance(tags, Sequence) or not pieces:
+        raise _CellError("tokens", "expected a list of characters, and `ner_tags` as long")
+    if len(pieces) != len(tags):
+        raise _CellError("ner_tags", f"{len(tags)} tags for {len(pieces)} tokens")
+    names = []
+    for tag in tags:
+        if isinstance(tag, int) and not 0 <= tag < len(KLUE_TAGS):
+            raise _CellError("ner_tags", f"{tag}, expected a number below {len(KLUE_TAGS)}")
+        names.append(KLUE_TAGS[tag] if isinstance(tag, int) else str(tag))
+    text = "".join(map(str, pieces))
+    try:
+        found = spans_of(names)
+    except TagError as fault:
+        raise _CellError("ner_tags", str(fault)) from None
+    starts = [0]
+    for piece in pieces:
+        starts.append(starts[-1] + len(str(piece)))
+    spans = [(Span(starts[span.start], starts[span.end]), kind) for span, kind in found]
+    return text, [Entity(text[span.start : span.end], span, kind) for span, kind in spans]
+
+
+def _of_spans(record: Record) -> tuple[str, list[Entity]]:
+    text = record.get("text", record.get("sentence"))
+    if not isinstance(text, str) or not text.strip() or has_half_character(text):
+        raise _CellError("text", f"found {str(text)[:40]!r}, expected a text")
+    cells = record.get("entities")
+    if not isinstance(cells, Sequence) or isinstance(cells, str):
+        raise _CellError("entities", f"found {str(cells)[:40]!r}, expected a list")
+    entities = sorted((_entity(text, cell) for cell in cells), key=lambda entity: entity.span)
+    for first, second in pairwise(entities):
+        if first.span.overlaps(second.span):
+            message = f"{second.word!r} overlaps {first.word!r}, expected separate spans"
+            raise _CellError("entities", message)
+    return text, entities
+
+
+def _entity(text: str, cell: Any) -> Entity:
+    if not isinstance(cell, Mapping):
+        raise _CellError("entities", f"found {str(cell)[:40]!r}, expected start, end and type")
+    start, end = cell.get("start"), cell.get("end")
+    kind = next((cell[key] for key in _TYPE_KEYS if cell.get(key)), None)
+    if type(start) is not int or type(end) is not int or not isinstance(kind, str):
+        raise _CellError(
+            "entities", f"{str(dict(cell))[:60]}: expected whole numbers start and end, and a type"
+        )
+    if not 0 <= start < end <= len(text):
+        raise _CellError(
+            "entities", f"{start} to {end} lies outside the text of {len(text)} characters"
+        )
+    word = text[start:end]
+    given = cell.get("word", word)
+    if given != word:
+        raise _CellError("entities", f"{start} to {end} is {word!r}, but `word` is {given!r}")
+    return Entity(word, Span(start, end), kind)
+
+
+def _type_faults(found: _Placed, types: Collection[str] | None) -> list[RowFault]:
+    if types is None:
+        return []
+    strange = {entity.type for entity in found.text.entities} - set(types)
+    return [
+        RowFault(
+            found.line,
+            "entities",
+            f"{kind!r} is not one of the types {', '.join(sorted(types))}; did you mean "
+            f"{nearest(kind, types)}?",
+            found.record,
+        )
+        for kind in sorted(strange)
+    ]

@@ -1,0 +1,250 @@
+"""Texts -> windows of tokens in which every character has its place: the encoding path of taggers.
+
+    text           --composed------>  the text in NFC, and where its characters stand in the input
+    composed text  --TextEncoder--->  EncodedWindows: token ids, and the token of each character
+    EncodedWindow  --TextBatch----->  padded tensors
+
+A tag belongs to a character, not to a token: an entity may begin or end inside a token ("이순신은"
+may be "이순", "##신은").
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from transformers import PreTrainedTokenizerBase
+
+from kore.common.errors import UnfitError, UserError
+from kore.common.progress import progress_bar
+from kore.data.dataset import ENCODING_CHUNK
+from kore.data.schema import Span
+
+MOST_PLACES = 16  # of a character in its token; later ones share the last
+BETWEEN = 0  # the place of a character that no token holds, as a space: before the token named
+UNKNOWN = 0  # the target of a character of which nothing is known, and of padding
+_OVERLAP = 4  # a window shares a part as large as 1 / so much of it with the next
+
+
+class Composed(NamedTuple):
+    """A text in NFC; its character i is the input's characters starts[i] to starts[i + 1]."""
+
+    text: str
+    starts: Sequence[int]
+
+    def in_input(self, span: Span) -> Span:
+        """A span of the composed text as one of the input."""
+        return Span(self.starts[span.start], self.starts[span.end])
+
+    def in_composed(self, span: Span) -> Span:
+        """The characters that hold a span of the input."""
+        start = bisect_left(self.starts, span.start + 1) - 1
+        return Span(start, max(start + 1, bisect_left(self.starts, span.end)))
+
+
+def composed(text: str) -> Composed:
+    """A text whose letters are composed, as a vocabulary knows them: macOS writes "가" as two."""
+    if unicodedata.is_normalized("NFC", text):
+        return Composed(text, range(len(text) + 1))
+    parts: list[str] = []
+    starts: list[int] = []
+    place = 0
+    while place < len(text):
+        end = place + 1
+        while end < len(text) and _joins(text[place:end], text[end]):
+            end += 1
+        whole = unicodedata.normalize("NFC", text[place:end])
+        parts.append(whole)
+        starts += [min(place + number, end - 1) for number in range(len(whole))]
+        place = end
+    return Composed("".join(parts), [*starts, len(text)])
+
+
+def _joins(before: str, character: str) -> bool:
+    """Whether NFC treats a character together with those before it."""
+    if unicodedata.combining(character):
+        return True
+    alone = unicodedata.normalize("NFC", before) + unicodedata.normalize("NFC", character)
+    return unicodedata.normalize("NFC", before + character) != alone
+
+
+class EncodedWindow(NamedTuple):
+    """Tokens of a part of a text, and the characters whose tags are read from them.
+
+    tokens: position in `input_ids` of each of these characters. places: which of the token's
+    characters it is, from 1; BETWEEN where no token holds it. first: the text's character that the
+    first of them is.
+    """
+
+    input_ids: list[int]
+    tokens: list[int]
+    places: list[int]
+    first: int
+
+
+@dataclass(frozen=True)
+class TextBatch:
+    """Windows padded to one length.
+
+    Shapes, with B windows, T tokens and S characters:
+        input_ids: (B, T), int64. attention_mask: (B, T), bool.
+        tokens, places: (B, S), int64; 0 on padding.
+        targets: (B, S), int64, see `network.tagger.TagSets`; UNKNOWN on padding. None = not known.
+        num_tokens: sum of attention_mask.
+    """
+
+    input_ids: Tensor
+    attention_mask: Tensor
+    tokens: Tensor
+    places: Tensor
+    num_tokens: int
+    targets: Tensor | None = None
+
+    @property
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+        """What a tagger takes, in its order."""
+        return self.input_ids, self.attention_mask, self.tokens, self.places, self.num_tokens
+
+    @classmethod
+    def collate(
+        cls,
+        windows: Sequence[EncodedWindow],
+        pad_id: int,
+        targets: Sequence[Sequence[int]] | None = None,
+        length: int = 0,
+    ) -> TextBatch:
+        """Windows padded to the longest of them, or to `length` tokens where that is more."""
+        lengths = torch.tensor([len(window.input_ids) for window in windows])
+        input_ids = _padded([window.input_ids for window in windows], pad_id, length)
+        return cls(
+            input_ids=input_ids,
+            attention_mask=torch.arange(input_ids.shape[1]) < lengths[:, None],
+            tokens=_padded([window.tokens for window in windows], 0),
+            places=_padded([window.places for window in windows], 0),
+            num_tokens=int(lengths.sum()),
+            targets=None if targets is None else _padded(targets, UNKNOWN),
+        )
+
+    def to(self, device: torch.device) -> TextBatch:
+        """The same batch on another device."""
+        return TextBatch(
+            self.input_ids.to(device),
+            self.attention_mask.to(device),
+            self.tokens.to(device),
+            self.places.to(device),
+            self.num_tokens,
+            None if self.targets is None else self.targets.to(device),
+        )
+
+
+def _padded(rows: Sequence[Sequence[int]], value: int, length: int = 0) -> Tensor:
+    length = max(length, *map(len, rows))
+    return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows])
+
+
+class TextEncoder:
+    """Turns texts into windows, always in the same way.
+
+    Raises:
+        UserError: the tokenizer has no [CLS], [SEP] or padding token, or no character offsets.
+        UnfitError: `max_length` is too small for a window.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+        if not tokenizer.is_fast:
+            raise UserError(
+                f"the tokenizer {type(tokenizer).__name__} gives no character offsets; "
+                "use an encoder that ships a tokenizer.json"
+            )
+        missing = [
+            name[:3]
+            for name in ("cls_token_id", "sep_token_id", "pad_token_id")
+            if getattr(tokenizer, name) is None
+        ]
+        if missing:
+            raise UserError(
+                f"the tokenizer has no {', '.join(missing)} token; use an encoder of the BERT kind"
+            )
+        if max_length < 2 + _OVERLAP:
+            raise UnfitError(f"`max_length` is {max_length}, expected at least {2 + _OVERLAP}")
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+        self.pad_id: int = tokenizer.pad_token_id
+
+    def encode(self, texts: Sequence[str], quiet: bool = False) -> list[list[EncodedWindow]]:
+        """The windows of each text, which must be composed; one alone where it fits.
+
+        Windows overlap, and each character is read where it has most text on both sides.
+        """
+        rows: list[list[EncodedWindow]] = []
+        bar = progress_bar(total=len(texts), desc="encoding", unit=" texts", quiet=quiet)
+        with bar as progress:
+            for start in range(0, len(texts), ENCODING_CHUNK):
+                chunk = list(texts[start : start + ENCODING_CHUNK])
+                encoded = self.tokenizer(
+                    chunk,
+                    add_special_tokens=False,
+                    return_attention_mask=False,
+                    return_token_type_ids=False,
+                    return_offsets_mapping=True,
+                    split_special_tokens=True,  # "[SEP]" in a user's text is text
+                    verbose=False,
+                )
+                for text, ids, offsets in zip(
+                    chunk, encoded["input_ids"], encoded["offset_mapping"], strict=True
+                ):
+                    rows.append(self._windows(ids, *_places(len(text), offsets)))
+                progress.update(len(chunk))
+        return rows
+
+    def collate(self, rows: Sequence[EncodedWindow], length: int | None = None) -> TextBatch:
+        """The rows as a batch without targets; see `TextBatch.collate`."""
+        return TextBatch.collate(rows, self.pad_id, length=length or 0)
+
+    def _windows(self, ids: list[int], tokens: list[int], places: list[int]) -> list[EncodedWindow]:
+        """Overlapping windows; a character belongs to the one that its token belongs to."""
+        room = self.max_length - 2
+        overlap = room // _OVERLAP
+        starts = range(0, max(1, len(ids) - overlap), room - overlap)
+        windows = []
+        first = 0
+        for number, start in enumerate(starts):
+            is_last = number == len(starts) - 1
+            owned_to = len(ids) if is_last else start + room - overlap // 2
+            end = len(tokens) if is_last else bisect_left(tokens, owned_to)
+            windows.append(
+                EncodedWindow(
+                    input_ids=[
+                        self.tokenizer.cls_token_id,
+                        *ids[start : start + room],
+                        self.tokenizer.sep_token_id,
+                    ],
+                    tokens=[1 + token - start for token in tokens[first:end]],
+                    places=places[first:end],
+                    first=first,
+                )
+            )
+            first = end
+        return windows
+
+
+def _places(length: int, offsets: Sequence[tuple[int, int]]) -> tuple[list[int], list[int]]:
+    """The token of each of `length` characters, ascending, and its place in it.
+
+    A character that no token holds goes to the next one, and at the end to the [SEP] behind all.
+    """
+    tokens: list[int] = []
+    places: list[int] = []
+    token = 0
+    for character in range(length):
+        while token < len(offsets) and offsets[token][1] <= character:
+            token += 1
+        tokens.append(token)
+        start = offsets[token][0] if token < len(offsets) else length
+        places.append(BETWEEN if character < start else min(1 + character - start, MOST_PLACES))
+    return tokens, places

@@ -1,0 +1,44 @@
+"""Options of training a tagger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kore.common.flags import Checked, option
+from kore.data.options import RowOptions
+from kore.training.options import FineTuningOptions
+
+
+@dataclass
+class NerDataOptions(Checked, group="Data"):
+    train_file: str = option(
+        "data/ner_train.tsv",
+        "texts to learn from: KLUE-NER .tsv, CoNLL .conll, .jsonl, .json, .parquet",
+        essential=True,
+    )
+    valid_file: str = option(
+        "",
+        "texts to validate on after every epoch; '' = VALID_RATIO of TRAIN_FILE, held out",
+        essential=True,
+    )
+    valid_ratio: float = option(
+        0.2, "share of TRAIN_FILE held out, the same for every seed", within="(0, 1)"
+    )
+    max_length: int = option(
+        128,
+        "most tokens of a window; longer texts have several, which overlap",
+        within="[8, 100000]",
+        essential=True,
+    )
+
+
+@dataclass
+class TrainNerOptions(NerDataOptions, FineTuningOptions, RowOptions):
+    selection_metric: str = option(
+        "micro_f1",
+        "validation score of the best epoch",
+        choices=("micro_f1", "macro_f1", "character_f1"),
+    )
+    recipe: str = option(
+        "", "flags of a recipe by its name, or of a .json file; flags given win", essential=True
+    )

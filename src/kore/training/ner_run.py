@@ -1,0 +1,103 @@
+"""Training of a tagger, from its options: texts, tags, model."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kore.common.devices import destroy_process_group_on_exit
+from kore.common.errors import UserError
+from kore.data.ner import TaggedText, entity_types_of, read_tagged
+from kore.data.tagging import TextEncoder
+from kore.network.pretrained import check_positions, load_pretrained
+from kore.network.tagger import Tagger, tags_for
+from kore.network.tagger_file import TrainedTagger, tagger_from_payload
+from kore.training.ner_options import TrainNerOptions
+from kore.training.tagging import TAGGER_STATE_KIND, TaggingObjective, encode_texts
+from kore.training.task_run import Start, Task, run_task
+
+_SPLIT_SEED = 0  # of the texts that are held out: the same ones for every seed of training
+
+
+@destroy_process_group_on_exit()
+def train_ner(options: TrainNerOptions) -> Path:
+    """Trains a tagger and returns the path of its best checkpoint; see `run_task`."""
+    files = {"train_file": Path(options.train_file)}
+    if options.valid_file:
+        files["valid_file"] = Path(options.valid_file)
+    task = Task(
+        state_kind=TAGGER_STATE_KIND,
+        data_files=files,
+        begin=functools.partial(_begin, options),
+        tell=functools.partial(_scores_of_best, options),
+    )
+    return run_task(options, task)
+
+
+def _begin(options: TrainNerOptions, start: Start) -> TaggingObjective:
+    """Reads and encodes the texts, and makes the model or takes it from a saved state."""
+    pretrained = None
+    if start.model is None:  # first: it fails most often
+        pretrained = load_pretrained(options.model_name_or_path, options.dropout)
+    train_texts, valid_texts = read_texts(options)
+    if start.model is not None:
+        trained = tagger_from_payload(start.path, start.model)
+    else:
+        assert pretrained is not None
+        encoder, tokenizer = pretrained
+        check_positions(encoder, options.max_length, options.model_name_or_path)
+        tags = tags_for(entity_types_of([*train_texts, *valid_texts]))
+        model = Tagger(encoder, len(tags), options.dropout)
+        text_encoder = TextEncoder(tokenizer, options.max_length)
+        trained = TrainedTagger(model, text_encoder, tags, asdict(options), {})
+    train_data, valid_data = encode_texts(trained, train_texts), encode_texts(trained, valid_texts)
+    trained.model.run_encoder(
+        checkpointing=options.gradient_checkpointing, compiled=options.compile
+    )
+    about = (
+        f"{len(train_texts)} training texts with {_count(train_texts)} entities, "
+        f"{len(valid_texts)} validation texts with {_count(valid_texts)}, "
+        f"{len(trained.types)} types"
+    )
+    return TaggingObjective(trained, train_data, valid_data, about)
+
+
+def read_texts(options: TrainNerOptions) -> tuple[list[TaggedText], list[TaggedText]]:
+    """The training and validation texts.
+
+    Raises:
+        UserError: a file is faulty, or there are too few texts to hold some out.
+    """
+    read = functools.partial(
+        read_tagged, on_bad_row=options.on_bad_row, output_dir=options.output_dir
+    )
+    train_texts = read(Path(options.train_file))
+    if options.valid_file:
+        return train_texts, read(Path(options.valid_file), types=entity_types_of(train_texts))
+    held_out = round(len(train_texts) * options.valid_ratio)
+    if not 0 < held_out < len(train_texts):
+        raise UserError(
+            f"{options.train_file}: {len(train_texts)} texts are too few to hold "
+            f"{options.valid_ratio:.0%} of them out; name a `valid_file`"
+        )
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(train_texts)).tolist()
+    kept, held = sorted(order[held_out:]), sorted(order[:held_out])
+    return [train_texts[number] for number in kept], [train_texts[number] for number in held]
+
+
+def _count(texts: Sequence[TaggedText]) -> int:
+    return sum(len(text.entities) for text in texts)
+
+
+def _scores_of_best(options: TrainNerOptions, best: Mapping[str, Any]) -> str:
+    where = options.valid_file or f"{options.valid_ratio:.0%} of {options.train_file}"
+    return (
+        f"precision {best['precision']:.2f}, recall {best['recall']:.2f}, micro-F1 "
+        f"{best['micro_f1']:.2f}, macro-F1 {best['macro_f1']:.2f}, character F1 "
+        f"{best['character_f1']:.2f} on {where}"
+    )

@@ -1,0 +1,147 @@
+"""Entities as what a run learns: texts whose every character has a tag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from kore.data.ner import TaggedText, tags_of
+from kore.data.schema import Entity
+from kore.data.tagging import EncodedWindow, TextBatch, composed
+from kore.network.tagger import TagSets
+from kore.network.tagger_file import TAGGER_KIND, TrainedTagger, tagger_payload
+from kore.prediction.predictor import compute_shared
+from kore.prediction.tagging import find_entities, text_probs
+from kore.scoring.ner import EntityScores, score_entities
+from kore.training.objective import Objective, Validated
+
+TAGGER_STATE_KIND = "kore-tagger-training-state"
+_SMALLEST = 1e-12
+
+
+class EncodedTexts(NamedTuple):
+    """Texts ready for a tagger.
+
+    windows: of each text. tags: of each text's composed characters.
+    """
+
+    texts: Sequence[TaggedText]
+    windows: list[list[EncodedWindow]]
+    tags: list[list[str]]
+
+
+class TaggingObjective(Objective):
+    """The entities of training and validation texts.
+
+    Args:
+        about: the data, in words.
+    """
+
+    model_kind, state_kind = TAGGER_KIND, TAGGER_STATE_KIND
+
+    def __init__(
+        self, trained: TrainedTagger, train_data: EncodedTexts, valid_data: EncodedTexts, about: str
+    ) -> None:
+        self.trained: TrainedTagger = trained
+        self.about = about
+        self.valid_data = valid_data
+        self.tag_sets = TagSets(trained.tags)
+        self._windows, self._targets = _targets_of(train_data, trained.tags)
+
+    @property
+    def lengths(self) -> Sequence[int]:
+        return [len(window.input_ids) for window in self._windows]
+
+    def batch(self, numbers: NDArray[Any], device: torch.device) -> TextBatch:
+        """The training windows of these numbers."""
+        rows = [self._windows[i] for i in numbers]
+        targets = [self._targets[i] for i in numbers]
+        return TextBatch.collate(rows, self.trained.encoder.pad_id, targets).to(device)
+
+    def losses(self, model: nn.Module, batch: TextBatch) -> Tensor:
+        """(B,) the mean cross-entropy of each window's characters."""
+        assert batch.targets is not None
+        return self.tag_sets.losses(model(*batch.inputs), batch.targets)
+
+    def validate(
+        self,
+        model: nn.Module,
+        accelerator: Accelerator,
+        require_finite: Callable[[float], None],
+    ) -> Validated:
+        """Scores the entities found in the validation texts."""
+        data, tags = self.valid_data, self.trained.tags
+        flat = [window for row in data.windows for window in row]
+        computed = compute_shared(model, flat, self.trained.encoder, accelerator)
+        require_finite(float(sum(probs.sum() for _, probs in computed)))
+        probs = text_probs(computed, data.windows)
+        number = {tag: place for place, tag in enumerate(tags)}
+        losses = [
+            -np.log(np.maximum(own[np.arange(len(own)), [number[tag] for tag in gold]], _SMALLEST))
+            for own, gold in zip(probs, data.tags, strict=True)
+        ]
+        scores = scores_of(data, probs, tags)
+        row = {
+            "valid_loss": float(np.concatenate(losses).mean()),
+            "precision": scores.counts.precision,
+            "recall": scores.counts.recall,
+            "micro_f1": scores.micro_f1,
+            "macro_f1": scores.macro_f1,
+            "character_f1": scores.character_f1,
+            "accuracy": scores.accuracy,
+        }
+        summary = (
+            f"precision {scores.counts.precision:.2f}, recall {scores.counts.recall:.2f}, "
+            f"micro-F1 {scores.micro_f1:.2f}, macro-F1 {scores.macro_f1:.2f}, character F1 "
+            f"{scores.character_f1:.2f}, accuracy {scores.accuracy:.2f}"
+        )
+        by_type = {kind: list(counts) for kind, counts in scores.by_type.items()}
+        return Validated(row, summary, {"by_type": by_type})
+
+    def payload(self) -> dict[str, Any]:
+        """What a checkpoint holds."""
+        return tagger_payload(self.trained)
+
+
+def encode_texts(trained: TrainedTagger, texts: Sequence[TaggedText]) -> EncodedTexts:
+    """Windows and tags of texts, counted in their composed characters."""
+    forms = [composed(row.text) for row in texts]
+    tags = []
+    for row, form in zip(texts, forms, strict=True):
+        own = [Entity(e.word, form.in_composed(e.span), e.type) for e in row.entities]
+        tags.append(tags_of(form.text, own))
+    return EncodedTexts(texts, trained.encoder.encode([form.text for form in forms]), tags)
+
+
+def scores_of(data: EncodedTexts, probs: Sequence[Any], tags: Sequence[str]) -> EntityScores:
+    """Of the entities that the probabilities (S, K) of each text make."""
+    gold, found, found_tags = [], [], []
+    for row, own in zip(data.texts, probs, strict=True):
+        form = composed(row.text)
+        entities = [hit.entity for hit in find_entities(row.text, form, own, tags)]
+        gold.append([(entity.span, entity.type) for entity in row.entities])
+        found.append([(entity.span, entity.type) for entity in entities])
+        spans = [Entity(e.word, form.in_composed(e.span), e.type) for e in entities]
+        found_tags.append(tags_of(form.text, spans))
+    return score_entities(gold, found, data.tags, found_tags, tags)
+
+
+def _targets_of(
+    data: EncodedTexts, tags: Sequence[str]
+) -> tuple[list[EncodedWindow], list[list[int]]]:
+    """All windows, and the target of each of their characters."""
+    target = {tag: number for number, tag in enumerate(tags, start=1)}
+    windows: list[EncodedWindow] = []
+    targets: list[list[int]] = []
+    for row, own in zip(data.windows, data.tags, strict=True):
+        for window in row:
+            part = own[window.first : window.first + len(window.tokens)]
+            windows.append(window)
+            targets.append([target[tag] for tag in part])
+    return windows, targets

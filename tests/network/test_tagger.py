@@ -1,0 +1,137 @@
+"""The head over characters, its loss, and tags that always make entities."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tests.builders import ENCODERS, EXAMPLES
+from torch.nn import functional
+
+from kore.common.errors import UserError
+from kore.data.ner import spans_of
+from kore.data.tagging import TextBatch, TextEncoder
+from kore.network import mini
+from kore.network.checkpoint import MODEL_KIND, save_payload
+from kore.network.tagger import Tagger, TagSets, best_tags, tags_for, transitions
+from kore.network.tagger_file import (
+    TAGGER_KIND,
+    TrainedTagger,
+    load_tagger,
+    tagger_payload,
+)
+
+TAGS = tags_for(["PS", "LC"])
+
+
+def make_tagger(kind: str = "bert", max_length: int = 64) -> TrainedTagger:
+    torch.manual_seed(3)
+    tokenizer = mini.learn_tokenizer([row.sentence for row in EXAMPLES] * 2, 200)
+    encoder = ENCODERS[kind](len(tokenizer))
+    model = Tagger(encoder, len(TAGS), 0.1).eval()
+    return TrainedTagger(model, TextEncoder(tokenizer, max_length), TAGS, {"dropout": 0.1}, {})
+
+
+def logits_of(trained: TrainedTagger, texts: list[str]) -> torch.Tensor:
+    windows = [row[0] for row in trained.encoder.encode(texts)]
+    with torch.no_grad():
+        return trained.model(*trained.encoder.collate(windows).inputs)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "modernbert", "deberta"])
+def test_characters_read_the_state_of_their_token(kind: str) -> None:
+    """Against the encoder's own forward pass, place by place."""
+    trained = make_tagger(kind)
+    texts = [row.sentence for row in EXAMPLES[:2]]
+    windows = [row[0] for row in trained.encoder.encode(texts)]
+    batch = trained.encoder.collate(windows)
+    logits = logits_of(trained, texts)
+    with torch.no_grad():
+        states = trained.model.encoder(
+            input_ids=batch.input_ids, attention_mask=batch.attention_mask.long()
+        ).last_hidden_state
+        for row, window in enumerate(windows):
+            for place, (token, inside) in enumerate(zip(window.tokens, window.places, strict=True)):
+                state = states[row, token] + trained.model.places.weight[inside]
+                torch.testing.assert_close(
+                    logits[row, place], trained.model.head(state), rtol=1e-4, atol=1e-4
+                )
+
+
+def test_the_loss_is_the_cross_entropy_of_what_is_known() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(2, 4, len(TAGS), generator=generator)
+    sets = TagSets(TAGS, [("O", "B-LC")])
+    targets = torch.tensor([[1, 3, 0, 0], [6, 2, 5, 0]])
+    first, second = sets.losses(logits, targets).tolist()
+    known = functional.cross_entropy(logits[0, :2], torch.tensor([0, 2]))
+    assert first == pytest.approx(known.item(), rel=1e-5)
+    probs = logits[1].softmax(dim=-1)
+    expected = -(probs[0, 0] + probs[0, 3]).log() - probs[1, 1].log() - probs[2, 4].log()
+    assert second == pytest.approx(expected.item() / 3, rel=1e-5)
+    assert sets.losses(logits, torch.zeros(2, 4, dtype=torch.long)).tolist() == [0, 0]
+
+
+def test_an_inside_tag_follows_its_own_type_alone() -> None:
+    first, behind = transitions(TAGS)
+    assert [tag for tag, may in zip(TAGS, first, strict=True) if may] == ["O", "B-PS", "B-LC"]
+    before_inside = [TAGS[i] for i in np.flatnonzero(behind[:, TAGS.index("I-PS")])]
+    assert before_inside == ["B-PS", "I-PS"]
+    assert behind[:, TAGS.index("B-LC")].all()
+
+
+def test_best_tags_are_the_best_of_all_that_make_entities() -> None:
+    generator = np.random.default_rng(5)
+    for _ in range(20):
+        scores = generator.normal(size=(4, len(TAGS)))
+
+        def makes_entities(tags: tuple[str, ...]) -> bool:
+            try:
+                spans_of(tags)
+            except ValueError:
+                return False
+            return True
+
+        ways = [
+            way
+            for way in itertools.product(range(len(TAGS)), repeat=4)
+            if makes_entities(tuple(TAGS[i] for i in way))
+        ]
+        best = max(ways, key=lambda way: sum(scores[place, tag] for place, tag in enumerate(way)))
+        assert best_tags(scores, TAGS) == [TAGS[i] for i in best]
+
+
+def test_a_checkpoint_gives_the_same_logits(tmp_path: Path) -> None:
+    trained = make_tagger("modernbert")
+    save_payload(tmp_path / "a.pth", TAGGER_KIND, tagger_payload(trained))
+    loaded = load_tagger(tmp_path / "a.pth")
+    loaded.model.eval()
+    texts = [row.sentence for row in EXAMPLES]
+    assert torch.equal(logits_of(loaded, texts), logits_of(trained, texts))
+    assert (loaded.tags, loaded.types) == (TAGS, ("PS", "LC"))
+
+
+def test_foreign_and_incomplete_files_are_refused(tmp_path: Path) -> None:
+    payload = tagger_payload(make_tagger())
+    save_payload(tmp_path / "relation.pth", MODEL_KIND, payload)
+    with pytest.raises(UserError, match="not a kore-tagger file"):
+        load_tagger(tmp_path / "relation.pth")
+    save_payload(tmp_path / "a.pth", TAGGER_KIND, {k: v for k, v in payload.items() if k != "tags"})
+    with pytest.raises(UserError, match="lacks tags"):
+        load_tagger(tmp_path / "a.pth")
+    save_payload(tmp_path / "b.pth", TAGGER_KIND, {**payload, "tags": ["O"]})
+    with pytest.raises(UserError, match="weights do not fit"):
+        load_tagger(tmp_path / "b.pth")
+
+
+def test_padding_changes_nothing() -> None:
+    trained = make_tagger("modernbert")
+    texts = [row.sentence for row in EXAMPLES[:3]]
+    together = logits_of(trained, texts)
+    for number, text in enumerate(texts):
+        alone = logits_of(trained, [text])[0]
+        torch.testing.assert_close(together[number, : len(alone)], alone, rtol=1e-4, atol=1e-4)
+    assert isinstance(trained.encoder.collate([trained.encoder.encode(["가"])[0][0]]), TextBatch)

@@ -1,0 +1,185 @@
+"""Training of a tagger on a random BERT of 2 layers x 32: files, resuming, faults."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tests.runs import as_flags, read_json, save_tiny_bert
+
+import train_ner
+from kore.common.devices import make_accelerator
+from kore.common.errors import UserError
+from kore.common.flags import DeviceOptions
+from kore.data.ner import TaggedText, read_tagged, tags_of
+from kore.data.sample_run import make_sample
+from kore.network.checkpoint import load_payload
+from kore.network.tagger_file import load_tagger
+from kore.prediction.tagging import EntityFinder
+from kore.scoring.ner import score_entities
+from kore.training.ner_options import TrainNerOptions
+from kore.training.ner_run import read_texts
+from kore.training.tagging import TAGGER_STATE_KIND
+from kore.training.trainer import Trainer
+
+
+def write_klue(path: Path, rows: int = 120) -> None:
+    """Generated rows as KLUE-NER writes its sentences."""
+    with path.open("w", encoding="utf-8") as file:
+        for row in make_sample(300, seed=7).train[:rows]:
+            entities = sorted((row.subject, row.object), key=lambda entity: entity.span)
+            tags = tags_of(row.sentence, entities)
+            lines = (f"{letter}\t{tag}\n" for letter, tag in zip(row.sentence, tags, strict=True))
+            file.write(f"## {row.id}\t{row.sentence}\n{''.join(lines)}\n")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ner")
+    write_klue(folder / "ner.tsv")
+    save_tiny_bert(folder / "tiny")
+    return folder
+
+
+def flags(data: Path, folder: Path, **changed: Any) -> list[str]:
+    chosen: dict[str, Any] = {
+        "train_file": data / "ner.tsv",
+        "model_name_or_path": data / "tiny",
+        "model_dir": folder / "models",
+        "num_epochs": 3,
+        "batch_size": 16,
+        "learning_rate": 5e-3,
+        "run_name": "run",
+        **changed,
+    }
+    return as_flags(**chosen)
+
+
+def train_in(data: Path, folder: Path, **changed: Any) -> dict[str, Any]:
+    train_ner.main(flags(data, folder, **changed))
+    last = folder / "models" / changed.get("run_name", "run") / "last.pth"
+    weights: dict[str, Any] = load_payload(last, TAGGER_STATE_KIND)["model"]["weights"]
+    return weights
+
+
+@pytest.fixture(scope="module")
+def unbroken(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("unbroken")
+    return folder, train_in(data, folder)
+
+
+def test_a_run_learns_and_writes_every_file(unbroken: tuple[Path, dict[str, Any]]) -> None:
+    folder = unbroken[0] / "models" / "run"
+    written = sorted(path.name for path in folder.iterdir())
+    assert written == ["last.pth", "learning_curve.png", "log.csv", "options.json"]
+    with (folder / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    losses = [float(row["valid_loss"]) for row in rows]
+    assert losses[0] > losses[1] > losses[2]
+    assert read_json(folder / "options.json")["max_length"] == 128
+    trained = load_tagger(folder.with_suffix(".pth"))
+    best = max(rows, key=lambda row: float(row["micro_f1"]))
+    assert trained.scores["epoch"] == int(best["epoch"])
+    assert float(best["accuracy"]) > 50
+    assert trained.types == ("DAT", "LOC", "NOH", "ORG", "PER", "POH")
+
+
+def test_the_scores_are_those_of_what_the_checkpoint_finds(
+    data: Path, unbroken: tuple[Path, dict[str, Any]]
+) -> None:
+    """By the way that `kore tag` takes, from texts to entities."""
+    trained = load_tagger(unbroken[0] / "models" / "run.pth")
+    _, held_out = read_texts(TrainNerOptions(train_file=str(data / "ner.tsv")))
+    assert len(held_out) == 24
+    finder = EntityFinder(trained, make_accelerator(DeviceOptions(use_cuda="False")))
+    found = [[hit.entity for hit in hits] for hits in finder([row.text for row in held_out])]
+    pairs = [
+        ([(e.span, e.type) for e in row.entities], [(e.span, e.type) for e in own])
+        for row, own in zip(held_out, found, strict=True)
+    ]
+    tags = [
+        (tags_of(row.text, row.entities), tags_of(row.text, own))
+        for row, own in zip(held_out, found, strict=True)
+    ]
+    scores = score_entities(
+        [gold for gold, _ in pairs],
+        [own for _, own in pairs],
+        [gold for gold, _ in tags],
+        [own for _, own in tags],
+        trained.tags,
+    )
+    for name in ("micro_f1", "macro_f1", "character_f1", "accuracy"):
+        assert getattr(scores, name) == pytest.approx(trained.scores[name])
+    assert 0 < scores.accuracy < 100
+
+
+@pytest.mark.parametrize("step", [1, 8])
+def test_a_killed_run_resumes_to_the_same_weights(
+    data: Path,
+    tmp_path: Path,
+    unbroken: tuple[Path, dict[str, Any]],
+    step: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    original = Trainer._optimizer_step
+
+    def stopped(self: Trainer, batch: Any, number: int) -> Any:
+        if number == step:
+            os.kill(os.getpid(), signal.SIGINT)
+        return original(self, batch, number)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Trainer, "_optimizer_step", stopped)
+        with pytest.raises(KeyboardInterrupt, match="--run_name run --resume"):
+            train_in(data, tmp_path)
+    weights = train_in(data, tmp_path, resume=True)
+    for name, weight in unbroken[1].items():
+        assert torch.equal(weight, weights[name]), name
+
+
+def test_held_out_texts_are_the_same_for_every_seed(data: Path) -> None:
+    def held_out(**changed: Any) -> list[TaggedText]:
+        return read_texts(TrainNerOptions(train_file=str(data / "ner.tsv"), **changed))[1]
+
+    assert held_out(seed=1) == held_out(seed=2)
+    assert len(held_out(valid_ratio=0.5)) == 60
+    kept, held = read_texts(TrainNerOptions(train_file=str(data / "ner.tsv")))
+    everything = read_tagged(data / "ner.tsv")
+    assert sorted(row.id for row in [*kept, *held]) == sorted(row.id for row in everything)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("가\tB-PS\n나\tI-LC\n", "bad.tsv:2 tag: I-LC follows B-PS"),
+        ("가\tB-PS\n", "1 texts are too few to hold 20% of them out; name a --valid_file"),
+        ("", "holds no text"),
+    ],
+)
+def test_faulty_files_stop_before_anything_is_written(
+    data: Path, tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "bad.tsv").write_text(content, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        train_ner.main(flags(data, tmp_path, train_file=tmp_path / "bad.tsv"))
+    assert message in str(caught.value)
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_type_of_the_validation_file_alone_is_refused(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "valid.tsv").write_text("가\tB-QT\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"valid.tsv:1 entities: 'QT' is not one of the types DAT"):
+        train_ner.main(flags(data, tmp_path, valid_file=tmp_path / "valid.tsv"))
+
+
+def test_the_run_of_another_task_is_not_continued(data: Path, tmp_path: Path) -> None:
+    train_in(data, tmp_path, num_epochs=1)
+    last = tmp_path / "models" / "run" / "last.pth"
+    assert load_payload(last, TAGGER_STATE_KIND)["kind"] == TAGGER_STATE_KIND
+    with pytest.raises(UserError, match="not a kore-training-state file"):
+        load_payload(last, "kore-training-state")
