@@ -43,6 +43,11 @@ COMMANDS = {
         "kore.prediction.options:InferenceOptions",
         "kore.prediction.run:predict_file",
     ),
+    "tag": Command(
+        "Find the entities of every text of a file.",
+        "kore.prediction.options:TagOptions",
+        "kore.prediction.tag_run:tag_file",
+    ),
     "evaluate": Command(
         "Score predictions against gold labels.",
         "kore.evaluation.options:EvaluationOptions",

@@ -33,6 +33,8 @@ SCRIPTS = {
     "check_submission": "check-submission",
     "predict_on_ray": "predict-on-ray",
     "plots": "eda",
+    "train_ner": "train-ner",
+    "inference_ner": "tag",
 }
 HEAVY = {
     *("torch", "transformers", "tokenizers", "accelerate", "numpy", "pandas", "pyarrow", "scipy"),
@@ -195,5 +197,5 @@ def test_only_commands_that_train_keep_all_freed_memory(monkeypatch, command) ->
         command(name, lambda options: None)
         positional = {"check-data", "check-submission", "ensemble", "pretrain"}
         cli.run(name, ["a"] if name in positional else [])
-    assert kept == ["train", "search", "pretrain"]
+    assert kept == ["train", "train-ner", "search", "pretrain"]
     assert memory.keep_freed_memory is not cli.keep_freed_memory

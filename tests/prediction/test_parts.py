@@ -15,7 +15,7 @@ from kore.common.errors import UserError
 from kore.common.manifest import Manifest
 from kore.data.schema import LabelMap
 from kore.prediction.formats import Table
-from kore.prediction.parts import Parts, is_finished, is_free_for, manifest_path
+from kore.prediction.parts import Parts, TableContent, is_finished, is_free_for, manifest_path
 from kore.prediction.predictions import read_submission, schema_path
 
 LABELS = LabelMap(("no_relation", "A"), "no_relation")
@@ -35,14 +35,16 @@ def output(tmp_path: Path) -> Path:
 
 
 def begun(output: Path, resume: bool = False, changes: dict[str, Any] | None = None) -> Parts:
-    parts = Parts(output, Table(LABELS), 3, Manifest({**JOB, **(changes or {})}))
+    parts = Parts(
+        output, TableContent(output, Table(LABELS)), 3, Manifest({**JOB, **(changes or {})})
+    )
     parts.open(resume=resume)
     return parts
 
 
 def write(parts: Parts, *numbers: int) -> None:
     for number in numbers:
-        parts.write(number, [f"{number}-a", f"{number}-b"], PROBS)
+        parts.write(number, ([f"{number}-a", f"{number}-b"], PROBS))
 
 
 def content_of(folder: Path) -> dict[str, bytes]:
@@ -71,7 +73,7 @@ def test_parts_are_joined_in_order_whatever_order_they_came_in(
 
 
 def test_more_parts_than_a_digit_counts(output: Path) -> None:
-    parts = Parts(output, Table(LABELS), 12, Manifest(JOB))
+    parts = Parts(output, TableContent(output, Table(LABELS)), 12, Manifest(JOB))
     parts.open(resume=False)
     write(parts, *reversed(range(12)))
     parts.join()
@@ -84,7 +86,7 @@ def test_parts_of_no_rows(output: Path) -> None:
     for suffix in (".csv", ".csv.gz", ".parquet"):
         parts = begun(output.with_name(f"out{suffix}"))
         write(parts, 0, 2)
-        parts.write(1, [], np.empty((0, 2)))
+        parts.write(1, ([], np.empty((0, 2))))
         parts.join()
         assert read_submission(parts.output, LABELS).ids == ["0-a", "0-b", "2-a", "2-b"]
 
@@ -101,7 +103,7 @@ def test_a_part_cut_short_is_still_missing(
     parts = begun(output.with_name(f"out{suffix}"))
     write(parts, 0)
     with pytest.raises(crash):
-        parts.write(1, ids(), PROBS)  # type: ignore[arg-type]
+        parts.write(1, (ids(), PROBS))
     assert parts.missing() == [1, 2]
     assert sorted(os.listdir(parts.folder)) == ["00000000.part", "manifest.json"]
 
@@ -185,8 +187,9 @@ def test_an_output_without_what_belongs_to_it_is_not_finished(
     output: Path, lost: Callable[[Path], Path]
 ) -> None:
     job = finished(output)
+    assert is_finished(output, job, [schema_path(output)])
     lost(output).unlink()
-    assert not is_finished(output, job)
+    assert not is_finished(output, job, [schema_path(output)])
 
 
 def test_what_another_job_left_is_in_the_way(output: Path) -> None:

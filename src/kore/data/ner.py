@@ -2,7 +2,8 @@
 
     .tsv                KLUE-NER: a character and its tag a line, "## id" before a sentence
     .conll .bio .txt    a word and its tag a line, words are joined by spaces
-    .jsonl .json        {"text", "entities": [{"start", "end", "type"}]}, `end` exclusive
+    .jsonl .json        {"text", "entities": [{"start", "end", "type"}]}, `end` exclusive, or what
+                        `kore tag` writes
     .parquet            the same, or the hub's klue/klue "ner": `tokens` with numbers as `ner_tags`
 
 Tags are BIO: "B-PS" begins an entity of the type PS, "I-PS" goes on with it, "O" is outside. All
@@ -32,6 +33,7 @@ KLUE_TAGS = (
 _TAG = re.compile(r"([BI])-(\S+)")
 _COMMENT = "##"
 _COLUMN_FILES = {".tsv": "", ".conll": " ", ".bio": " ", ".txt": " "}  # what joins the pieces
+_TEXT_KEYS = ("text", "sentence", "input")  # the last two as `kore tag` and the service write
 _TYPE_KEYS = ("type", "entity_group", "label")
 
 
@@ -255,10 +257,10 @@ def _of_hub(record: Record) -> tuple[str, list[Entity]]:
 
 
 def _of_spans(record: Record) -> tuple[str, list[Entity]]:
-    text = record.get("text", record.get("sentence"))
+    text = next((record[key] for key in _TEXT_KEYS if key in record), None)
     if not isinstance(text, str) or not text.strip() or has_half_character(text):
         raise _CellError("text", f"found {str(text)[:40]!r}, expected a text")
-    cells = record.get("entities")
+    cells = record.get("entities", record.get("result"))
     if not isinstance(cells, Sequence) or isinstance(cells, str):
         raise _CellError("entities", f"found {str(cells)[:40]!r}, expected a list")
     entities = sorted((_entity(text, cell) for cell in cells), key=lambda entity: entity.span)

@@ -138,6 +138,16 @@ def save_payload(path: Path, kind: str, payload: dict[str, Any]) -> None:
             raise
 
 
+def kind_of(path: Path) -> str | None:
+    """What kind of checkpoint a file is, without its weights; None where it cannot be told."""
+    with _LOADING, warnings.catch_warnings(action="ignore"):
+        try:
+            payload = torch.load(path, map_location="meta", weights_only=True)
+        except Exception:  # damaged bytes make the readers raise almost anything
+            return None
+    return payload.get("kind") if isinstance(payload, dict) else None
+
+
 def load_payload(path: Path, kind: str) -> dict[str, Any]:
     """Reads what `save_payload` wrote; nothing in the file is executed.
 

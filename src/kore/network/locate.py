@@ -7,8 +7,10 @@ import re
 from pathlib import Path
 
 from kore.common.errors import UserError
+from kore.network.checkpoint import MODEL_KIND, kind_of
 from kore.network.options import ModelOptions
 from kore.network.shipped import RELATION_MODEL, resolve
+from kore.network.tagger_file import TAGGER_KIND
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,12 +41,35 @@ def find_model(model_file: str, model_dir: str) -> Path:
     return inside if not given.exists() and inside.exists() else Path(resolve(model_file))
 
 
-def newest_model(model_dir: Path) -> Path | None:
+def find_tagger(model_file: str, model_dir: str) -> Path:
+    """`model_file` as it stands, or inside `model_dir`; the newest there where none is named.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not model_file:
+        newest = newest_model(Path(model_dir), TAGGER_KIND)
+        if newest is None:
+            raise UserError(
+                f"`model_dir` {model_dir} holds no checkpoint of a tagger; train one with "
+                "src/train_ner.py, or name one with `model_file`"
+            )
+        return newest
+    given = Path(model_file)
+    inside = Path(model_dir) / given
+    return inside if not given.exists() and inside.exists() else given
+
+
+def newest_model(model_dir: Path, kind: str = MODEL_KIND) -> Path | None:
     """The checkpoint that was written last, models of single folds left out; None without any.
 
     Where there are only such, the newest of them, which is logged.
+
+    Args:
+        kind: checkpoints of another task are passed over.
     """
-    found = sorted(model_dir.glob("*.pth"), key=lambda path: path.stat().st_mtime)
+    by_age = sorted(model_dir.glob("*.pth"), key=lambda path: path.stat().st_mtime)
+    found = [path for path in by_age if kind_of(path) in (kind, None)]
     if not found:
         return None
     whole = [path for path in found if not _is_of_a_fold(path)]

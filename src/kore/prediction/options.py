@@ -43,6 +43,38 @@ class InferenceOptions(ModelOptions, DeviceOptions, RowOptions, group="Predictio
 
 
 @dataclass
+class TextOptions(DeviceOptions, RowOptions, group="Texts"):
+    """Texts in, JSON lines out; streamed and resumable."""
+
+    test_file: str = option(
+        "data/test_texts.txt",
+        "texts: .txt (one a line), .csv, .json, .jsonl, also .gz; .parquet",
+        essential=True,
+    )
+    text_column: str = option(
+        "", "column of the texts; '' = text, sentence, input, document or content", essential=True
+    )
+    output_dir: str = option("outputs", "folder for results and rejected rows", essential=True)
+    output_name: str = option(
+        "", "file in OUTPUT_DIR (.jsonl, .jsonl.gz); '' = MODEL_TESTFILE.jsonl", essential=True
+    )
+    resume: bool = option(
+        False, "continue a killed run of the same command where it stopped", essential=True
+    )
+    model_dir: str = option("models", "folder where checkpoints are looked for")
+    batch_tokens: int = option(
+        BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
+    )
+
+
+@dataclass
+class TagOptions(TextOptions, group="Texts"):
+    model_file: str = option(
+        "", "checkpoint of a tagger; '' = the newest in MODEL_DIR", essential=True
+    )
+
+
+@dataclass
 class RayOptions(ModelOptions, PrecisionOptions, RowOptions, group="Cluster"):
     test_file: str = option(
         "data/test_data.csv", "examples to predict: .csv, .parquet, or a folder", essential=True

@@ -8,8 +8,10 @@ alone, and `resume` computes only the parts that are missing.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any, Protocol
 
 from kore.common.arrays import Floats
 from kore.common.files import atomic_write, checksum
@@ -21,20 +23,52 @@ MANIFEST = "manifest.json"
 _CONTENT = "the content of the output"
 
 
+class Content(Protocol):
+    """What an output file holds, and how it is written in parts."""
+
+    def write_part(self, file: IO[bytes], part: Any) -> None:
+        """Writes what was computed of one chunk."""
+
+    def join(self, parts: Iterable[Path], file: IO[bytes]) -> None:
+        """Writes the whole of all parts."""
+
+    def write_beside(self, output: Path) -> None:
+        """Writes the files that belong to the output."""
+
+
+@dataclass(frozen=True)
+class TableContent:
+    """A table of predictions; a part is ids (B,) and probabilities (B, C)."""
+
+    output: Path
+    table: Table
+
+    def write_part(self, file: IO[bytes], part: tuple[Sequence[str], Floats]) -> None:
+        """Rows of one chunk."""
+        format_of(self.output).write_part(file, *part, self.table)
+
+    def join(self, parts: Iterable[Path], file: IO[bytes]) -> None:
+        """The table with its header."""
+        format_of(self.output).join(parts, file, self.table)
+
+    def write_beside(self, output: Path) -> None:
+        """The label order."""
+        write_schema(output, self.table.labels)
+
+
 class Parts:
     """The parts of one output file.
 
     Args:
         output: the file they become.
-        table: what the file holds.
+        content: what the file holds.
         manifest: what the predictions depend on; parts of another job are not continued.
     """
 
-    def __init__(self, output: Path, table: Table, num_parts: int, manifest: Manifest) -> None:
+    def __init__(self, output: Path, content: Content, num_parts: int, manifest: Manifest) -> None:
         self.output = output
         self.folder = parts_folder(output)
-        self._format = format_of(output)
-        self._table = table
+        self._content = content
         self._numbers = range(num_parts)
         self._manifest = manifest
 
@@ -58,10 +92,10 @@ class Parts:
         """Numbers of the parts that are still to be computed."""
         return [number for number in self._numbers if not self._path(number).is_file()]
 
-    def write(self, number: int, ids: Sequence[str], probs: Floats) -> None:
-        """Writes the predictions of a chunk: ids (B,), probs (B, C)."""
+    def write(self, number: int, part: Any) -> None:
+        """Writes what was computed of a chunk."""
         with atomic_write(self._path(number), "wb") as file:
-            self._format.write_part(file, ids, probs, self._table)
+            self._content.write_part(file, part)
 
     def join(self) -> None:
         """Makes the output file of all parts, its manifest beside it, and removes the parts.
@@ -70,8 +104,8 @@ class Parts:
             UserError: a file cannot be written; the parts are kept.
         """
         with atomic_write(self.output, "wb") as file:
-            self._format.join((self._path(number) for number in self._numbers), file, self._table)
-        write_schema(self.output, self._table.labels)
+            self._content.join((self._path(number) for number in self._numbers), file)
+        self._content.write_beside(self.output)
         _finished(self.output, self._manifest).write(manifest_path(self.output))
         shutil.rmtree(self.folder)
 
@@ -89,10 +123,14 @@ def manifest_path(output: Path) -> Path:
     return output.with_name(f"{output.name}.manifest.json")
 
 
-def is_finished(output: Path, manifest: Manifest) -> bool:
-    """Whether `output` holds the predictions of this very job, untouched since."""
+def is_finished(output: Path, manifest: Manifest, beside: Iterable[Path] = ()) -> bool:
+    """Whether `output` holds the predictions of this very job, untouched since.
+
+    Args:
+        beside: files that belong to it and must be there.
+    """
     path = manifest_path(output)
-    is_there = all(file.is_file() for file in (output, path, schema_path(output)))
+    is_there = all(file.is_file() for file in (output, path, *beside))
     return is_there and read_manifest(path) == _finished(output, manifest).settings
 
 
@@ -101,7 +139,7 @@ def is_free_for(output: Path, manifest: Manifest) -> bool:
     begun = parts_folder(output) / MANIFEST
     if begun.is_file() and manifest.changes(read_manifest(begun)):
         return False
-    return not output.exists() or is_finished(output, manifest)
+    return not output.exists() or is_finished(output, manifest, [schema_path(output)])
 
 
 def _finished(output: Path, manifest: Manifest) -> Manifest:

@@ -23,7 +23,8 @@ from kore.network.trained import TrainedModel
 from kore.prediction.chunks import FileSurvey, stream_chunks, survey, worker_death_as_user_error
 from kore.prediction.formats import Table, format_of
 from kore.prediction.options import InferenceOptions
-from kore.prediction.parts import Parts, is_finished
+from kore.prediction.parts import Parts, TableContent, is_finished
+from kore.prediction.predictions import schema_path
 from kore.prediction.predictor import CHUNK_ROWS, Predictor, prepared, warn_of_unseen_types
 
 T = TypeVar("T")
@@ -60,14 +61,16 @@ def predict_file(options: InferenceOptions) -> Path:
     manifest = Manifest({})
     if accelerator.is_main_process:
         manifest = job_manifest(options, model_file, accelerator.mixed_precision)
-    if options.resume and _from_main(lambda: is_finished(output, manifest), accelerator):
+    if options.resume and _from_main(
+        lambda: is_finished(output, manifest, [schema_path(output)]), accelerator
+    ):
         if accelerator.is_main_process:
             print(f"Nothing to resume, all is predicted with {model_file}: {output}")
         return output
     trained = _load(options, model_file)
     found = _from_main(lambda: _survey(options), accelerator)
-    table = Table(trained.labels, options.abstain_below)
-    parts = Parts(output, table, found.chunks, manifest)
+    content = TableContent(output, Table(trained.labels, options.abstain_below))
+    parts = Parts(output, content, found.chunks, manifest)
     if accelerator.is_main_process:
         parts.open(resume=options.resume)
     accelerator.wait_for_everyone()
@@ -176,5 +179,5 @@ def _predict_missing(
             probs = np.empty((0, len(trained.labels)))
             if chunk.rows:  # all of them may have been skipped
                 probs = predictor.probs(chunk.rows)
-            parts.write(chunk.number, chunk.ids, probs)
+            parts.write(chunk.number, (chunk.ids, probs))
             progress.update(len(chunk.rows) * accelerator.num_processes)

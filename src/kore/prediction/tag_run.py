@@ -1,0 +1,103 @@
+"""The entities of a file of texts: `kore tag`, from its options to its file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from kore.common.devices import make_accelerator
+from kore.common.errors import UserError
+from kore.common.manifest import Manifest
+from kore.data.text_files import without_compression
+from kore.data.texts import TextRow
+from kore.network.locate import find_tagger
+from kore.network.tagger_file import load_tagger
+from kore.prediction.options import TagOptions
+from kore.prediction.parts import Parts, is_finished
+from kore.prediction.tagging import EntityFinder, FoundEntity
+from kore.prediction.text_stream import (
+    CHUNK_TEXTS,
+    JsonLines,
+    compute_missing,
+    json_lines_output,
+    survey_texts,
+)
+
+# Options that no result depends on.
+_FREE_OPTIONS = {
+    "model_dir",
+    "batch_tokens",
+    "use_cuda",
+    "precision",  # what "auto" has become counts
+    "compile",
+    "output_dir",
+    "output_name",
+    "resume",
+}
+
+
+def tag_file(options: TagOptions) -> Path:
+    """Finds the entities of every text of `test_file` and returns the path of the output.
+
+    Raises:
+        UserError: anything the user can fix; an earlier output is then unchanged.
+        KeyboardInterrupt: with a message that says how to continue.
+    """
+    accelerator = make_accelerator(options)
+    if accelerator.num_processes > 1:
+        raise UserError("texts are tagged by one process; leave accelerate launch out")
+    model_file = find_tagger(options.model_file, options.model_dir)
+    test_file = Path(options.test_file)
+    default = f"{model_file.stem}_{without_compression(test_file).stem}.jsonl"
+    output = json_lines_output(options.output_dir, options.output_name, default, test_file)
+    manifest = Manifest.of(
+        options,
+        free=_FREE_OPTIONS,
+        files={"model_file": model_file, "test_file": test_file},
+        mixed_precision=accelerator.mixed_precision,
+        chunk_texts=CHUNK_TEXTS,
+    )
+    if options.resume and is_finished(output, manifest):
+        print(f"Nothing to resume, all is tagged with {model_file}: {output}")
+        return output
+    trained = load_tagger(model_file)
+    if options.compile:
+        trained.model.run_encoder(compiled=True)
+    finder = EntityFinder(trained, accelerator, options.batch_tokens)
+    found = survey_texts(test_file, options.text_column, options.on_bad_row, options.output_dir)
+    parts = Parts(output, JsonLines(output), found.chunks, manifest)
+    parts.open(resume=options.resume)
+
+    def tagged(rows: Sequence[TextRow]) -> list[dict[str, Any]]:
+        entities = finder([row.text for row in rows])
+        return [record_of(row, own) for row, own in zip(rows, entities, strict=True)]
+
+    try:
+        compute_missing(test_file, options.text_column, found, parts, tagged)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Stopped; what is tagged so far is kept in {parts.folder}. To continue, give the "
+            f"same command with --model_file {model_file} --resume"
+        ) from None
+    parts.join()
+    print(f"{found.texts} texts tagged with {model_file}: {output}")
+    return output
+
+
+def record_of(row: TextRow, entities: Sequence[FoundEntity]) -> dict[str, Any]:
+    """A line of the output, in the form of the service's answer."""
+    return {
+        "id": row.id,
+        "input": row.text,
+        "result": [
+            {
+                "entity_group": entity.type,
+                "score": round(score, 6),
+                "word": entity.word,
+                "start": entity.span.start,
+                "end": entity.span.end,
+            }
+            for entity, score in entities
+        ],
+    }

@@ -1,0 +1,133 @@
+"""Texts of a file in chunks -> JSON lines, a part a chunk: streamed, resumable, flat in memory."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count, islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from kore.common.errors import UserError
+from kore.common.progress import progress_bar
+from kore.data.faults import RowFault, stop_or_reject
+from kore.data.texts import TextRow, iter_texts
+from kore.prediction.parts import Parts
+
+CHUNK_TEXTS = 512
+
+Record = dict[str, Any]
+
+
+class TextSurvey(NamedTuple):
+    """What a first reading found: texts that can be used, and those with faults."""
+
+    texts: int
+    faulty: int
+
+    @property
+    def chunks(self) -> int:
+        """Numbered by the rows of the file, the faulty ones among them."""
+        return -(-(self.texts + self.faulty) // CHUNK_TEXTS)
+
+
+def survey_texts(path: Path, column: str, on_bad_row: str, output_dir: str) -> TextSurvey:
+    """Checks every text before the first is computed.
+
+    Raises:
+        UserError: there are faulty texts and `on_bad_row` is "stop", or none that can be used.
+    """
+    texts = 0
+    faults: list[RowFault] = []
+    for row in iter_texts(path, column):
+        if isinstance(row, RowFault):
+            faults.append(row)
+        else:
+            texts += 1
+    if faults:
+        stop_or_reject(str(path), faults, on_bad_row, Path(output_dir))
+    if not texts:
+        raise UserError(f"{path}: holds no text{' that can be used' if faults else ''}")
+    return TextSurvey(texts, len(faults))
+
+
+class JsonLines:
+    """Lines of JSON; a part is a list of records."""
+
+    def __init__(self, output: Path) -> None:
+        self._is_zipped = output.suffix == ".gz"
+
+    def write_part(self, file: IO[bytes], part: Iterable[Record]) -> None:
+        """A line for each record."""
+        for record in part:
+            file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+
+    def join(self, parts: Iterable[Path], file: IO[bytes]) -> None:
+        """All lines, zipped where the name of the output says so."""
+        if self._is_zipped:  # without name and time, so that equal results give equal bytes
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as zipped:
+                _copy(parts, zipped)
+        else:
+            _copy(parts, file)
+
+    def write_beside(self, output: Path) -> None:
+        """Nothing."""
+
+
+def _copy(parts: Iterable[Path], file: Any) -> None:
+    for part in parts:
+        with part.open("rb") as opened:
+            shutil.copyfileobj(opened, file)
+
+
+def json_lines_output(output_dir: str, output_name: str, default: str, test_file: Path) -> Path:
+    """The file to write.
+
+    Raises:
+        UserError: its name is not one of JSON lines, or it is the input itself.
+    """
+    output = Path(output_dir) / (output_name or default)
+    if not output.name.endswith((".jsonl", ".jsonl.gz")):
+        raise UserError(f"{output}: expected a name that ends in .jsonl or .jsonl.gz")
+    if output.resolve() == test_file.resolve():
+        raise UserError(f"{output} is the input itself; pass another `output_name`")
+    return output
+
+
+def compute_missing(
+    path: Path,
+    column: str,
+    found: TextSurvey,
+    parts: Parts,
+    compute: Callable[[Sequence[TextRow]], list[Record]],
+) -> None:
+    """Computes the chunks whose parts are missing.
+
+    Raises:
+        UserError: the file has changed since the survey.
+    """
+    missing = set(parts.missing())
+    done = found.chunks - len(missing)
+    with progress_bar(
+        total=found.texts,
+        initial=min(found.texts, done * CHUNK_TEXTS),
+        desc="reading texts",
+        unit=" texts",
+    ) as progress:
+        for number, rows in _chunks(path, column, missing):
+            parts.write(number, compute(rows))
+            progress.update(len(rows))
+    if parts.missing():
+        raise UserError(f"{path}: the file has changed while it was read; give the command again")
+
+
+def _chunks(path: Path, column: str, wanted: set[int]) -> Iterator[tuple[int, list[TextRow]]]:
+    rows = iter_texts(path, column)
+    for number in count():
+        chunk = list(islice(rows, CHUNK_TEXTS))
+        if not chunk:
+            return
+        if number in wanted:
+            yield number, [row for row in chunk if isinstance(row, TextRow)]

@@ -1,0 +1,185 @@
+"""`kore tag`: texts of every form in, JSON lines out; offsets are the input's, a run resumes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+import pytest
+from pyarrow import parquet
+from tests.builders import EXAMPLES, make_trained
+from tests.network.test_tagger import make_tagger
+from tests.runs import as_flags
+
+import inference_ner
+from kore.common.errors import UserError
+from kore.data.ner import read_tagged
+from kore.network.checkpoint import save_model, save_payload
+from kore.network.tagger_file import TAGGER_KIND, tagger_payload
+from kore.prediction import tag_run, text_stream
+
+TEXTS = [row.sentence for row in EXAMPLES]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "tagger.pth"
+    save_payload(path, TAGGER_KIND, tagger_payload(make_tagger("modernbert", max_length=24)))
+    return path
+
+
+def tag(model: Path, folder: Path, test_file: Path, **flags: Any) -> list[dict[str, Any]]:
+    chosen = {
+        "model_file": model,
+        "test_file": test_file,
+        "output_dir": folder / "outputs",
+        "output_name": "out.jsonl",
+        "precision": "fp32",
+        **flags,
+    }
+    inference_ner.main(as_flags(**chosen))
+    output = folder / "outputs" / str(chosen["output_name"])
+    raw = output.read_bytes()
+    text = gzip.decompress(raw) if output.suffix == ".gz" else raw
+    return [json.loads(line) for line in text.decode().splitlines()]
+
+
+def write_lines(path: Path, texts: list[str]) -> Path:
+    path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    return path
+
+
+def test_every_form_of_file_gives_the_same_entities(model: Path, tmp_path: Path) -> None:
+    lines = write_lines(tmp_path / "a.txt", [TEXTS[0], "", *TEXTS[1:]])
+    found = tag(model, tmp_path, lines)
+    assert [row["input"] for row in found] == TEXTS
+    assert [row["id"] for row in found] == ["1", *map(str, range(3, len(TEXTS) + 2))]
+    assert any(row["result"] for row in found)
+    for row in found:
+        end = 0
+        for entity in row["result"]:
+            assert entity["word"] == row["input"][entity["start"] : entity["end"]]
+            assert end <= entity["start"] < entity["end"]
+            assert 0 < entity["score"] <= 1
+            assert entity["entity_group"] in ("PS", "LC")
+            end = entity["end"]
+    as_json = tmp_path / "a.jsonl"
+    write_lines(as_json, [json.dumps({"id": f"r{i}", "text": t}) for i, t in enumerate(TEXTS)])
+    table = pyarrow.table({"body": TEXTS, "id": [f"r{i}" for i in range(len(TEXTS))]})
+    parquet.write_table(table, tmp_path / "a.parquet")
+    results = [row["result"] for row in found]
+    again = tag(model, tmp_path, as_json, output_name="b.jsonl.gz")
+    assert [row["result"] for row in again] == results
+    assert again[0]["id"] == "r0"
+    columns = tag(model, tmp_path, tmp_path / "a.parquet", text_column="body")
+    assert [row["result"] for row in columns] == results
+
+
+def test_offsets_are_those_of_the_text_as_it_is(model: Path, tmp_path: Path) -> None:
+    """Decomposed, as macOS writes it: the same entities, cut out of the text that was given."""
+    composed = tag(model, tmp_path, write_lines(tmp_path / "a.txt", TEXTS))
+    decomposed = [unicodedata.normalize("NFD", text) for text in TEXTS]
+    found = tag(model, tmp_path, write_lines(tmp_path / "b.txt", decomposed))
+    assert decomposed != TEXTS
+    for text, one, other in zip(decomposed, composed, found, strict=True):
+        words = [entity["word"] for entity in other["result"]]
+        assert [unicodedata.normalize("NFC", word) for word in words] == [
+            entity["word"] for entity in one["result"]
+        ]
+        assert all(text[e["start"] : e["end"]] == e["word"] for e in other["result"])
+
+
+def test_results_can_be_read_as_labelled_texts(model: Path, tmp_path: Path) -> None:
+    found = tag(model, tmp_path, write_lines(tmp_path / "a.txt", TEXTS))
+    texts = read_tagged(tmp_path / "outputs" / "out.jsonl")
+    assert [(row.id, row.text) for row in texts] == [(row["id"], row["input"]) for row in found]
+    assert [len(row.entities) for row in texts] == [len(row["result"]) for row in found]
+
+
+def test_a_killed_run_resumes_to_the_identical_file(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_stream, "CHUNK_TEXTS", 2)
+    path = write_lines(tmp_path / "a.txt", TEXTS * 3)
+    whole = tag(model, tmp_path, path, output_name="whole.jsonl")
+    original = tag_run.record_of
+    calls = 0
+
+    def killed(*arguments: Any) -> dict[str, Any]:
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tag_run, "record_of", killed)
+        with pytest.raises(KeyboardInterrupt, match=r"--model_file .*tagger.pth --resume"):
+            tag(model, tmp_path, path)
+    parts = tmp_path / "outputs" / "out.jsonl.parts"
+    assert len(list(parts.glob("*.part"))) == 2
+    computed: list[str] = []
+
+    def noted(row: Any, entities: Any) -> dict[str, Any]:
+        computed.append(row.id)
+        return original(row, entities)
+
+    monkeypatch.setattr(tag_run, "record_of", noted)
+    assert tag(model, tmp_path, path, resume=True) == whole
+    assert computed[0] == "5"  # of the third chunk
+    assert not parts.exists()
+    computed.clear()
+    assert tag(model, tmp_path, path, resume=True) == whole
+    assert computed == []
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.txt", "\n \n", "a.txt: holds no text"),
+        ("a.csv", "words\n가\n", "no column text, sentence, input, document, content, found words"),
+        ("a.csv", 'text\n가\n""\n', "a.csv:3 text: found '', expected a text"),
+        ("a.jsonl", '{"text": "가"}\n{"txt": 1}\n', "a.jsonl:2 text: is missing"),
+        ("a.jsonl", '{"text": 5}\n', "a.jsonl:1 text: found 5, expected a text"),
+        ("a.jsonl", '{"text": "\\ud83d"}\n', "holds half of a character"),
+        ("a.docx", "", "expected a file that ends in"),
+        ("a.txt", "가\0나\n", "a.txt:1: holds a zero byte"),
+    ],
+)
+def test_faulty_files(model: Path, tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        tag(model, tmp_path, tmp_path / name)
+    assert message in str(caught.value)
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_faulty_rows_are_set_aside(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "가"}\n{"text": ""}\n{"text": "나"}\n')
+    found = tag(model, tmp_path, tmp_path / "a.jsonl", on_bad_row="skip")
+    assert [row["input"] for row in found] == ["가", "나"]
+    rejected = tmp_path / "outputs" / "a.jsonl.rejected.csv"
+    assert "expected a text" in rejected.read_text(encoding="utf-8")
+
+
+def test_the_newest_tagger_is_taken_and_no_relation_model(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    models.mkdir()
+    with pytest.raises(UserError, match=r"holds no checkpoint of a tagger; train one with"):
+        tag(
+            Path(),
+            tmp_path,
+            write_lines(tmp_path / "a.txt", TEXTS),
+            model_file="",
+            model_dir=models,
+        )
+    save_payload(models / "mine.pth", TAGGER_KIND, tagger_payload(make_tagger()))
+    save_model(models / "relations.pth", make_trained())
+    inference_ner.main(
+        as_flags(model_dir=models, test_file=tmp_path / "a.txt", output_dir=tmp_path / "outputs")
+    )
+    assert (tmp_path / "outputs" / "mine_a.jsonl").is_file()
