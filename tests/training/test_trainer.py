@@ -145,6 +145,7 @@ def test_a_state_of_another_version_is_refused(
 WITH_STATE: dict[str, dict[str, Any]] = {
     "draws": {"r_drop": 1.0, "fgm": 0.5, "mask_tokens": 0.2},
     "parts": {
+        "ngram_buckets": 100,
         "bilstm": True,
         "last_layers": 2,
         "entity_type_embedding": True,

@@ -17,13 +17,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from kore.common.errors import UnfitError, UserError
 from kore.common.progress import progress_bar
 from kore.data.markers import MarkedEntity, MarkedText, MarkerScheme, mark
+from kore.data.ngrams import ngrams_of
 from kore.data.schema import Entity, Example, Span
 from kore.data.window import TokenEntity, kept_tokens, moved
 
@@ -38,6 +41,7 @@ class EncodedExample(NamedTuple):
     object_span: Span
     was_cut: bool
     entity_types: tuple[int, int] = (0, 0)  # of subject and object, from 1; 0 = not known
+    ngrams: NDArray[np.int32] | None = None  # see ngrams.ngrams_of; None = the model reads none
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class Batch:
         labels: (B,), int64, or None where they are not known.
         num_tokens: sum of attention_mask, known without asking a GPU; 0 = not counted.
         entity_types: (B, 2), int64, of subject and object from 1, 0 = not known; None = none are.
+        ngrams: (B, F), int64, numbers of n-grams from 1, 0 on padding; None = not read.
     """
 
     input_ids: Tensor
@@ -60,9 +65,12 @@ class Batch:
     labels: Tensor | None = None
     num_tokens: int = 0
     entity_types: Tensor | None = None
+    ngrams: Tensor | None = None
 
     @property
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int, Tensor | None]:
+    def inputs(
+        self,
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Tensor | None]:
         """What the model takes, in its order."""
         return (
             self.input_ids,
@@ -71,6 +79,7 @@ class Batch:
             self.object_span,
             self.num_tokens,
             self.entity_types,
+            self.ngrams,
         )
 
     @classmethod
@@ -93,6 +102,7 @@ class Batch:
             labels=None if labels is None else torch.tensor(labels),
             num_tokens=sum(len(row.input_ids) for row in rows),
             entity_types=torch.tensor([row.entity_types for row in rows]),
+            ngrams=padded_ngrams(rows),
         )
 
     def to(self, device: torch.device) -> Batch:
@@ -111,6 +121,7 @@ class Batch:
             labels=None if self.labels is None else moved_tensor(self.labels),
             num_tokens=self.num_tokens,
             entity_types=None if self.entity_types is None else moved_tensor(self.entity_types),
+            ngrams=None if self.ngrams is None else moved_tensor(self.ngrams),
         )
 
     def twice(self) -> Batch:
@@ -123,8 +134,22 @@ class Batch:
         return replace(self, num_tokens=2 * self.num_tokens, **doubled)
 
 
+def padded_ngrams(rows: Sequence[EncodedExample]) -> Tensor | None:
+    """(B, F), int64: the n-grams of rows, 0 on padding; None where they have none."""
+    lists = [row.ngrams for row in rows if row.ngrams is not None]
+    if len(lists) < len(rows):
+        return None
+    padded = np.zeros((len(lists), max(map(len, lists))), dtype=np.int64)
+    for number, ngrams in enumerate(lists):
+        padded[number, : len(ngrams)] = ngrams
+    return torch.from_numpy(padded)
+
+
 class InputEncoder:
     """Turns examples into token ids and spans, always in the same way.
+
+    Args:
+        ngram_buckets: numbers of a field of n-grams; 0 = the model reads no n-grams.
 
     Raises:
         UserError: the tokenizer has no [CLS]/[SEP] or no character offsets, or `max_length`
@@ -132,7 +157,11 @@ class InputEncoder:
     """
 
     def __init__(
-        self, tokenizer: PreTrainedTokenizerBase, scheme: MarkerScheme, max_length: int
+        self,
+        tokenizer: PreTrainedTokenizerBase,
+        scheme: MarkerScheme,
+        max_length: int,
+        ngram_buckets: int = 0,
     ) -> None:
         if not tokenizer.is_fast:
             raise UserError(
@@ -148,6 +177,7 @@ class InputEncoder:
         self.tokenizer = tokenizer
         self.scheme = scheme
         self.max_length = max_length
+        self.ngram_buckets = ngram_buckets
         self.pad_id: int = tokenizer.pad_token_id
         self._special_ids = set(tokenizer.all_special_ids)
         self._type_numbers = {name: number for number, name in enumerate(scheme.types, start=1)}
@@ -168,6 +198,11 @@ class InputEncoder:
                 if self._type_numbers:
                     encoded = [
                         row._replace(entity_types=self._types_of(example))
+                        for row, example in zip(encoded, chunk, strict=True)
+                    ]
+                if self.ngram_buckets:
+                    encoded = [
+                        row._replace(ngrams=ngrams_of(example, self.ngram_buckets))
                         for row, example in zip(encoded, chunk, strict=True)
                     ]
                 rows += encoded

@@ -105,8 +105,11 @@ def log_probs_at(
     count = len(embeddings)
     inputs = (batch.input_ids, batch.attention_mask, batch.subject_span, batch.object_span)
     types = None if batch.entity_types is None else batch.entity_types.expand(count, -1)
+    ngrams = None if batch.ngrams is None else batch.ngrams.expand(count, -1)
     with _embeddings_replaced(classifier.encoder, embeddings):
-        logits = classifier(*(part.expand(count, -1) for part in inputs), entity_types=types)
+        logits = classifier(
+            *(part.expand(count, -1) for part in inputs), entity_types=types, ngrams=ngrams
+        )
     return logits.log_softmax(dim=-1)[:, relation]
 
 

@@ -32,7 +32,7 @@ from kore.network.trained import (
 )
 
 _LOADING = threading.Lock()
-FORMAT_VERSION = 3  # 2 may have a design and a cue sentence; 3 has expected class shares
+FORMAT_VERSION = 4  # 2 may have a design and a cue sentence, 3 has class shares, 4 n-grams
 MODEL_KIND = "kore-model"
 STATE_KIND = "kore-training-state"
 _MODEL_KEYS = ("weights", "encoder_config", *DESCRIPTION_KEYS)

@@ -43,7 +43,7 @@ from kore.network.trained import (
     published,
 )
 
-FORMAT_VERSION = 3  # 3 has expected class shares
+FORMAT_VERSION = 4  # 3 has expected class shares, 4 may have n-grams
 KIND = "kore-folder"
 _OWN_FILE = "kore.json"
 _FILES = (_OWN_FILE, "config.json", "model.safetensors", "head.safetensors", "tokenizer.json")

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 
 from kore.network.dropout import Dropout, replace_dropouts
 from kore.network.encoder_pass import EncoderPass, at_positions
+from kore.network.ngrams import NgramHead
 from kore.network.pooling import CLS_ONLY, POOLINGS, span_mask
 
 NONE, BOTH = "none", "both"  # when types restrict the relations; otherwise at inference alone
@@ -34,6 +35,8 @@ class ModelDesign:
         to the word embeddings of the entity.
     type_restriction: when relations that no training example has between entities of such types
         are ruled out: "none", "inference", or "both" for training and inference.
+    ngram_buckets: a linear model of n-grams, so many for a field, is added to the logits in
+        evaluation mode, see ngrams.py; 0 = none.
     """
 
     last_layers: int = 1
@@ -41,6 +44,7 @@ class ModelDesign:
     num_types: int = 0
     type_embedding: bool = False
     type_restriction: str = NONE
+    ngram_buckets: int = 0
 
 
 PLAIN = ModelDesign()
@@ -109,6 +113,9 @@ class RelationClassifier(nn.Module):
         types = design.num_types + 1
         everything = torch.ones(types, types, num_labels).bool()
         self.register_buffer("allowed", None if design.type_restriction == NONE else everything)
+        self.ngrams = None
+        if design.ngram_buckets:
+            self.ngrams = NgramHead(design.ngram_buckets, num_labels)
         replace_dropouts(encoder)
         self.run_encoder()
 
@@ -129,12 +136,14 @@ class RelationClassifier(nn.Module):
         object_span: Tensor,
         num_tokens: int | None = None,
         entity_types: Tensor | None = None,
+        ngrams: Tensor | None = None,
     ) -> Tensor:
         """input_ids, attention_mask (B, T); spans (B, 2), half-open -> logits (B, C).
 
         Args:
             num_tokens: the sum of `attention_mask`; lets a GPU run the rows without their padding.
             entity_types: (B, 2), of subject and object, counted from 1; 0 and None = unknown.
+            ngrams: (B, F), counted from 1, 0 on padding; a model without n-grams ignores them.
         """
         masks = [span_mask(span, input_ids.shape[1]) for span in (subject_span, object_span)]
         query_mask = _first_token(attention_mask)
@@ -158,6 +167,9 @@ class RelationClassifier(nn.Module):
         logits = self.head(torch.cat(pooled, dim=-1))
         if not self.training:
             logits = logits.float()
+            if self.ngrams is not None:
+                assert ngrams is not None
+                logits = logits + self.ngrams(ngrams)
         if self.allowed is not None and (not self.training or self.design.type_restriction == BOTH):
             logits = restricted(logits, self.allowed[entity_types[:, 0], entity_types[:, 1]])
         return logits if self.training else logits / self.temperature + self.log_odds

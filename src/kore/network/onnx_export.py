@@ -19,7 +19,15 @@ from kore.common.errors import UserError
 from kore.data.dataset import Batch
 from kore.data.schema import Entity, Example, Span
 from kore.network.model import RelationClassifier
-from kore.network.onnx_file import FORMAT_VERSION, INPUTS, KIND, METADATA_KEY, OUTPUT, TYPES_INPUT
+from kore.network.onnx_file import (
+    FORMAT_VERSION,
+    INPUTS,
+    KIND,
+    METADATA_KEY,
+    NGRAMS_INPUT,
+    OUTPUT,
+    TYPES_INPUT,
+)
 from kore.network.trained import TrainedModel, describe, published
 
 OPSET = 18  # every onnxruntime since 1.14 runs it
@@ -41,10 +49,13 @@ class ProbabilityModel(nn.Module):
         subject_span: Tensor,
         object_span: Tensor,
         entity_types: Tensor | None = None,
+        ngrams: Tensor | None = None,
     ) -> Tensor:
-        """input_ids, attention_mask (B, T) int64; others (B, 2) -> (B, C), rows that sum to 1."""
+        """input_ids, attention_mask (B, T), ngrams (B, F), others (B, 2), int64 -> (B, C), rows
+        that sum to 1.
+        """
         mask = attention_mask.bool()
-        logits = self.model(input_ids, mask, subject_span, object_span, None, entity_types)
+        logits = self.model(input_ids, mask, subject_span, object_span, None, entity_types, ngrams)
         return logits.float().softmax(dim=-1)
 
 
@@ -103,10 +114,16 @@ def _trace(model: RelationClassifier, batch: Batch) -> Any:
         batch.object_span,
     )
     names: tuple[str, ...] = INPUTS
+    axes: tuple[dict[int, str] | None, ...] = ({0: "batch", 1: "length"},) * 2
+    axes += ({0: "batch"},) * 2
     if model.design.num_types:
-        arguments = (*arguments, batch.entity_types)
-        names = (*INPUTS, TYPES_INPUT)
-    axes = ({0: "batch", 1: "length"},) * 2 + ({0: "batch"},) * (len(names) - 2)
+        arguments, axes = (*arguments, batch.entity_types), (*axes, {0: "batch"})
+        names = (*names, TYPES_INPUT)
+    if model.design.ngram_buckets:
+        if not model.design.num_types:  # arguments go by their place
+            arguments, axes = (*arguments, None), (*axes, None)
+        arguments, axes = (*arguments, batch.ngrams), (*axes, {0: "batch", 1: "ngrams"})
+        names = (*names, NGRAMS_INPUT)
     was_training = model.training
     with _attention(model.encoder), torch.no_grad():
         try:

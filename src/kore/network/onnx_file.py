@@ -1,7 +1,7 @@
 """A trained model as one ONNX file, from token ids and entity spans to probabilities.
 
     inputs    input_ids, attention_mask (B, T); subject_span, object_span (B, 2); all int64;
-              entity_types (B, 2) where the model reads them
+              entity_types (B, 2) and ngrams (B, F) where the model reads them
     output    probs (B, C)
 
 The file is self-contained: the tokenizer, the relations and all else that prediction needs are JSON
@@ -27,11 +27,11 @@ from kore.network.trained import (
     from_description,
 )
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3  # 3 may have n-grams
 KIND = "kore-onnx"
 METADATA_KEY = "kore"
 INPUTS = ("input_ids", "attention_mask", "subject_span", "object_span")
-TYPES_INPUT = "entity_types"  # only of models that read them
+TYPES_INPUT, NGRAMS_INPUT = "entity_types", "ngrams"  # only of models that read them
 OUTPUT = "probs"
 _REMEDY = "export it again"
 _SILENT = 4  # onnxruntime's severity "fatal": what goes wrong is raised to us as well
@@ -60,6 +60,7 @@ class OnnxClassifier(nn.Module):
         object_span: Tensor,
         num_tokens: int | None = None,
         entity_types: Tensor | None = None,
+        ngrams: Tensor | None = None,
     ) -> Tensor:
         """input_ids, attention_mask (B, T); spans (B, 2), half-open -> (B, C).
 
@@ -68,11 +69,12 @@ class OnnxClassifier(nn.Module):
         """
         if entity_types is None:
             entity_types = torch.zeros_like(subject_span)
-        tensors = (input_ids, attention_mask, subject_span, object_span, entity_types)
+        tensors = (input_ids, attention_mask, subject_span, object_span, entity_types, ngrams)
+        names = (*INPUTS, TYPES_INPUT, NGRAMS_INPUT)
         feed = {
             name: tensor.long().cpu().numpy()
-            for name, tensor in zip((*INPUTS, TYPES_INPUT), tensors, strict=True)
-            if name in self._input_names
+            for name, tensor in zip(names, tensors, strict=True)
+            if tensor is not None and name in self._input_names
         }
         probs = torch.from_numpy(self.session.run([OUTPUT], feed)[0]).to(input_ids.device)
         return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()

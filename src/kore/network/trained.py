@@ -131,7 +131,12 @@ def from_description(model: nn.Module, description: Mapping[str, Any]) -> Traine
     tokenizer = make_tokenizer(description["tokenizer"], description["special_tokens"])
     return TrainedModel(
         model=model,
-        input_encoder=InputEncoder(tokenizer, MarkerScheme(**markers), description["max_length"]),
+        input_encoder=InputEncoder(
+            tokenizer,
+            MarkerScheme(**markers),
+            description["max_length"],
+            design_of(description).ngram_buckets,
+        ),
         labels=LabelMap(tuple(description["labels"]), description["no_relation"]),
         options=description["options"],
         scores=description["scores"],

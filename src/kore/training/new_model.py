@@ -57,7 +57,7 @@ def new_model(
     if expected is not None:
         source = gold_shares(examples, labels)
         classifier.log_odds.copy_(torch.from_numpy(log_odds(source, expected)))
-    input_encoder = InputEncoder(tokenizer, scheme, options.max_length)
+    input_encoder = InputEncoder(tokenizer, scheme, options.max_length, options.ngram_buckets)
     return TrainedModel(classifier, input_encoder, labels, options=asdict(options), scores={})
 
 
@@ -87,6 +87,7 @@ def _design(options: TrainOptions, scheme: MarkerScheme) -> ModelDesign:
         num_types=len(scheme.types) if _model_reads_types(options) else 0,
         type_embedding=options.entity_type_embedding,
         type_restriction=options.type_restriction,
+        ngram_buckets=options.ngram_buckets,
     )
 
 

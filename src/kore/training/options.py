@@ -125,6 +125,12 @@ class ModelDesignOptions(Checked, group="Model"):
         1, "concatenate this many of the encoder's last layers", within="[1, 100]"
     )
     bilstm: bool = option(False, "run a BiLSTM over the encoder's states before pooling")
+    ngram_buckets: int = option(
+        0,
+        "add a linear model of the character n-grams in and around the entities, hashed to this "
+        "many numbers a field, e.g. 16384; 0 = none",
+        within="[0, 10000000]",
+    )
     type_restriction: str = option(
         "none",
         "rule out relations that no training example has between entities of such types",

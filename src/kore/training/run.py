@@ -20,6 +20,7 @@ from kore.training.augmentation import read_inverses, swapped, without_conflicts
 from kore.training.data_checks import check_relations, warn_of_validation
 from kore.training.loop import EpochReport
 from kore.training.new_model import new_model
+from kore.training.ngram_fit import fit_ngrams
 from kore.training.options import TrainOptions
 from kore.training.relation import EncodedData, RelationObjective
 from kore.training.run_files import data_files
@@ -55,6 +56,8 @@ def _begin(options: TrainOptions, start: Start) -> RelationObjective:
     else:
         trained = new_model(options, labels, train_examples, pretrained, expected)
     train_data, valid_data = _encode(trained, train_examples), _encode(trained, valid_examples)
+    if start.model is None and trained.classifier.ngrams is not None:
+        fit_ngrams(trained.classifier.ngrams, train_data.rows, train_data.labels, options.seed)
     about = _about(options, trained, train_data, valid_data)
     trained.classifier.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile

@@ -1,0 +1,71 @@
+"""Character n-grams of both entities and of what surrounds them, hashed to numbers.
+
+What a linear model knows of an example: names, titles and particles learned by heart. Each field
+has numbers of its own, so that "교수" before the object is not "교수" inside the subject.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kore.data.schema import Entity, Example
+
+NUM_FIELDS = 6  # subject, object, between them, around each, types
+_LONGEST = 4  # characters of an n-gram
+_AROUND = 10  # characters read on both sides of an entity
+_SUBJECT, _OBJECT = "\x01", "\x02"  # stand for the entities in the text around them
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits without a pattern (2**64 / golden mean)
+_SHIFT, _HIGH = np.uint64(29), np.uint64(32)
+
+
+def ngrams_of(example: Example, buckets: int) -> NDArray[np.int32]:
+    """The numbers of an example's n-grams, ascending, each once: from 1 to NUM_FIELDS * buckets.
+
+    The hash is a function of the characters alone: the same in every process and on every machine.
+
+    Args:
+        buckets: numbers that a field has.
+    """
+    parts = [
+        np.unique(hashes % np.uint64(buckets)).astype(np.int32) + np.int32(1 + field * buckets)
+        for field, hashes in enumerate(_hashes(example))
+    ]
+    return np.concatenate(parts)
+
+
+def _hashes(example: Example) -> Iterator[NDArray[np.uint64]]:
+    """Those of each field, in order."""
+    subject, object_ = example.subject, example.object
+    for entity in (subject, object_):
+        yield _text_hashes(f"^{entity.word}$")
+    first, second = sorted((subject, object_), key=lambda entity: entity.span)
+    is_subject_first = first is subject
+    between = example.sentence[first.span.end : second.span.start]
+    marks = (_SUBJECT, _OBJECT) if is_subject_first else (_OBJECT, _SUBJECT)
+    yield _text_hashes(between.join(marks))
+    for entity, mark in ((subject, _SUBJECT), (object_, _OBJECT)):
+        yield _text_hashes(mark.join(_sides(example.sentence, entity)))
+    pair = f"{subject.type} {object_.type}"
+    facts = (f"s {subject.type}", f"o {object_.type}", pair, f"{pair} {is_subject_first}")
+    yield np.asarray([zlib.crc32(fact.encode()) for fact in facts], dtype=np.uint64)
+
+
+def _sides(sentence: str, entity: Entity) -> tuple[str, str]:
+    start, end = entity.span
+    return sentence[max(0, start - _AROUND) : start], sentence[end : end + _AROUND]
+
+
+def _text_hashes(text: str) -> NDArray[np.uint64]:
+    """A hash of every substring of up to `_LONGEST` characters."""
+    codes = np.asarray([ord(letter) for letter in text], dtype=np.uint64)
+    hashes = np.ones_like(codes)
+    found = []
+    for size in range(1, min(_LONGEST, len(codes)) + 1):
+        hashes = (hashes[: len(codes) - size + 1] ^ codes[size - 1 :]) * _MULTIPLIER
+        hashes ^= hashes >> _SHIFT
+        found.append(hashes >> _HIGH)  # the upper bits are mixed best
+    return np.concatenate(found)
