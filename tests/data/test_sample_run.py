@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from kore.data.ner import read_tagged
 from kore.data.sample_run import (
     Name,
     Sample,
@@ -239,7 +240,11 @@ def test_command_writes_the_competition_form(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "synthetic" in done.stdout
     assert "nothing about quality" in done.stdout
-    files = {path.name: read_rows(path) for path in sorted(tmp_path.iterdir())}
+    texts = read_tagged(tmp_path / "ner_data.tsv")
+    train_rows = read_rows(tmp_path / "train_data.csv")
+    assert [text.text for text in texts] == [row["sentence"] for row in train_rows]
+    assert {len(text.entities) for text in texts} == {2}
+    files = {path.name: read_rows(path) for path in sorted(tmp_path.glob("*.csv"))}
     assert {name: len(rows) for name, rows in files.items()} == {
         "test_data.csv": 200,
         "test_gold.csv": 200,
@@ -265,10 +270,15 @@ def test_command_writes_the_competition_form(tmp_path: Path) -> None:
 def test_command_replaces_its_own_files_only(tmp_path: Path) -> None:
     assert run_script(tmp_path).returncode == 0
     assert run_script(tmp_path).returncode == 0
-    real = tmp_path / "train_data.csv"
-    real.write_text("id,sentence,label,source\n0,문장,no_relation,wikipedia\n", encoding="utf-8")
-    done = run_script(tmp_path)
-    assert done.returncode == 2
-    assert str(real) in done.stderr
-    assert "--data_dir" in done.stderr
-    assert "wikipedia" in real.read_text(encoding="utf-8")
+    foreign = {
+        "ner_data.tsv": "## klue-ner\n가\tO\n",
+        "train_data.csv": "id,sentence,label,source\n0,문장,no_relation,wikipedia\n",
+    }
+    for name, content in foreign.items():
+        real = tmp_path / name
+        real.write_text(content, encoding="utf-8")
+        done = run_script(tmp_path)
+        assert done.returncode == 2
+        assert str(real) in done.stderr
+        assert "--data_dir" in done.stderr
+        assert real.read_text(encoding="utf-8") == content

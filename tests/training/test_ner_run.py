@@ -16,8 +16,8 @@ import train_ner
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
-from kore.data.ner import TaggedText, read_tagged, tags_of
-from kore.data.sample_run import make_sample
+from kore.data.ner import TaggedText, read_tagged, tags_of, write_klue
+from kore.data.sample_run import make_sample, tagged_row
 from kore.network.checkpoint import load_payload
 from kore.network.tagger_file import load_tagger
 from kore.prediction.tagging import EntityFinder
@@ -28,20 +28,12 @@ from kore.training.tagging import TAGGER_STATE_KIND
 from kore.training.trainer import Trainer
 
 
-def write_klue(path: Path, rows: int = 120) -> None:
-    """Generated rows as KLUE-NER writes its sentences."""
-    with path.open("w", encoding="utf-8") as file:
-        for row in make_sample(300, seed=7).train[:rows]:
-            entities = sorted((row.subject, row.object), key=lambda entity: entity.span)
-            tags = tags_of(row.sentence, entities)
-            lines = (f"{letter}\t{tag}\n" for letter, tag in zip(row.sentence, tags, strict=True))
-            file.write(f"## {row.id}\t{row.sentence}\n{''.join(lines)}\n")
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ner")
-    write_klue(folder / "ner.tsv")
+    texts = [tagged_row(row) for row in make_sample(300, seed=7).train[:120]]
+    write_klue(folder / "ner.tsv", texts)
+    assert read_tagged(folder / "ner.tsv") == texts
     save_tiny_bert(folder / "tiny")
     return folder
 

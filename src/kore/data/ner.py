@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kore.common.errors import UserError, nearest
+from kore.common.files import atomic_write
 from kore.data.faults import STOP, RowFault, stop_or_reject
 from kore.data.records import Record, iter_records
 from kore.data.schema import Entity, Span
@@ -120,6 +121,20 @@ def spans_of(tags: Sequence[str]) -> list[tuple[Span, str]]:
     if kind:
         found.append((Span(start, len(tags)), kind))
     return found
+
+
+def write_klue(path: Path, texts: Iterable[TaggedText]) -> None:
+    """Writes texts in the form of KLUE-NER.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with atomic_write(path) as file:
+        for row in texts:
+            file.write(f"{_COMMENT} {row.id}\t{row.text}\n")
+            for letter, tag in zip(row.text, tags_of(row.text, row.entities), strict=True):
+                file.write(f"{letter}\t{tag}\n")
+            file.write("\n")
 
 
 def _parts(place: int, tag: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kore.common.errors import UserError
+from kore.data.ner import TaggedText, write_klue
 from kore.data.options import SampleOptions
 from kore.data.particles import choose_particle
 from kore.data.records import write_examples
@@ -23,6 +24,7 @@ from kore.data.sample_templates import KINDS, LEAD_INS, PATTERNS, SPELLINGS, TRA
 from kore.data.schema import BLIND_LABEL, Entity, Example, Span
 
 SOURCE = "synthetic"
+NER_FILE = "ner_data.tsv"
 NO_RELATION = "no_relation"
 NUM_TEST_ROWS = 200
 VALID_SHARE = 0.2
@@ -198,16 +200,18 @@ def write_sample(options: SampleOptions) -> None:
         UserError: other data stands in their place, or they cannot be written.
     """
     folder = Path(options.data_dir)
-    names = ("train_data.csv", "valid_data.csv", "test_data.csv", "test_gold.csv")
+    names = ("train_data.csv", "valid_data.csv", "test_data.csv", "test_gold.csv", NER_FILE)
     _refuse_foreign_files([folder / name for name in names])
     sample = make_sample(options.num_rows, options.seed)
     blind = [row._replace(label=BLIND_LABEL) for row in sample.test]
-    for name, rows in zip(names, (sample.train, sample.valid, blind, sample.test), strict=True):
+    for name, rows in zip(names, (sample.train, sample.valid, blind, sample.test), strict=False):
         write_examples(folder / name, rows)
+    write_klue(folder / NER_FILE, (tagged_row(row) for row in sample.train))
     print(
         f"{folder}: train_data.csv ({len(sample.train)} rows), valid_data.csv "
         f"({len(sample.valid)}), test_data.csv ({len(sample.test)}, labels hidden), test_gold.csv "
-        "(the same rows, labels shown)\n"
+        f"(the same rows, labels shown), {NER_FILE} (the sentences of train_data.csv with the tags "
+        "of their two entities)\n"
         "All rows are synthetic: invented names in our own sentence patterns. Scores on them say "
         "nothing about quality on real text."
     )
@@ -227,8 +231,16 @@ def _refuse_foreign_files(paths: Sequence[Path]) -> None:
         )
 
 
+def tagged_row(row: Example) -> TaggedText:
+    """The sentence of an example with its two entities."""
+    entities = sorted((row.subject, row.object), key=lambda entity: entity.span)
+    return TaggedText(f"{SOURCE}-{row.id}", row.sentence, tuple(entities))
+
+
 def _is_ours(path: Path) -> bool:
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        if path.name == NER_FILE:
+            return file.readline().startswith(f"## {SOURCE}-")
         try:
             first_row = next(csv.DictReader(file), None)
         except csv.Error:
