@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kore.common.errors import UserError
 from kore.common.flags import KORE_MINI, MINI, Checked, option
-from kore.training.options import OptimizationOptions
+from kore.training.options import MUON, OptimizationOptions
 
 
 @dataclass
@@ -67,9 +67,9 @@ class PretrainOptimizationOptions(OptimizationOptions, group="Optimization"):
     )
     optimizer: str | None = option(
         None,
-        "of the layers' matrices, whose others learn by AdamW; by default adamw, and muon for "
-        f"{MINI}",
-        choices=("adamw", "muon"),
+        "muon = Muon for the layers' matrices and AdamW for the rest; by default adamw, and muon "
+        f"for {MINI}",
+        choices=("adamw", MUON),
     )
     muon_learning_rate: float = option(
         0.02, "peak learning rate of the matrices that learn by Muon", within="(0, 1]"
@@ -86,8 +86,8 @@ class PretrainOptimizationOptions(OptimizationOptions, group="Optimization"):
     def __post_init__(self) -> None:
         is_new = self.model_name_or_path == MINI
         if self.optimizer is None:
-            self.optimizer = "muon" if is_new else "adamw"
-        if self.learning_rate is None and is_new and self.optimizer == "muon":
+            self.optimizer = MUON if is_new else "adamw"
+        if self.learning_rate is None and is_new and self.optimizer == MUON:
             self.learning_rate = 2e-3
         super().__post_init__()
 

@@ -22,11 +22,10 @@ from kore.common.manifest import Manifest
 from kore.network.hf_folder import name_known_class
 from kore.pretraining.masked_lm import MaskedLanguageModel, attends_to_texts
 from kore.pretraining.masking import MaskedRows, TokenRow, TokenTexts, mask, pack, tokenize
-from kore.pretraining.optimizers import make_pretraining_optimizer
 from kore.pretraining.options import PretrainOptions
 from kore.pretraining.passages import Passage
 from kore.training.loop import EpochLoop
-from kore.training.optimizer import decay_steps
+from kore.training.optimizer import decay_steps, make_optimizer
 from kore.training.run_files import write_log
 
 _LOGGER = logging.getLogger(__name__)
@@ -92,7 +91,7 @@ class Pretrainer(EpochLoop[PretrainOptions, PretrainingFiles]):
         self.separate = attends_to_texts(whole)
         model = MaskedLanguageModel(whole, tokenizer.cls_token_id if self.separate else None)
         model.run_encoder(checkpointing=options.gradient_checkpointing, compiled=options.compile)
-        optimizer = make_pretraining_optimizer(model, options)
+        optimizer = make_optimizer(model, options)
         self.options = options  # which the batches are made by
         self.steps_per_pass = len(self._pass(0))
         self.steps_per_epoch = options.epoch_steps or self.steps_per_pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import (
@@ -14,15 +14,19 @@ from transformers import (
     get_wsd_schedule,
 )
 
-from kore.training.options import OptimizationOptions
+from kore.training.muon import MuonWithAdamW
+from kore.training.options import MUON, OptimizationOptions
 
+_IN_LAYER = re.compile(r"\.layers?\.(\d+)\.")
 _DECAY_SHARE = 0.2  # of all optimizer steps, in the schedule "wsd"
 
 
 def make_optimizer(
     model: nn.Module, options: OptimizationOptions, layer_lr_decay: float = 1.0
 ) -> Optimizer:
-    """AdamW (Loshchilov and Hutter 2019); biases and layer norms are not decayed.
+    """AdamW (Loshchilov and Hutter 2019), or Muon for the layers' matrices and AdamW for the rest.
+
+    Biases and layer norms are not decayed.
 
     Args:
         layer_lr_decay: a layer learns at its learning rate times that of the layer above; the head
@@ -31,31 +35,40 @@ def make_optimizer(
     parameters = [(name, w) for name, w in model.named_parameters() if w.requires_grad]
     heights = {name: _height(name) for name, _ in parameters}
     top = 1 + max((height for height in heights.values() if height is not None), default=0)
-    learning_rate = options.learning_rate or 0.0
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    peaks = {True: options.muon_learning_rate, False: options.learning_rate or 0.0}
+    groups: dict[tuple[bool, float, float], list[nn.Parameter]] = {}
     for is_matrix in (True, False):
         for name, weight in parameters:
             if (weight.ndim > 1) is is_matrix:
                 height = heights[name]
                 below = 0 if height is None or layer_lr_decay == 1 else top - height
-                rate = learning_rate * layer_lr_decay**below
+                is_muons = options.optimizer == MUON and _is_layer_matrix(name, weight)
+                rate = peaks[is_muons] * layer_lr_decay**below
                 decay = options.weight_decay if is_matrix else 0.0
-                groups.setdefault((rate, decay), []).append(weight)
-    return torch.optim.AdamW(
+                groups.setdefault((is_muons, rate, decay), []).append(weight)
+    muons, others = (
         [
             {"params": weights, "lr": rate, "weight_decay": decay}
-            for (rate, decay), weights in groups.items()
-        ],
-        lr=learning_rate,
-        fused=True,
+            for (is_muons, rate, decay), weights in groups.items()
+            if is_muons is wanted
+        ]
+        for wanted in (True, False)
     )
+    if muons:
+        return MuonWithAdamW(muons, others)
+    return torch.optim.AdamW(others, lr=peaks[False], fused=True)
+
+
+def _is_layer_matrix(name: str, weight: Tensor) -> bool:
+    """What Muon is for: all but embeddings, norms, biases and the head (Jordan et al. 2024)."""
+    return weight.ndim == 2 and _IN_LAYER.search(name) is not None
 
 
 def _height(name: str) -> int | None:
     """0 for the embeddings, 1 for the first layer …, None for what is above the encoder."""
     if not name.startswith("encoder.") or name.startswith("encoder.final_norm."):
         return None
-    layer = re.search(r"\.layers?\.(\d+)\.", name)
+    layer = _IN_LAYER.search(name)
     return int(layer[1]) + 1 if layer else 0
 
 

@@ -10,6 +10,7 @@ from kore.common.errors import UserError
 from kore.common.flags import KORE_MINI, MINI, Checked, DeviceOptions, option
 from kore.data.options import RowOptions, SchemaOptions
 
+MUON = "muon"
 _RATES = {MINI: 1e-3, KORE_MINI: 1e-3}  # peak learning rates of small encoders
 
 
@@ -41,6 +42,14 @@ class OptimizationOptions(DeviceOptions, group="Optimization"):
         essential=True,
     )
     seed: int = option(42, "random seed", within="[0, 4294967295]", essential=True)
+    optimizer: str | None = option(
+        "adamw",
+        "muon = Muon for the layers' matrices and AdamW for the rest",
+        choices=("adamw", MUON),
+    )
+    muon_learning_rate: float = option(
+        0.003, "peak learning rate of the matrices that learn by Muon", within="(0, 1]"
+    )
     gradient_accumulation_steps: int = option(
         1, "micro-batches per optimizer step", within="[1, 10000]"
     )

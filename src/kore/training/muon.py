@@ -1,39 +1,13 @@
-"""Optimizers of pretraining: AdamW, or Muon for the layers' matrices and AdamW for the rest."""
+"""Muon for the matrices of an encoder's layers and AdamW for the rest, as one optimizer."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import torch
-from torch import nn
 from torch.optim import Optimizer
 
-from kore.pretraining.options import PretrainOptions
-from kore.training.optimizer import make_optimizer
-
-_IN_LAYER = re.compile(r"\.layers?\.\d+\.")
 _BETAS = (0.9, 0.98)  # of AdamW beside Muon
-
-
-def make_pretraining_optimizer(model: nn.Module, options: PretrainOptions) -> Optimizer:
-    """The optimizer that `options` names, over all weights that are trained."""
-    if options.optimizer == "adamw":
-        return make_optimizer(model, options)
-    matrices: list[nn.Parameter] = []
-    others: list[nn.Parameter] = []
-    for name, weight in model.named_parameters():
-        if weight.requires_grad:
-            is_matrix = weight.ndim == 2 and _IN_LAYER.search(name) is not None
-            (matrices if is_matrix else others).append(weight)
-    decay, rate = options.weight_decay, options.learning_rate
-    return MuonWithAdamW(
-        {"params": matrices, "lr": options.muon_learning_rate, "weight_decay": decay},
-        [
-            {"params": [w for w in others if w.ndim > 1], "lr": rate, "weight_decay": decay},
-            {"params": [w for w in others if w.ndim <= 1], "lr": rate, "weight_decay": 0.0},
-        ],
-    )
 
 
 class MuonWithAdamW(Optimizer):
@@ -43,15 +17,15 @@ class MuonWithAdamW(Optimizer):
     Embeddings, norms, biases and the head learn by AdamW, as Jordan et al. advise.
 
     Args:
-        matrices: a parameter group of 2-dimensional weights.
+        matrices: parameter groups of 2-dimensional weights.
         others: parameter groups for AdamW.
     """
 
-    def __init__(self, matrices: dict[str, Any], others: list[dict[str, Any]]) -> None:
+    def __init__(self, matrices: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
         self._parts: dict[str, Optimizer] = {}
-        super().__init__([dict(matrices), *(dict(group) for group in others)], {})
+        super().__init__([dict(group) for group in (*matrices, *others)], {})
         self._parts = {
-            "muon": torch.optim.Muon([matrices]),
+            "muon": torch.optim.Muon(matrices),
             "adamw": torch.optim.AdamW(others, betas=_BETAS, fused=True),
         }
         self._share_groups()

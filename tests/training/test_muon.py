@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 import torch
+from tests.builders import make_trained
 
 from kore.network import mini
 from kore.pretraining.masked_lm import MaskedLanguageModel
-from kore.pretraining.optimizers import MuonWithAdamW, make_pretraining_optimizer
 from kore.pretraining.options import PretrainOptions
-from kore.training.optimizer import make_schedule
+from kore.training.muon import MuonWithAdamW
+from kore.training.optimizer import make_optimizer, make_schedule
+from kore.training.options import TrainOptions
 
 
 def make_model() -> MaskedLanguageModel:
@@ -28,12 +30,12 @@ def two_weights() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def make_small(matrix: torch.Tensor, vector: torch.Tensor) -> MuonWithAdamW:
-    return MuonWithAdamW({"params": [matrix], "lr": 0.5}, [{"params": [vector], "lr": 0.1}])
+    return MuonWithAdamW([{"params": [matrix], "lr": 0.5}], [{"params": [vector], "lr": 0.1}])
 
 
 def test_each_weight_has_one_optimizer():
     model = make_model()
-    optimizer = make_pretraining_optimizer(model, options_of())
+    optimizer = make_optimizer(model, options_of())
     names = {weight: name for name, weight in model.named_parameters()}
     groups = [[names[weight] for weight in group["params"]] for group in optimizer.param_groups]
     assert sum(len(group) for group in groups) == len(names)
@@ -106,5 +108,27 @@ def test_defaults_of_a_new_encoder_and_of_another():
     assert (new.optimizer, new.learning_rate, new.mask_whole_words) == ("muon", 2e-3, False)
     assert (other.optimizer, other.learning_rate, other.mask_whole_words) == ("adamw", 3e-5, True)
     assert options_of(optimizer="adamw").learning_rate == 1e-3
-    plain = make_pretraining_optimizer(make_model(), options_of(optimizer="adamw"))
+    plain = make_optimizer(make_model(), options_of(optimizer="adamw"))
     assert isinstance(plain, torch.optim.AdamW)
+
+
+def test_fine_tuning_by_muon():
+    """Its rates follow the layers as AdamW's do; the head is AdamW's."""
+    model = make_trained("modernbert").classifier
+    options = TrainOptions(optimizer="muon", learning_rate=1e-3, muon_learning_rate=0.01)
+    optimizer = make_optimizer(model, options, 0.5)
+    assert isinstance(optimizer, MuonWithAdamW)
+    rates = {
+        id(weight): group["lr"] for group in optimizer.param_groups for weight in group["params"]
+    }
+    by_name = {name: rates[id(weight)] for name, weight in model.named_parameters()}
+    assert by_name["encoder.layers.1.attn.Wo.weight"] == pytest.approx(0.005)
+    assert by_name["encoder.layers.0.attn.Wo.weight"] == pytest.approx(0.0025)
+    assert by_name["encoder.layers.1.mlp_norm.weight"] == pytest.approx(0.0005)
+    assert by_name["encoder.embeddings.tok_embeddings.weight"] == pytest.approx(0.000125)
+    assert by_name["head.1.weight"] == pytest.approx(1e-3)
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    before = {name: weight.detach().clone() for name, weight in model.named_parameters()}
+    optimizer.step()
+    assert all(not torch.equal(weight, before[name]) for name, weight in model.named_parameters())
