@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from tests.builders import EXAMPLES, LABELS, make_trained
+from torch.nn import functional
 
 from kore.data.dataset import Batch
-from kore.network.model import ModelDesign, RelationClassifier
+from kore.network.model import ModelDesign, RelationClassifier, restricted
 from kore.scoring.calibration import at_temperature
 from kore.training.type_restriction import allowed_relations
 
@@ -64,3 +65,18 @@ def test_the_temperature_is_that_of_what_is_scored():
     at_four = model(*batch.inputs).softmax(dim=-1).detach().numpy()
     assert at_four == pytest.approx(at_temperature(at_one, 4.0), rel=1e-4)
     assert at_four[0, 2] > 10 * at_one[0, 2]  # it is ruled out, and softened like all others
+
+
+def test_a_smoothed_loss_has_no_gradient_from_what_is_ruled_out():
+    """Adding a constant to all logits changes no probability, so it must not lower the loss."""
+    logits = torch.tensor([[2.0, -1.0, 5.0]], requires_grad=True)
+    allowed = torch.tensor([[True, True, False]])
+    loss = functional.cross_entropy(
+        restricted(logits, allowed), torch.tensor([0]), label_smoothing=0.3
+    )
+    (gradient,) = torch.autograd.grad(loss, logits)
+    # By hand: the target is 0.8 on the first, 0.1 on the others; the last is constant.
+    probs = logits.detach()[0, :2].softmax(dim=0)
+    expected = torch.tensor([0.9 * float(probs[0]) - 0.8, 0.9 * float(probs[1]) - 0.1, 0.0])
+    torch.testing.assert_close(gradient[0], expected, rtol=1e-4, atol=1e-5)
+    assert abs(float(gradient.sum())) < 1e-6

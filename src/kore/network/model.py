@@ -48,7 +48,7 @@ class ModelDesign:
 
 
 PLAIN = ModelDesign()
-RULED_OUT = -20.0  # below the highest allowed logit: as good as never, yet the loss is finite
+RULED_OUT = -20.0  # below the allowed logits together: as good as never, yet the loss is finite
 
 
 class RelationClassifier(nn.Module):
@@ -227,9 +227,13 @@ class BiLSTM(nn.Module):
 
 
 def restricted(logits: Tensor, allowed: Tensor) -> Tensor:
-    """logits (B, C) where relations that are not allowed (B, C) lie far below the others."""
-    best = logits.detach().masked_fill(~allowed, -torch.inf).amax(dim=1, keepdim=True)
-    return torch.where(allowed, logits, best + RULED_OUT)
+    """logits (B, C) where relations that are not allowed (B, C) lie far below the others.
+
+    Their probability is e^RULED_OUT whatever the others are, so that a smoothed loss, which spreads
+    its target over them too, has no gradient from them.
+    """
+    others = logits.masked_fill(~allowed, -torch.inf).logsumexp(dim=1, keepdim=True)
+    return torch.where(allowed, logits, (others + RULED_OUT).to(logits.dtype))
 
 
 def _first_token(attention_mask: Tensor) -> Tensor:
