@@ -14,7 +14,7 @@ from kore.common.errors import UserError
 from kore.data.records import write_examples
 from kore.evaluation.error_analysis import BY_PAIR
 from kore.evaluation.options import EvaluationOptions
-from kore.evaluation.run import evaluate
+from kore.evaluation.run import evaluate_relations as evaluate
 from kore.prediction.predictions import schema_path
 
 NAMES = ("no_relation", "소속", "설립일")  # a schema that is not KLUE's

@@ -125,12 +125,21 @@ def _finish_curves(figure: Figure, path: Path) -> None:
 
 @korean_text()
 def confusion(
-    gold: Ints, predicted: Ints, names: Sequence[str], path: Path, *, is_normalised: bool = False
+    gold: Ints,
+    predicted: Ints,
+    names: Sequence[str],
+    path: Path,
+    *,
+    is_normalised: bool = False,
+    of: tuple[str, str] = ("relation", "examples"),
 ) -> None:
     """Gold (rows) against predicted (columns), of the relations that occur; nothing for 0.
 
     Colours follow the share of the gold relation, so that rare ones can be read as well; the
     numbers are counts of examples or, with `is_normalised`, that share in per cent.
+
+    Args:
+        of: what is confused, and what is counted.
     """
     occurring = sorted({*gold.tolist(), *predicted.tolist()})
     counts = confusion_matrix(gold, predicted, labels=occurring)
@@ -140,8 +149,8 @@ def confusion(
     figure = KoreanFigure(figsize=(size + 1.5, size))
     axes = figure.subplots()
     shown = np.round(100 * shares).astype(int) if is_normalised else counts
-    share_heatmap(axes, shares, shown, labels, labels, "share of the gold relation's examples")
-    unit = "per cent of the gold relation" if is_normalised else "examples"
+    share_heatmap(axes, shares, shown, labels, labels, f"share of the gold {of[0]}'s {of[1]}")
+    unit = f"per cent of the gold {of[0]}" if is_normalised else of[1]
     axes.set(title=f"Confusion matrix ({unit})", xlabel="predicted", ylabel="gold")
     save_figure(figure, path)
 

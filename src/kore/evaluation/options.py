@@ -8,16 +8,28 @@ from kore.common.flags import AUTO, option
 from kore.data.options import RowOptions, SchemaOptions
 from kore.network.options import ModelOptions
 
+NER = "ner"
+
 
 @dataclass
 class EvaluationOptions(RowOptions, SchemaOptions, group="Scores"):
+    task: str = option(
+        "relation",
+        "what is scored: relations of examples, or entities of texts",
+        choices=("relation", NER),
+        essential=True,
+    )
     prediction_file: str = option(
         "",
-        "predictions as the command for prediction writes them: id, pred_label, probs",
+        "predictions as the command for prediction writes them: id, pred_label, probs; for ner "
+        "what the tagger wrote (.jsonl)",
         essential=True,
     )
     gold_file: str = option(
-        "", "the same examples with their gold labels (.csv, .json, .jsonl)", essential=True
+        "",
+        "the same examples with their gold labels (.csv, .json, .jsonl); for ner the same texts "
+        "with their entities (.tsv, .conll, .jsonl, …)",
+        essential=True,
     )
     output_dir: str = option(
         "outputs/report", "folder for report.html, tables and plots", essential=True

@@ -22,21 +22,28 @@ from kore.evaluation.assessment import Assessment, assess, gold_numbers
 from kore.evaluation.assessment_text import full_text
 from kore.evaluation.error_analysis import changed_rows, confident_errors
 from kore.evaluation.html_report import write_html
-from kore.evaluation.options import EvaluationOptions
+from kore.evaluation.ner_run import evaluate_entities
+from kore.evaluation.options import NER, EvaluationOptions
 from kore.prediction.predictions import find_labels, read_schema, read_submission
 from kore.scoring.label_shift import class_shares, estimate_prior, read_prior
 from kore.scoring.metrics import reliability
+from kore.scoring.ner import EntityScores
 
 ESTIMATE = "estimate"
 
 
-def evaluate(options: EvaluationOptions) -> Assessment:
+def evaluate(options: EvaluationOptions) -> Assessment | EntityScores:
     """Scores PREDICTION_FILE against GOLD_FILE, prints the result and writes it to OUTPUT_DIR.
 
     Raises:
         UserError: a file is faulty, or the files do not hold the same ids.
     """
     _check_options(options)
+    return evaluate_entities(options) if options.task == NER else evaluate_relations(options)
+
+
+def evaluate_relations(options: EvaluationOptions) -> Assessment:
+    """The same for relations."""
     prediction_file = Path(options.prediction_file)
     labels = find_labels(prediction_file, options)
     if options.compare:
