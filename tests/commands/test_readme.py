@@ -23,9 +23,12 @@ from kore.common.flags import parse_options
 from kore.data.options import SampleOptions
 
 # In the order in which their commands run, each on what the pages before it leave.
-GUIDES = ("training", "prediction", "data", "evaluation", "ensembles", "pretraining", "export")
+GUIDES = (
+    *("training", "prediction", "ner", "data", "evaluation", "ensembles"),
+    *("pretraining", "export"),
+)
 RUN = ("README.md", *(f"docs/{name}.md" for name in GUIDES), "docs/python.md")
-TRANSLATED = ("README.md", "docs/training.md", "docs/prediction.md", "docs/data.md")
+TRANSLATED = ("README.md", *(f"docs/{n}.md" for n in ("training", "prediction", "ner", "data")))
 PAGES = sorted(
     str(path.relative_to(REPOSITORY))
     for folder in (".", "docs", "benchmarks")

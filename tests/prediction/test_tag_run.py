@@ -17,7 +17,7 @@ from tests.runs import as_flags
 
 import inference_ner
 from kore.common.errors import UserError
-from kore.data.ner import read_tagged
+from kore.data.ner import TaggedText, read_tagged, write_klue
 from kore.network.checkpoint import save_model, save_payload
 from kore.network.tagger_file import TAGGER_KIND, tagger_payload
 from kore.prediction import tag_run, text_stream
@@ -72,6 +72,11 @@ def test_every_form_of_file_gives_the_same_entities(model: Path, tmp_path: Path)
     table = pyarrow.table({"body": TEXTS, "id": [f"r{i}" for i in range(len(TEXTS))]})
     parquet.write_table(table, tmp_path / "a.parquet")
     results = [row["result"] for row in found]
+    write_klue(tmp_path / "a.tsv", [TaggedText(f"t{i}", t, ()) for i, t in enumerate(TEXTS)])
+    tagged = tag(model, tmp_path, tmp_path / "a.tsv")
+    assert [(row["id"], row["result"]) for row in tagged] == [
+        (f"t{number}", result) for number, result in enumerate(results)
+    ]
     again = tag(model, tmp_path, as_json, output_name="b.jsonl.gz")
     assert [row["result"] for row in again] == results
     assert again[0]["id"] == "r0"

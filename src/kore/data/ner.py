@@ -34,6 +34,7 @@ KLUE_TAGS = (
 _TAG = re.compile(r"([BI])-(\S+)")
 _COMMENT = "##"
 _COLUMN_FILES = {".tsv": "", ".conll": " ", ".bio": " ", ".txt": " "}  # what joins the pieces
+TAGGED_SUFFIXES = (".tsv", ".conll", ".bio")  # files of columns that are nothing else
 _TEXT_KEYS = ("text", "sentence", "input")  # the last two as `kore tag` and the service write
 _TYPE_KEYS = ("type", "entity_group", "label")
 

@@ -2,6 +2,7 @@
 
     .txt                           a text a line; empty lines are passed over
     .csv .json .jsonl .parquet     a column of texts, and `id` where there is one
+    .tsv .conll .bio               the texts of a file with tags, see ner.py
 
 All but .parquet may be gzipped, .txt compressed with xz as well.
 """
@@ -15,6 +16,7 @@ from typing import NamedTuple
 from kore.common.errors import UserError
 from kore.data.entity_cells import shortened
 from kore.data.faults import RowFault
+from kore.data.ner import TAGGED_SUFFIXES, read_tagged
 from kore.data.records import Record, iter_records
 from kore.data.text_files import has_half_character, iter_lines, without_compression
 
@@ -37,7 +39,12 @@ def iter_texts(path: Path, column: str = "") -> Iterator[TextRow | RowFault]:
     Raises:
         UserError: the file is missing, is not UTF-8, has no such column, or is damaged.
     """
-    if without_compression(path).suffix == ".txt":
+    suffix = without_compression(path).suffix
+    if suffix in TAGGED_SUFFIXES:
+        for tagged in read_tagged(path):
+            yield TextRow(tagged.id, tagged.text)
+        return
+    if suffix == ".txt":
         for line, text in iter_lines(path):
             if text.strip():
                 yield TextRow(str(line), text)
