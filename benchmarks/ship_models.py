@@ -1,8 +1,9 @@
-"""Puts an encoder and a relation model into the package, as the models that ship.
+"""Puts an encoder, a relation model and a tagger into the package, as the models that ship.
 
     python benchmarks/ship_models.py --encoder models/kore --relation_model models/best.pth
+    python benchmarks/ship_models.py --tagger models/tagger.pth
 
-Either may be left out. Weights are written in half precision; checksums are written beside them.
+Any may be left out. Weights are written in half precision; checksums are written beside them.
 The model cards (README.md) are written by hand and stay as they are.
 """
 
@@ -22,7 +23,8 @@ from kore.common.flags import KORE_MINI
 from kore.network.checkpoint import load_model
 from kore.network.hf_folder import name_known_class, save_folder, stored
 from kore.network.pretrained import load_pretrained, silenced_hf_logging
-from kore.network.shipped import MODELS, RELATION_MODEL, write_checksums
+from kore.network.shipped import MODELS, RELATION_MODEL, TAGGER, write_checksums
+from kore.network.tagger_file import load_tagger, save_tagger_folder
 
 CARD = "README.md"
 
@@ -31,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--encoder", help="folder that src/pretrain.py wrote")
     parser.add_argument("--relation_model", type=Path, help="checkpoint that src/train.py wrote")
+    parser.add_argument("--tagger", type=Path, help="checkpoint that src/train_ner.py wrote")
     parser.add_argument("--folder", type=Path, default=MODELS, help="where they go")
     args = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO)
@@ -40,6 +43,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if args.relation_model:
         trained = load_model(args.relation_model)
         ship(args.folder / RELATION_MODEL, lambda path: save_folder(path, trained, half=True))
+    if args.tagger:
+        tagger = load_tagger(args.tagger)
+        ship(args.folder / TAGGER, lambda path: save_tagger_folder(path, tagger, half=True))
 
 
 def ship(folder: Path, save: Callable[[Path], None]) -> None:

@@ -8,19 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.builders import ENCODERS, EXAMPLES
+from tests.builders import ENCODERS, EXAMPLES, make_trained
+from tests.runs import read_json
 from torch.nn import functional
 
 from kore.common.errors import UserError
 from kore.data.ner import spans_of
 from kore.data.tagging import TextBatch, TextEncoder
 from kore.network import mini
-from kore.network.checkpoint import MODEL_KIND, save_payload
+from kore.network.checkpoint import MODEL_KIND, load_model, save_payload
+from kore.network.hf_folder import save_folder
 from kore.network.tagger import Tagger, TagSets, best_tags, tags_for, transitions
 from kore.network.tagger_file import (
     TAGGER_KIND,
     TrainedTagger,
     load_tagger,
+    save_tagger_folder,
     tagger_payload,
 )
 
@@ -112,6 +115,30 @@ def test_a_checkpoint_gives_the_same_logits(tmp_path: Path) -> None:
     texts = [row.sentence for row in EXAMPLES]
     assert torch.equal(logits_of(loaded, texts), logits_of(trained, texts))
     assert (loaded.tags, loaded.types) == (TAGS, ("PS", "LC"))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_a_folder_gives_the_same_logits(tmp_path: Path, half: bool) -> None:
+    trained = make_tagger("bert")
+    trained.scores = {"micro_f1": 61.5}
+    save_tagger_folder(tmp_path / "mine", trained, half)
+    loaded = load_tagger(tmp_path / "mine")
+    loaded.model.eval()
+    texts = [row.sentence for row in EXAMPLES]
+    difference = (logits_of(loaded, texts) - logits_of(trained, texts)).abs().max()
+    assert difference < (0.1 if half else 1e-6)
+    assert bool(difference > 0) is half
+    assert (loaded.tags, loaded.encoder.max_length) == (TAGS, 64)
+    config = read_json(tmp_path / "mine" / "config.json")
+    assert config["id2label"]["1"] == "B-PS"
+    card = (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")
+    assert "- types: `PS`, `LC`" in card
+    assert "- micro_f1: 61.50" in card
+    with pytest.raises(UserError, match="not a kore-folder but a kore-tagger-folder"):
+        load_model(tmp_path / "mine")
+    save_folder(tmp_path / "relations", make_trained("bert"))
+    with pytest.raises(UserError, match="not a kore-tagger-folder but a kore-folder"):
+        load_tagger(tmp_path / "relations")
 
 
 def test_foreign_and_incomplete_files_are_refused(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ Nothing in such a folder is executed when it is read.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -44,11 +44,12 @@ from kore.network.trained import (
 )
 
 FORMAT_VERSION = 4  # 3 has expected class shares, 4 may have n-grams
-KIND = "kore-folder"
+KIND, TAGGER_KIND = "kore-folder", "kore-tagger-folder"
 _OWN_FILE = "kore.json"
 _FILES = (_OWN_FILE, "config.json", "model.safetensors", "head.safetensors", "tokenizer.json")
 _UNUSED = "pooler."  # BERT-like encoders come with it, RelationClassifier drops it
 _REMEDY = "export it again"
+ModelT = TypeVar("ModelT")
 
 
 def save_folder(path: Path, trained: TrainedModel, half: bool = False) -> None:
@@ -61,13 +62,28 @@ def save_folder(path: Path, trained: TrainedModel, half: bool = False) -> None:
         UserError: something else stands at `path`, it cannot be written, or `trained` is from an
             ONNX file.
     """
+    own = {"kind": KIND, "format_version": FORMAT_VERSION, **describe(trained)}
+    card = model_card(path.name, trained)
+    write_folder(path, trained.classifier, own, trained.labels.names, card, half)
+
+
+def write_folder(
+    path: Path, model: Any, own: dict[str, Any], labels: tuple[str, ...], card: str, half: bool
+) -> None:
+    """Writes a model of any task.
+
+    Args:
+        model: has an `encoder`; all its other weights are the head.
+        own: what KoRE reads: kind, format version, and the description with its tokenizer.
+        labels: names of the outputs, for transformers.
+
+    Raises:
+        UserError: as `save_folder`.
+    """
     check_target(path)
-    model = trained.classifier
-    description = published(describe(trained))
-    tokenizer = make_tokenizer(description["tokenizer"], description["special_tokens"])
-    tokenizer.model_max_length = max_positions(model.encoder) or trained.input_encoder.max_length
-    del description["tokenizer"]  # in tokenizer.json
-    own = {"kind": KIND, "format_version": FORMAT_VERSION, **description}
+    own = published(own)
+    tokenizer = make_tokenizer(own.pop("tokenizer"), own["special_tokens"])
+    tokenizer.model_max_length = max_positions(model.encoder) or own["max_length"]
     head = {
         name: weight.detach().cpu().contiguous()
         for name, weight in stored(model.state_dict(), half).items()
@@ -75,14 +91,14 @@ def save_folder(path: Path, trained: TrainedModel, half: bool = False) -> None:
     }
     with atomic_folder(path) as folder:
         try:
-            _save_encoder(folder, model.encoder, trained.labels.names, half)
+            _save_encoder(folder, model.encoder, labels, half)
             save_file(head, folder / "head.safetensors", metadata={"format": "pt"})
         except SafetensorError as error:  # what a full disk becomes
             raise OSError(str(error)) from error
         tokenizer.save_pretrained(folder)
         name_known_class(folder / "tokenizer_config.json")
         _write_json(folder / _OWN_FILE, own)
-        (folder / "README.md").write_text(model_card(path.name, trained), encoding="utf-8")
+        (folder / "README.md").write_text(card, encoding="utf-8")
 
 
 def check_target(path: Path) -> None:
@@ -100,7 +116,37 @@ def load_folder(path: Path) -> TrainedModel:
     Raises:
         UserError: it is foreign, damaged, incomplete or of a newer format.
     """
-    own = _read_own(path)
+    keys = [key for key in DESCRIPTION_KEYS if key != "tokenizer"]
+    return read_folder(path, KIND, FORMAT_VERSION, keys, _relation_model)
+
+
+def _relation_model(
+    encoder: PreTrainedModel, dropout: float, head: dict[str, Tensor], own: dict[str, Any]
+) -> TrainedModel:
+    model = RelationClassifier(encoder, len(own["labels"]), own["pooling"], dropout, design_of(own))
+    model.load_weights(whole(encoder, head))
+    return from_description(model, own)
+
+
+def read_folder(
+    path: Path,
+    kind: str,
+    version: int,
+    keys: Sequence[str],
+    make: Callable[[PreTrainedModel, float, dict[str, Tensor], dict[str, Any]], ModelT],
+) -> ModelT:
+    """Reads what `write_folder` wrote.
+
+    Args:
+        kind, version: of the folder; an older version is read as well.
+        keys: what its description must have.
+        make: the model, of its encoder, its dropout, the weights of its head and its description,
+            the tokenizer included.
+
+    Raises:
+        UserError: as `load_folder`.
+    """
+    own = _read_own(path, kind, version, keys)
     missing = [name for name in _FILES if not (path / name).is_file()]
     if missing:
         raise UserError(f"{path}: lacks {', '.join(missing)}; {_REMEDY}")
@@ -108,12 +154,9 @@ def load_folder(path: Path) -> TrainedModel:
     try:
         dropout = own["options"].get("dropout", 0.0)
         set_dropout(encoder, dropout)
-        model = RelationClassifier(
-            encoder, len(own["labels"]), own["pooling"], dropout, design_of(own)
-        )
-        _load_head(model, load_file(path / "head.safetensors"))
         serialized = (path / "tokenizer.json").read_text(encoding="utf-8")
-        return from_description(model, {**own, "tokenizer": serialized})
+        head = load_file(path / "head.safetensors")
+        return make(encoder, dropout, head, {**own, "tokenizer": serialized})
     except UserError:
         raise
     except Exception as error:  # damaged or edited files make their readers raise almost anything
@@ -159,7 +202,7 @@ def name_known_class(config_file: Path) -> None:
     _write_json(config_file, {**config, "tokenizer_class": "PreTrainedTokenizerFast"})
 
 
-def _read_own(path: Path) -> dict[str, Any]:
+def _read_own(path: Path, kind: str, version: int, keys: Sequence[str]) -> dict[str, Any]:
     file = path / _OWN_FILE
     if not file.is_file():
         raise UserError(
@@ -170,10 +213,11 @@ def _read_own(path: Path) -> dict[str, Any]:
         own = json.loads(file.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file}: not valid JSON ({error}); {_REMEDY}") from error
-    if not isinstance(own, dict) or own.get("kind") != KIND:
+    if not isinstance(own, dict) or own.get("kind") not in (KIND, TAGGER_KIND):
         raise UserError(f"{file}: not written by KoRE; {_REMEDY}")
-    keys = [key for key in DESCRIPTION_KEYS if key != "tokenizer"]
-    check_format(file, own, FORMAT_VERSION, keys, _REMEDY)
+    if own["kind"] != kind:
+        raise UserError(f"{path}: not a {kind} but a {own['kind']}, a model of another task")
+    check_format(file, own, version, keys, _REMEDY)
     return own
 
 
@@ -200,10 +244,9 @@ def _load_encoder(path: Path) -> PreTrainedModel:
     return encoder
 
 
-def _load_head(model: RelationClassifier, head: dict[str, Tensor]) -> None:
-    """Fills pooling and head; raises RuntimeError where their weights do not fit."""
-    encoder = {f"encoder.{name}": weight for name, weight in model.encoder.state_dict().items()}
-    model.load_weights({**encoder, **head})
+def whole(encoder: PreTrainedModel, head: dict[str, Tensor]) -> dict[str, Tensor]:
+    """All weights of a model, by their names in it."""
+    return {**{f"encoder.{name}": part for name, part in encoder.state_dict().items()}, **head}
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

@@ -9,7 +9,7 @@ from pathlib import Path
 from kore.common.errors import UserError
 from kore.network.checkpoint import MODEL_KIND, kind_of
 from kore.network.options import ModelOptions
-from kore.network.shipped import RELATION_MODEL, resolve
+from kore.network.shipped import RELATION_MODEL, TAGGER, resolve
 from kore.network.tagger_file import TAGGER_KIND
 
 _LOGGER = logging.getLogger(__name__)
@@ -25,39 +25,29 @@ def find_model(model_file: str, model_dir: str) -> Path:
         UserError: the model that ships is damaged, or `model_dir` is another than the default and
             missing.
     """
-    if not model_file:
-        if model_dir != ModelOptions.model_dir and not Path(model_dir).is_dir():
-            raise UserError(f"`model_dir` {model_dir}: no such folder")
-        newest = newest_model(Path(model_dir))
-        if newest is not None:
-            return newest
-        _LOGGER.info(
-            f"no checkpoint (*.pth) in {model_dir}: {RELATION_MODEL} is taken, the model of "
-            "KLUE-RE's relations that ships with KoRE"
-        )
-        return Path(resolve(RELATION_MODEL))
-    given = Path(model_file)
-    inside = Path(model_dir) / given
-    return inside if not given.exists() and inside.exists() else Path(resolve(model_file))
+    return _find(model_file, model_dir, MODEL_KIND, RELATION_MODEL)
 
 
 def find_tagger(model_file: str, model_dir: str) -> Path:
-    """`model_file` as it stands, or inside `model_dir`; the newest there where none is named.
+    """The same for taggers; `kore-mini-ner` is the one that ships."""
+    return _find(model_file, model_dir, TAGGER_KIND, TAGGER)
 
-    Raises:
-        UserError: there is none.
-    """
+
+def _find(model_file: str, model_dir: str, kind: str, shipped: str) -> Path:
+    """See `find_model`; checkpoints of another kind are passed over."""
     if not model_file:
-        newest = newest_model(Path(model_dir), TAGGER_KIND)
-        if newest is None:
-            raise UserError(
-                f"`model_dir` {model_dir} holds no checkpoint of a tagger; train one with "
-                "src/train_ner.py, or name one with `model_file`"
-            )
-        return newest
+        if model_dir != ModelOptions.model_dir and not Path(model_dir).is_dir():
+            raise UserError(f"`model_dir` {model_dir}: no such folder")
+        newest = newest_model(Path(model_dir), kind)
+        if newest is not None:
+            return newest
+        _LOGGER.info(
+            f"no checkpoint (*.pth) in {model_dir}: {shipped} is taken, which ships with KoRE"
+        )
+        return Path(resolve(shipped))
     given = Path(model_file)
     inside = Path(model_dir) / given
-    return inside if not given.exists() and inside.exists() else given
+    return inside if not given.exists() and inside.exists() else Path(resolve(model_file))
 
 
 def newest_model(model_dir: Path, kind: str = MODEL_KIND) -> Path | None:

@@ -11,7 +11,8 @@ from kore.common.flags import KORE_MINI
 from kore.common.resources import FOLDER
 
 RELATION_MODEL = f"{KORE_MINI}-re"
-NAMES = (KORE_MINI, RELATION_MODEL)
+TAGGER = f"{KORE_MINI}-ner"
+NAMES = (KORE_MINI, RELATION_MODEL, TAGGER)
 CHECKSUMS = "SHA256SUMS"  # as sha256sum writes it
 
 MODELS = FOLDER / "models"

@@ -1,10 +1,13 @@
-"""A tagger together with its encoding path and its tags, and the checkpoint that carries it."""
+"""A tagger together with its encoding path and its tags, and the files that carry it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from torch import Tensor
+from transformers import PreTrainedModel
 
 from kore.data.tagging import TextEncoder
 from kore.network.checkpoint import (
@@ -14,10 +17,13 @@ from kore.network.checkpoint import (
     put_weights,
     weights_and_config,
 )
+from kore.network.hf_folder import TAGGER_KIND as FOLDER_KIND
+from kore.network.hf_folder import read_folder, whole, write_folder
 from kore.network.tagger import Tagger
 from kore.network.trained import make_tokenizer
 
 TAGGER_KIND = "kore-tagger"
+_FOLDER_VERSION = 1
 _KEYS = (
     "weights",
     "encoder_config",
@@ -51,9 +57,12 @@ class TrainedTagger:
 
 def tagger_payload(trained: TrainedTagger) -> dict[str, Any]:
     """A tagger as tensors, texts and numbers, which `weights_only` loading admits."""
+    return {**weights_and_config(trained.model), **_description(trained)}
+
+
+def _description(trained: TrainedTagger) -> dict[str, Any]:
     tokenizer = trained.encoder.tokenizer
     return {
-        **weights_and_config(trained.model),
         "tokenizer": tokenizer.backend_tokenizer.to_str(),
         "special_tokens": dict(tokenizer.special_tokens_map),
         "tags": list(trained.tags),
@@ -73,20 +82,73 @@ def tagger_from_payload(path: Path, payload: dict[str, Any]) -> TrainedTagger:
     encoder, dropout = encoder_of(payload)
     model = Tagger(encoder, len(payload["tags"]), dropout)
     put_weights(path, payload, model.load_state_dict)
-    tokenizer = make_tokenizer(payload["tokenizer"], payload["special_tokens"])
+    return _from_description(model, payload)
+
+
+def _from_description(model: Tagger, description: dict[str, Any]) -> TrainedTagger:
+    tokenizer = make_tokenizer(description["tokenizer"], description["special_tokens"])
     return TrainedTagger(
         model=model,
-        encoder=TextEncoder(tokenizer, payload["max_length"]),
-        tags=tuple(payload["tags"]),
-        options=payload["options"],
-        scores=payload["scores"],
+        encoder=TextEncoder(tokenizer, description["max_length"]),
+        tags=tuple(description["tags"]),
+        options=description["options"],
+        scores=description["scores"],
+    )
+
+
+def _from_folder(
+    encoder: PreTrainedModel, dropout: float, head: dict[str, Tensor], own: dict[str, Any]
+) -> TrainedTagger:
+    model = Tagger(encoder, len(own["tags"]), dropout)
+    model.load_state_dict(whole(encoder, head))
+    return _from_description(model, own)
+
+
+def save_tagger_folder(path: Path, trained: TrainedTagger, half: bool = False) -> None:
+    """Writes a folder in the layout of Hugging Face, whole or not at all; see hf_folder.py.
+
+    Args:
+        half: weights in half precision (float16), which take half the space.
+
+    Raises:
+        UserError: something else stands at `path`, or it cannot be written.
+    """
+    own = {"kind": FOLDER_KIND, "format_version": _FOLDER_VERSION, **_description(trained)}
+    write_folder(path, trained.model, own, trained.tags, tagger_card(path.name, trained), half)
+
+
+def tagger_card(name: str, trained: TrainedTagger) -> str:
+    """README.md of the folder `name`."""
+    scores = {key: value for key, value in trained.scores.items() if isinstance(value, float)}
+    return "\n".join(
+        [
+            *("---", "language: ko", "library_name: transformers"),
+            *("pipeline_tag: token-classification", "tags:", "- named-entity-recognition"),
+            *("- korean", "- kore", "---", "", f"# {name}", ""),
+            "Korean named entities: a tag for each character. Made with KoRE.",
+            "",
+            f"- types: {', '.join(f'`{kind}`' for kind in trained.types)}",
+            f"- longest window: {trained.encoder.max_length} tokens",
+            "",
+            "## Scores on its validation texts",
+            "",
+            *(f"- {key}: {value:.2f}" for key, value in scores.items()),
+            "",
+            "```bash",
+            f"python src/inference_ner.py --model_file {name} --test_file texts.txt",
+            "```",
+            "",
+        ]
     )
 
 
 def load_tagger(path: Path) -> TrainedTagger:
-    """Loads a checkpoint of a tagger.
+    """Loads a checkpoint of a tagger, or a folder that was exported from one.
 
     Raises:
         UserError: it is missing, truncated, foreign, incomplete or of a newer format.
     """
+    if path.is_dir():
+        keys = [key for key in _KEYS[2:] if key != "tokenizer"]
+        return read_folder(path, FOLDER_KIND, _FOLDER_VERSION, keys, _from_folder)
     return tagger_from_payload(path, load_payload(path, TAGGER_KIND))

@@ -70,7 +70,10 @@ class TextOptions(DeviceOptions, RowOptions, group="Texts"):
 @dataclass
 class TagOptions(TextOptions, group="Texts"):
     model_file: str = option(
-        "", "checkpoint of a tagger; '' = the newest in MODEL_DIR", essential=True
+        "",
+        "checkpoint or exported folder of a tagger; '' = the newest in MODEL_DIR, or "
+        "kore-mini-ner, which ships, where there is none",
+        essential=True,
     )
 
 
