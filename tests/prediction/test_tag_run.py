@@ -15,6 +15,7 @@ from tests.builders import EXAMPLES, make_trained
 from tests.network.test_tagger import make_tagger
 from tests.runs import as_flags
 
+import export
 import inference_ner
 from kore.common.errors import UserError
 from kore.data.ner import TaggedText, read_tagged, write_klue
@@ -161,6 +162,16 @@ def test_faulty_files(model: Path, tmp_path: Path, name: str, content: str, mess
         tag(model, tmp_path, tmp_path / name)
     assert message in str(caught.value)
     assert not (tmp_path / "outputs").exists()
+
+
+def test_an_export_finds_the_same_entities(model: Path, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "a.txt", TEXTS)
+    expected = [row["result"] for row in tag(model, tmp_path, path)]
+    folder = tmp_path / "exported"
+    export.main(as_flags(model_file=model, output_file=folder))
+    assert [row["result"] for row in tag(folder, tmp_path, path)] == expected
+    with pytest.raises(UserError, match=r"is a tagger, which is exported with --format hf"):
+        export.main(as_flags(model_file=model, output_file=tmp_path / "a.onnx", format="onnx"))
 
 
 def test_faulty_rows_are_set_aside(model: Path, tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from kore.common.files import atomic_write
 from kore.common.flags import DeviceOptions
 from kore.data.rows import read_examples
 from kore.data.schema import Example
-from kore.network.checkpoint import load_model
+from kore.network.checkpoint import kind_of, load_model
 from kore.network.hf_folder import check_target, save_folder
 from kore.network.locate import find_model
 from kore.network.onnx_export import example_batch, onnx_bytes
 from kore.network.onnx_file import OnnxClassifier, make_session
+from kore.network.tagger_file import TAGGER_KIND, load_tagger, save_tagger_folder
 from kore.network.trained import TrainedModel
 from kore.prediction.options import ExportOptions
 from kore.prediction.predictor import predict_examples
@@ -41,6 +42,8 @@ def export(options: ExportOptions) -> Path:
         )
     model_file = find_model(options.model_file, options.model_dir)
     output = output_path(options, model_file)
+    if kind_of(model_file) == TAGGER_KIND:
+        return _export_tagger(options, model_file, output)
     trained = load_model(model_file)
     examples = _valid_rows(options, trained)
     if options.format == "hf":
@@ -54,6 +57,16 @@ def export(options: ExportOptions) -> Path:
     print(f"{model_file} exported as {options.format}: {output} ({size_mib(output):.1f} MiB)")
     if examples:
         print(comparison(trained, load_model(output), examples, options))
+    return output
+
+
+def _export_tagger(options: ExportOptions, model_file: Path, output: Path) -> Path:
+    if options.format != "hf" or options.valid_file:
+        raise UserError(
+            f"{model_file} is a tagger, which is exported with `format` hf and without `valid_file`"
+        )
+    save_tagger_folder(output, load_tagger(model_file), options.half)
+    print(f"{model_file} exported as hf: {output} ({size_mib(output):.1f} MiB)")
     return output
 
 
