@@ -8,23 +8,34 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from tests.builders import make_example
+from tests.network.test_tagger import make_tagger
 from tests.runs import as_flags, read_json, save_tiny_bert
 
 import train_ner
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
-from kore.data.ner import TaggedText, read_tagged, tags_of, write_klue
+from kore.data.ner import TaggedText, marked_texts, read_tagged, tags_of, write_klue
+from kore.data.records import write_examples
 from kore.data.sample_run import make_sample, tagged_row
+from kore.data.schema import Entity, Span
 from kore.network.checkpoint import load_payload
 from kore.network.tagger_file import load_tagger
 from kore.prediction.tagging import EntityFinder
 from kore.scoring.ner import score_entities
 from kore.training.ner_options import TrainNerOptions
 from kore.training.ner_run import read_texts
-from kore.training.tagging import TAGGER_STATE_KIND
+from kore.training.tagging import (
+    NOT_INSIDE,
+    TAGGER_STATE_KIND,
+    UNKNOWN_TAG,
+    TaggingObjective,
+    encode_texts,
+)
 from kore.training.trainer import Trainer
 
 
@@ -167,6 +178,63 @@ def test_a_type_of_the_validation_file_alone_is_refused(data: Path, tmp_path: Pa
     (tmp_path / "valid.tsv").write_text("가\tB-QT\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"valid.tsv:1 entities: 'QT' is not one of the types DAT"):
         train_ner.main(flags(data, tmp_path, valid_file=tmp_path / "valid.tsv"))
+
+
+def test_marked_entities_are_all_that_is_known_of_an_example() -> None:
+    row, same, other = (
+        make_example("a", "가나 다라 마바", "가나", "마바"),
+        make_example("b", "가나 다라 마바", "다라", "마바", types=("LOC", "ORG")),
+        make_example("c", "사아 자", "사아", "자"),
+    )
+    first, second = marked_texts([row, same, other])
+    assert [(e.word, e.type) for e in first.entities] == [
+        ("가나", "PER"),
+        ("다라", "LOC"),
+        ("마바", "ORG"),
+    ]
+    assert not first.is_complete
+    trained = make_tagger()
+    encoded = encode_texts(trained, [second, second._replace(is_complete=True)])
+    assert encoded.tags[0] == ["B-PER", "I-PER", NOT_INSIDE, "B-ORG"]
+    assert encoded.tags[1] == ["B-PER", "I-PER", "O", "B-ORG"]
+    (open_end,) = encode_texts(trained, [first._replace(entities=first.entities[:1])]).tags
+    assert open_end == ["B-PER", "I-PER", NOT_INSIDE, *[UNKNOWN_TAG] * 5]
+
+
+def test_targets_admit_what_is_not_known() -> None:
+    trained = make_tagger()
+    text = TaggedText("a", "가나다라", (Entity("가", Span(0, 1), "PS"),), False)
+    data = encode_texts(trained, [text])
+    objective = TaggingObjective(trained, data, data, "")
+    batch = objective.batch(np.arange(1), torch.device("cpu"))
+    assert batch.targets is not None
+    admitted = objective.tag_sets.table[batch.targets[0]]
+    assert [
+        [tag for tag, may in zip(trained.tags, row, strict=True) if may] for row in admitted
+    ] == [
+        ["B-PS"],
+        ["O", "B-PS", "B-LC"],
+        list(trained.tags),
+        list(trained.tags),
+    ]
+
+
+def test_both_files_teach_one_tagger(data: Path, tmp_path: Path) -> None:
+    """The types of one have other names, those of the other are learned from marks alone."""
+    write_examples(tmp_path / "marked.csv", make_sample(300, seed=8).train)
+    (tmp_path / "names.json").write_text('{"PER": "사람", "DAT": "날짜"}', encoding="utf-8")
+    train_in(
+        data,
+        tmp_path,
+        partial_file=tmp_path / "marked.csv",
+        type_names=tmp_path / "names.json",
+        num_epochs=1,
+    )
+    trained = load_tagger(tmp_path / "models" / "run.pth")
+    assert set(trained.types) == {"사람", "날짜", "PER", "DAT", "LOC", "NOH", "ORG", "POH"}
+    (tmp_path / "names.json").write_text('["PER"]', encoding="utf-8")
+    with pytest.raises(UserError, match="expected an object such as"):
+        train_in(data, tmp_path, type_names=tmp_path / "names.json", run_name="other")
 
 
 def test_the_run_of_another_task_is_not_continued(data: Path, tmp_path: Path) -> None:

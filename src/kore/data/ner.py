@@ -22,7 +22,7 @@ from kore.common.errors import UserError, nearest
 from kore.common.files import atomic_write
 from kore.data.faults import STOP, RowFault, stop_or_reject
 from kore.data.records import Record, iter_records
-from kore.data.schema import Entity, Span
+from kore.data.schema import Entity, Example, Span
 from kore.data.text_files import has_half_character, iter_lines, without_compression
 
 OUTSIDE = "O"
@@ -40,11 +40,15 @@ _TYPE_KEYS = ("type", "entity_group", "label")
 
 
 class TaggedText(NamedTuple):
-    """A text, and its entities in order, none overlapping another; spans are in characters."""
+    """A text, and its entities in order, none overlapping another; spans are in characters.
+
+    is_complete: False where there may be other entities as well.
+    """
 
     id: str
     text: str
     entities: tuple[Entity, ...]
+    is_complete: bool = True
 
 
 class TagError(ValueError):
@@ -85,6 +89,33 @@ def read_tagged(
     if not texts:
         raise UserError(f"{path}: holds no text{' that can be used' if faults else ''}")
     return texts
+
+
+def with_types(texts: Iterable[TaggedText], names: Mapping[str, str]) -> list[TaggedText]:
+    """Texts whose entity types have the other names; one that is not among them stays."""
+    return [
+        row._replace(
+            entities=tuple(one._replace(type=names.get(one.type, one.type)) for one in row.entities)
+        )
+        for row in texts
+    ]
+
+
+def marked_texts(examples: Iterable[Example]) -> list[TaggedText]:
+    """The sentences of examples with the entities that are marked in any of them.
+
+    They are not complete. Of two that overlap the first one is kept.
+    """
+    by_sentence: dict[str, tuple[str, list[Entity]]] = {}
+    for example in examples:
+        _, entities = by_sentence.setdefault(example.sentence, (example.id, []))
+        for entity in (example.subject, example.object):
+            if not any(entity.span.overlaps(other.span) for other in entities):
+                entities.append(entity)
+    return [
+        TaggedText(row_id, sentence, tuple(sorted(entities, key=lambda one: one.span)), False)
+        for sentence, (row_id, entities) in by_sentence.items()
+    ]
 
 
 def entity_types_of(texts: Iterable[TaggedText]) -> tuple[str, ...]:

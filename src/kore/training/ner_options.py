@@ -24,6 +24,17 @@ class NerDataOptions(Checked, group="Data"):
     valid_ratio: float = option(
         0.2, "share of TRAIN_FILE held out, the same for every seed", within="(0, 1)"
     )
+    partial_file: str = option(
+        "",
+        "examples of relations (.csv, .json, .jsonl) to learn from as well: their marked entities "
+        "are known, of all else in their sentences nothing is",
+        essential=True,
+    )
+    type_names: str = option(
+        "",
+        "JSON of other names for the types of TRAIN_FILE and VALID_FILE; klue_types.json has "
+        "KLUE-RE's for those of KLUE-NER",
+    )
     max_length: int = option(
         128,
         "most tokens of a window; longer texts have several, which overlap",

@@ -12,7 +12,10 @@ import numpy as np
 
 from kore.common.devices import destroy_process_group_on_exit
 from kore.common.errors import UserError
-from kore.data.ner import TaggedText, entity_types_of, read_tagged
+from kore.common.files import read_json
+from kore.common.resources import find_file
+from kore.data.ner import TaggedText, entity_types_of, marked_texts, read_tagged, with_types
+from kore.data.rows import read_examples
 from kore.data.tagging import TextEncoder
 from kore.network.pretrained import check_positions, load_pretrained
 from kore.network.tagger import Tagger, tags_for
@@ -28,8 +31,11 @@ _SPLIT_SEED = 0  # of the texts that are held out: the same ones for every seed 
 def train_ner(options: TrainNerOptions) -> Path:
     """Trains a tagger and returns the path of its best checkpoint; see `run_task`."""
     files = {"train_file": Path(options.train_file)}
-    if options.valid_file:
-        files["valid_file"] = Path(options.valid_file)
+    for name in ("valid_file", "partial_file"):
+        if getattr(options, name):
+            files[name] = Path(getattr(options, name))
+    if options.type_names:
+        files["type_names"] = find_file(options.type_names)
     task = Task(
         state_kind=TAGGER_STATE_KIND,
         data_files=files,
@@ -76,9 +82,20 @@ def read_texts(options: TrainNerOptions) -> tuple[list[TaggedText], list[TaggedT
     read = functools.partial(
         read_tagged, on_bad_row=options.on_bad_row, output_dir=options.output_dir
     )
+    names = _type_names(options.type_names)
+    partial = _partial_texts(options)
     train_texts = read(Path(options.train_file))
     if options.valid_file:
-        return train_texts, read(Path(options.valid_file), types=entity_types_of(train_texts))
+        valid_texts = read(Path(options.valid_file), types=entity_types_of(train_texts))
+    else:
+        train_texts, valid_texts = _held_out(options, train_texts)
+    return [*with_types(train_texts, names), *partial], with_types(valid_texts, names)
+
+
+def _held_out(
+    options: TrainNerOptions, train_texts: list[TaggedText]
+) -> tuple[list[TaggedText], list[TaggedText]]:
+    """The texts to learn from and those to validate on, where one file holds both."""
     held_out = round(len(train_texts) * options.valid_ratio)
     if not 0 < held_out < len(train_texts):
         raise UserError(
@@ -88,6 +105,25 @@ def read_texts(options: TrainNerOptions) -> tuple[list[TaggedText], list[TaggedT
     order = np.random.default_rng(_SPLIT_SEED).permutation(len(train_texts)).tolist()
     kept, held = sorted(order[held_out:]), sorted(order[:held_out])
     return [train_texts[number] for number in kept], [train_texts[number] for number in held]
+
+
+def _partial_texts(options: TrainNerOptions) -> list[TaggedText]:
+    if not options.partial_file:
+        return []
+    examples = read_examples(
+        Path(options.partial_file), on_bad_row=options.on_bad_row, output_dir=options.output_dir
+    )
+    return marked_texts(examples)
+
+
+def _type_names(path: str) -> dict[str, str]:
+    """Raises UserError where the file is no JSON of names."""
+    if not path:
+        return {}
+    names = read_json(find_file(path))
+    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+        raise UserError(f'{path}: expected an object such as {{"PS": "PER"}}')
+    return names
 
 
 def _count(texts: Sequence[TaggedText]) -> int:

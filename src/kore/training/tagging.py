@@ -11,9 +11,9 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kore.data.ner import TaggedText, tags_of
+from kore.data.ner import OUTSIDE, TaggedText, tags_of
 from kore.data.schema import Entity
-from kore.data.tagging import EncodedWindow, TextBatch, composed
+from kore.data.tagging import UNKNOWN, EncodedWindow, TextBatch, composed
 from kore.network.tagger import TagSets
 from kore.network.tagger_file import TAGGER_KIND, TrainedTagger, tagger_payload
 from kore.prediction.predictor import compute_shared
@@ -22,13 +22,15 @@ from kore.scoring.ner import EntityScores, score_entities
 from kore.training.objective import Objective, Validated
 
 TAGGER_STATE_KIND = "kore-tagger-training-state"
+UNKNOWN_TAG, NOT_INSIDE = "?", "B or O"
 _SMALLEST = 1e-12
 
 
 class EncodedTexts(NamedTuple):
     """Texts ready for a tagger.
 
-    windows: of each text. tags: of each text's composed characters.
+    windows: of each text. tags: of each text's composed characters; UNKNOWN_TAG where nothing is
+        known of one, NOT_INSIDE where it is no I-.
     """
 
     texts: Sequence[TaggedText]
@@ -51,7 +53,8 @@ class TaggingObjective(Objective):
         self.trained: TrainedTagger = trained
         self.about = about
         self.valid_data = valid_data
-        self.tag_sets = TagSets(trained.tags)
+        not_inside = [tag for tag in trained.tags if not tag.startswith("I-")]
+        self.tag_sets = TagSets(trained.tags, [not_inside])
         self._windows, self._targets = _targets_of(train_data, trained.tags)
 
     @property
@@ -115,8 +118,18 @@ def encode_texts(trained: TrainedTagger, texts: Sequence[TaggedText]) -> Encoded
     tags = []
     for row, form in zip(texts, forms, strict=True):
         own = [Entity(e.word, form.in_composed(e.span), e.type) for e in row.entities]
-        tags.append(tags_of(form.text, own))
+        known = tags_of(form.text, own)
+        tags.append(known if row.is_complete else _partial(known, own))
     return EncodedTexts(texts, trained.encoder.encode([form.text for form in forms]), tags)
+
+
+def _partial(tags: list[str], entities: Sequence[Entity]) -> list[str]:
+    """What is known where there may be other entities: the marked ones, and that they end."""
+    known = [UNKNOWN_TAG if tag == OUTSIDE else tag for tag in tags]
+    for entity in entities:
+        if entity.span.end < len(known) and known[entity.span.end] == UNKNOWN_TAG:
+            known[entity.span.end] = NOT_INSIDE
+    return known
 
 
 def scores_of(data: EncodedTexts, probs: Sequence[Any], tags: Sequence[str]) -> EntityScores:
@@ -136,7 +149,8 @@ def _targets_of(
     data: EncodedTexts, tags: Sequence[str]
 ) -> tuple[list[EncodedWindow], list[list[int]]]:
     """All windows, and the target of each of their characters."""
-    target = {tag: number for number, tag in enumerate(tags, start=1)}
+    target = {tag: number for number, tag in enumerate([*tags, NOT_INSIDE], start=1)}
+    target[UNKNOWN_TAG] = UNKNOWN
     windows: list[EncodedWindow] = []
     targets: list[list[int]] = []
     for row, own in zip(data.windows, data.tags, strict=True):
