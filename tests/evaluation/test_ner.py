@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.builders import make_example
 from tests.runs import as_flags
 
 import evaluation
 from kore.common.errors import UserError
 from kore.data.ner import TaggedText, write_klue
-from kore.data.schema import Entity, Span
+from kore.data.records import write_examples
+from kore.data.schema import Entity, Example, Span
 from kore.evaluation.entity_errors import entity_errors, type_pairs
 
 TEXT = "가나다라마바사아자차"
@@ -110,6 +112,31 @@ def test_the_command(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
         errors = [(row["kind"], row["gold"], row["found"]) for row in csv.DictReader(file)]
     assert errors == [("type", "라마", "라마"), ("missed", "사아자", ""), ("invented", "", "차")]
     assert (report / "confusion_matrix.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_marked_entities_that_are_found(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Gold examples of relations in place of texts with all their entities."""
+
+    def example(row_id: str, subject: Entity, object_: Entity) -> Example:
+        return Example(row_id, TEXT, subject, object_, "no_relation")
+
+    rows = [
+        example("both", entity(0, 2, "PS"), entity(9, 10, "DT")),
+        example("type", entity(0, 2, "PS"), entity(3, 5, "LC")),
+        example("border", entity(0, 1, "PS"), entity(9, 10, "DT")),
+        example("none", entity(0, 2, "LC"), entity(6, 9, "OG")),
+    ]
+    write_examples(files / "gold.csv", rows)
+    evaluation.main(flags(files, gold_file=files / "gold.csv"))
+    scores = json.loads((files / "report" / "scores.json").read_text())
+    assert scores == {
+        **{"both": 25.0, "subject": 50.0, "object": 50.0, "both_borders": 50.0},
+        "entities_per_sentence": 3.0,
+    }
+    assert "both entities 25.00 %" in capsys.readouterr().out
+    write_examples(files / "gold.csv", [make_example("x", "다른 글", "다른", "글")])
+    with pytest.raises(UserError, match=r"lacks the sentences of 1 examples of .*gold.csv, 'x'"):
+        evaluation.main(flags(files, gold_file=files / "gold.csv"))
 
 
 def test_predictions_of_other_texts(files: Path) -> None:

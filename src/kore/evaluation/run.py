@@ -22,6 +22,7 @@ from kore.evaluation.assessment import Assessment, assess, gold_numbers
 from kore.evaluation.assessment_text import full_text
 from kore.evaluation.error_analysis import changed_rows, confident_errors
 from kore.evaluation.html_report import write_html
+from kore.evaluation.marked_run import evaluate_marked, holds_examples
 from kore.evaluation.ner_run import evaluate_entities
 from kore.evaluation.options import NER, EvaluationOptions
 from kore.prediction.predictions import find_labels, read_schema, read_submission
@@ -32,14 +33,18 @@ from kore.scoring.ner import EntityScores
 ESTIMATE = "estimate"
 
 
-def evaluate(options: EvaluationOptions) -> Assessment | EntityScores:
+def evaluate(options: EvaluationOptions) -> Assessment | EntityScores | dict[str, float]:
     """Scores PREDICTION_FILE against GOLD_FILE, prints the result and writes it to OUTPUT_DIR.
 
     Raises:
         UserError: a file is faulty, or the files do not hold the same ids.
     """
     _check_options(options)
-    return evaluate_entities(options) if options.task == NER else evaluate_relations(options)
+    if options.task != NER:
+        return evaluate_relations(options)
+    if holds_examples(Path(options.gold_file)):
+        return evaluate_marked(options)
+    return evaluate_entities(options)
 
 
 def evaluate_relations(options: EvaluationOptions) -> Assessment:
