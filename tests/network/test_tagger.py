@@ -53,14 +53,14 @@ def test_characters_read_the_state_of_their_token(kind: str) -> None:
     batch = trained.encoder.collate(windows)
     logits = logits_of(trained, texts)
     with torch.no_grad():
-        states = trained.model.encoder(
+        states = trained.tagger.encoder(
             input_ids=batch.input_ids, attention_mask=batch.attention_mask.long()
         ).last_hidden_state
         for row, window in enumerate(windows):
             for place, (token, inside) in enumerate(zip(window.tokens, window.places, strict=True)):
-                state = states[row, token] + trained.model.places.weight[inside]
+                state = states[row, token] + trained.tagger.places.weight[inside]
                 torch.testing.assert_close(
-                    logits[row, place], trained.model.head(state), rtol=1e-4, atol=1e-4
+                    logits[row, place], trained.tagger.head(state), rtol=1e-4, atol=1e-4
                 )
 
 

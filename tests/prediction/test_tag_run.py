@@ -19,8 +19,8 @@ import export
 import inference_ner
 from kore.common.errors import UserError
 from kore.data.ner import TaggedText, read_tagged, write_klue
-from kore.network.checkpoint import save_model, save_payload
-from kore.network.tagger_file import TAGGER_KIND, tagger_payload
+from kore.network.checkpoint import load_model, save_model, save_payload
+from kore.network.tagger_file import TAGGER_KIND, load_tagger, tagger_payload
 from kore.prediction import tag_run, text_stream
 
 TEXTS = [row.sentence for row in EXAMPLES]
@@ -170,8 +170,17 @@ def test_an_export_finds_the_same_entities(model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "exported"
     export.main(as_flags(model_file=model, output_file=folder))
     assert [row["result"] for row in tag(folder, tmp_path, path)] == expected
-    with pytest.raises(UserError, match=r"is a tagger, which is exported with --format hf"):
-        export.main(as_flags(model_file=model, output_file=tmp_path / "a.onnx", format="onnx"))
+    for form in ("onnx", "onnx-int8"):
+        exported = tmp_path / f"{form}.onnx"
+        export.main(as_flags(model_file=model, output_file=exported, format=form))
+        again = [row["result"] for row in tag(exported, tmp_path, path)]
+        assert (again == expected) or form == "onnx-int8"
+    with pytest.raises(UserError, match=r"a tagger from an \.onnx file only predicts"):
+        load_tagger(exported).tagger  # noqa: B018
+    with pytest.raises(UserError, match=r"is a tagger, whose exports are compared by"):
+        export.main(as_flags(model_file=model, output_file=folder, valid_file=path))
+    with pytest.raises(UserError, match="not a kore-onnx but a kore-tagger-onnx"):
+        load_model(exported)
 
 
 def test_faulty_rows_are_set_aside(model: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,36 @@ def onnx_bytes(trained: TrainedModel, int8: bool = False) -> bytes:
             write them are not installed.
     """
     model = trained.classifier
-    size = sum(weight.numel() * 4 for weight in model.parameters())
+    description = {"kind": KIND, "format_version": FORMAT_VERSION, **describe(trained)}
+    graph = _graph_of(model, example_batch(trained))
+    return serialized(ProbabilityModel(model), model.encoder, graph, description, int8)
+
+
+class Graph(NamedTuple):
+    """What a traced module takes: example inputs, their names, and the axes that vary."""
+
+    inputs: tuple[Tensor | None, ...]
+    names: tuple[str, ...]
+    axes: tuple[dict[int, str] | None, ...]
+
+
+def serialized(
+    module: nn.Module,
+    encoder: PreTrainedModel,
+    graph: Graph,
+    description: dict[str, Any],
+    int8: bool = False,
+) -> bytes:
+    """An ONNX file of a module of any task.
+
+    Args:
+        module: gives probabilities; `encoder` is a part of it.
+        description: what KoRE reads back from the file's metadata.
+
+    Raises:
+        UserError: as `onnx_bytes`.
+    """
+    size = sum(weight.numel() * 4 for weight in module.parameters())
     if size > MOST_BYTES:
         raise UserError(
             f"the weights take {size / 2**30:.1f} GiB, but an ONNX file holds 2 GiB at most; pass "
@@ -82,18 +111,13 @@ def onnx_bytes(trained: TrainedModel, int8: bool = False) -> bytes:
             "python -m pip install onnx onnxruntime onnxscript"
         ) from error
     with _quiet():
-        proto = _trace(model, example_batch(trained))
+        proto = _trace(module, encoder, graph)
         if int8:
             proto = _quantized(proto)
-    description = {
-        "kind": KIND,
-        "format_version": FORMAT_VERSION,
-        "weights": "int8" if int8 else "float32",
-        **published(describe(trained)),
-    }
+    own = {**published(description), "weights": "int8" if int8 else "float32"}
     entry = proto.metadata_props.add()
-    entry.key, entry.value = METADATA_KEY, json.dumps(description, ensure_ascii=False)
-    return proto.SerializeToString()
+    entry.key, entry.value = METADATA_KEY, json.dumps(own, ensure_ascii=False)
+    return bytes(proto.SerializeToString())
 
 
 def example_batch(trained: TrainedModel) -> Batch:
@@ -105,8 +129,8 @@ def example_batch(trained: TrainedModel) -> Batch:
     return Batch.collate(trained.input_encoder.encode(examples), trained.input_encoder.pad_id)
 
 
-def _trace(model: RelationClassifier, batch: Batch) -> Any:
-    """The model as an `onnx.ModelProto` with dynamic numbers of examples and tokens."""
+def _graph_of(model: RelationClassifier, batch: Batch) -> Graph:
+    """With dynamic numbers of examples, tokens and n-grams."""
     arguments: tuple[Tensor | None, ...] = (
         batch.input_ids,
         batch.attention_mask.long(),
@@ -124,21 +148,26 @@ def _trace(model: RelationClassifier, batch: Batch) -> Any:
             arguments, axes = (*arguments, None), (*axes, None)
         arguments, axes = (*arguments, batch.ngrams), (*axes, {0: "batch", 1: "ngrams"})
         names = (*names, NGRAMS_INPUT)
-    was_training = model.training
-    with _attention(model.encoder), torch.no_grad():
+    return Graph(arguments, names, axes)
+
+
+def _trace(module: nn.Module, encoder: PreTrainedModel, graph: Graph) -> Any:
+    """The module as an `onnx.ModelProto`."""
+    was_training = encoder.training
+    with _attention(encoder), torch.no_grad():
         try:
             program = torch.onnx.export(
-                ProbabilityModel(model).eval(),
-                arguments,
-                input_names=names,
+                module.eval(),
+                graph.inputs,
+                input_names=graph.names,
                 output_names=[OUTPUT],
                 opset_version=OPSET,
-                dynamic_shapes=axes,
+                dynamic_shapes=graph.axes,
                 dynamo=True,
                 verbose=False,
             )
         finally:
-            model.train(was_training)
+            module.train(was_training)
     assert program is not None
     proto = program.model_proto
     for node in proto.graph.node:  # the exporter notes paths and source lines of this machine

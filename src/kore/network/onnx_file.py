@@ -11,6 +11,7 @@ under the key `kore` of its metadata. onnxruntime runs it; onnx_export.py makes 
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from kore.network.trained import (
 )
 
 FORMAT_VERSION = 3  # 3 may have n-grams
-KIND = "kore-onnx"
+KIND, TAGGER_KIND = "kore-onnx", "kore-tagger-onnx"
 METADATA_KEY = "kore"
 INPUTS = ("input_ids", "attention_mask", "subject_span", "object_span")
 TYPES_INPUT, NGRAMS_INPUT = "entity_types", "ngrams"  # only of models that read them
@@ -87,6 +88,28 @@ def load_onnx(path: Path) -> TrainedModel:
         UserError: it is missing, truncated, foreign or of a newer format, or onnxruntime is not
             installed.
     """
+    session, content = open_onnx(path, KIND, FORMAT_VERSION, DESCRIPTION_KEYS)
+    try:
+        model = OnnxClassifier(session, content["pooling"], design_of(content))
+        return from_description(model, content)
+    except UserError:
+        raise
+    except Exception as error:  # an edited description makes its readers raise almost anything
+        raise UserError(f"{path}: its description is damaged ({error}); {_REMEDY}") from error
+
+
+def open_onnx(
+    path: Path, kind: str, version: int, keys: Collection[str]
+) -> tuple[Any, dict[str, Any]]:
+    """An `onnxruntime.InferenceSession` of a file of KoRE, and its description.
+
+    Args:
+        kind, version: of the file; an older version is read as well.
+        keys: what the description must have.
+
+    Raises:
+        UserError: as `load_onnx`.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
@@ -102,16 +125,12 @@ def load_onnx(path: Path) -> TrainedModel:
         content = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
     except (KeyError, ValueError, RecursionError):
         content = None
-    if not isinstance(content, dict) or content.get("kind") != KIND:
+    if not isinstance(content, dict) or content.get("kind") not in (KIND, TAGGER_KIND):
         raise UserError(f"{path}: an ONNX file, but none that KoRE wrote; {_REMEDY}")
-    check_format(path, content, FORMAT_VERSION, DESCRIPTION_KEYS, _REMEDY)
-    try:
-        model = OnnxClassifier(session, content["pooling"], design_of(content))
-        return from_description(model, content)
-    except UserError:
-        raise
-    except Exception as error:  # an edited description makes its readers raise almost anything
-        raise UserError(f"{path}: its description is damaged ({error}); {_REMEDY}") from error
+    if content["kind"] != kind:
+        raise UserError(f"{path}: not a {kind} but a {content['kind']}, a model of another task")
+    check_format(path, content, version, keys, _REMEDY)
+    return session, content
 
 
 def make_session(model: str | bytes) -> Any:

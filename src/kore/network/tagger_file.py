@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from kore.common.errors import UserError
 from kore.data.tagging import TextEncoder
 from kore.network.checkpoint import (
     check_keys,
@@ -19,11 +21,14 @@ from kore.network.checkpoint import (
 )
 from kore.network.hf_folder import TAGGER_KIND as FOLDER_KIND
 from kore.network.hf_folder import read_folder, whole, write_folder
+from kore.network.onnx_file import OUTPUT, open_onnx
+from kore.network.onnx_file import TAGGER_KIND as ONNX_KIND
 from kore.network.tagger import Tagger
 from kore.network.trained import make_tokenizer
 
 TAGGER_KIND = "kore-tagger"
-_FOLDER_VERSION = 1
+ONNX_INPUTS = ("input_ids", "attention_mask", "tokens", "places")
+_FOLDER_VERSION = ONNX_VERSION = 1
 _KEYS = (
     "weights",
     "encoder_config",
@@ -36,18 +41,62 @@ _KEYS = (
 )
 
 
+class OnnxTagger(nn.Module):
+    """An ONNX file in place of a `Tagger`, for prediction alone.
+
+    Its inputs are `ONNX_INPUTS`: input_ids, attention_mask (B, T), tokens and places (B, S), all
+    int64; its output is probs (B, S, K).
+    """
+
+    def __init__(self, session: Any) -> None:
+        super().__init__()
+        self.session = session
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        tokens: Tensor,
+        places: Tensor,
+        num_tokens: int | None = None,
+    ) -> Tensor:
+        """(B, S, K): logarithms of the probabilities, whose softmax gives them again."""
+        tensors = (input_ids, attention_mask, tokens, places)
+        feed = {
+            name: tensor.long().cpu().numpy()
+            for name, tensor in zip(ONNX_INPUTS, tensors, strict=True)
+        }
+        probs = torch.from_numpy(self.session.run([OUTPUT], feed)[0]).to(input_ids.device)
+        return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+
+
 @dataclass
 class TrainedTagger:
     """A tagger with all its encoding path needs; `tags` in the order of its outputs.
 
-    `options` are the training options, `scores` those on the validation texts ({} before any).
+    `model` is a `Tagger`, or an `OnnxTagger` that can only predict. `options` are the training
+    options, `scores` those on the validation texts ({} before any).
     """
 
-    model: Tagger
+    model: nn.Module
     encoder: TextEncoder
     tags: tuple[str, ...]
     options: dict[str, Any]
     scores: dict[str, Any]
+
+    @property
+    def tagger(self) -> Tagger:
+        """`model` with its weights.
+
+        Raises:
+            UserError: they are in an ONNX file, out of reach of torch.
+        """
+        if not isinstance(self.model, Tagger):
+            raise UserError(
+                "a tagger from an .onnx file only predicts, and as it is; name the checkpoint "
+                "(.pth) or the folder that it was made from"
+            )
+        return self.model
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -57,10 +106,11 @@ class TrainedTagger:
 
 def tagger_payload(trained: TrainedTagger) -> dict[str, Any]:
     """A tagger as tensors, texts and numbers, which `weights_only` loading admits."""
-    return {**weights_and_config(trained.model), **_description(trained)}
+    return {**weights_and_config(trained.tagger), **description_of(trained)}
 
 
-def _description(trained: TrainedTagger) -> dict[str, Any]:
+def description_of(trained: TrainedTagger) -> dict[str, Any]:
+    """All of a tagger but its weights, as texts and numbers."""
     tokenizer = trained.encoder.tokenizer
     return {
         "tokenizer": tokenizer.backend_tokenizer.to_str(),
@@ -85,7 +135,7 @@ def tagger_from_payload(path: Path, payload: dict[str, Any]) -> TrainedTagger:
     return _from_description(model, payload)
 
 
-def _from_description(model: Tagger, description: dict[str, Any]) -> TrainedTagger:
+def _from_description(model: nn.Module, description: dict[str, Any]) -> TrainedTagger:
     tokenizer = make_tokenizer(description["tokenizer"], description["special_tokens"])
     return TrainedTagger(
         model=model,
@@ -113,8 +163,8 @@ def save_tagger_folder(path: Path, trained: TrainedTagger, half: bool = False) -
     Raises:
         UserError: something else stands at `path`, or it cannot be written.
     """
-    own = {"kind": FOLDER_KIND, "format_version": _FOLDER_VERSION, **_description(trained)}
-    write_folder(path, trained.model, own, trained.tags, tagger_card(path.name, trained), half)
+    own = {"kind": FOLDER_KIND, "format_version": _FOLDER_VERSION, **description_of(trained)}
+    write_folder(path, trained.tagger, own, trained.tags, tagger_card(path.name, trained), half)
 
 
 def tagger_card(name: str, trained: TrainedTagger) -> str:
@@ -143,7 +193,7 @@ def tagger_card(name: str, trained: TrainedTagger) -> str:
 
 
 def load_tagger(path: Path) -> TrainedTagger:
-    """Loads a checkpoint of a tagger, or a folder that was exported from one.
+    """Loads a checkpoint of a tagger, or a folder or an ONNX file that was exported from one.
 
     Raises:
         UserError: it is missing, truncated, foreign, incomplete or of a newer format.
@@ -151,4 +201,7 @@ def load_tagger(path: Path) -> TrainedTagger:
     if path.is_dir():
         keys = [key for key in _KEYS[2:] if key != "tokenizer"]
         return read_folder(path, FOLDER_KIND, _FOLDER_VERSION, keys, _from_folder)
+    if path.suffix == ".onnx":
+        session, content = open_onnx(path, ONNX_KIND, ONNX_VERSION, _KEYS[2:])
+        return _from_description(OnnxTagger(session), content)
     return tagger_from_payload(path, load_payload(path, TAGGER_KIND))

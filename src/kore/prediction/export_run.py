@@ -20,6 +20,7 @@ from kore.network.locate import find_model
 from kore.network.onnx_export import example_batch, onnx_bytes
 from kore.network.onnx_file import OnnxClassifier, make_session
 from kore.network.tagger_file import TAGGER_KIND, load_tagger, save_tagger_folder
+from kore.network.tagger_onnx import tagger_onnx_bytes
 from kore.network.trained import TrainedModel
 from kore.prediction.options import ExportOptions
 from kore.prediction.predictor import predict_examples
@@ -35,15 +36,15 @@ def export(options: ExportOptions) -> Path:
     Raises:
         UserError: anything the user can fix; an earlier export is then unchanged.
     """
+    model_file = find_model(options.model_file, options.model_dir)
+    output = output_path(options, model_file)
+    if kind_of(model_file) == TAGGER_KIND:
+        return _export_tagger(options, model_file, output)
     if options.format == "onnx-int8" and not options.valid_file:
         raise UserError(
             "`valid_file` is missing: 8 bits change the scores, so name labelled examples on which "
             "both are compared"
         )
-    model_file = find_model(options.model_file, options.model_dir)
-    output = output_path(options, model_file)
-    if kind_of(model_file) == TAGGER_KIND:
-        return _export_tagger(options, model_file, output)
     trained = load_model(model_file)
     examples = _valid_rows(options, trained)
     if options.format == "hf":
@@ -61,12 +62,19 @@ def export(options: ExportOptions) -> Path:
 
 
 def _export_tagger(options: ExportOptions, model_file: Path, output: Path) -> Path:
-    if options.format != "hf" or options.valid_file:
+    if options.valid_file:
         raise UserError(
-            f"{model_file} is a tagger, which is exported with `format` hf and without `valid_file`"
+            f"{model_file} is a tagger, whose exports are compared by src/inference_ner.py and "
+            "src/evaluation.py with `task` ner; leave `valid_file` out"
         )
-    save_tagger_folder(output, load_tagger(model_file), options.half)
-    print(f"{model_file} exported as hf: {output} ({size_mib(output):.1f} MiB)")
+    trained = load_tagger(model_file)
+    if options.format == "hf":
+        save_tagger_folder(output, trained, options.half)
+    else:
+        content = tagger_onnx_bytes(trained, int8=options.format == "onnx-int8")
+        with atomic_write(output, "wb") as file:
+            file.write(content)
+    print(f"{model_file} exported as {options.format}: {output} ({size_mib(output):.1f} MiB)")
     return output
 
 

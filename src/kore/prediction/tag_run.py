@@ -63,7 +63,7 @@ def tag_file(options: TagOptions) -> Path:
         return output
     trained = load_tagger(model_file)
     if options.compile:
-        trained.model.run_encoder(compiled=True)
+        trained.tagger.run_encoder(compiled=True)
     finder = EntityFinder(trained, accelerator, options.batch_tokens)
     found = survey_texts(test_file, options.text_column, options.on_bad_row, options.output_dir)
     parts = Parts(output, JsonLines(output), found.chunks, manifest)

@@ -62,7 +62,7 @@ def _begin(options: TrainNerOptions, start: Start) -> TaggingObjective:
         text_encoder = TextEncoder(tokenizer, options.max_length)
         trained = TrainedTagger(model, text_encoder, tags, asdict(options), {})
     train_data, valid_data = encode_texts(trained, train_texts), encode_texts(trained, valid_texts)
-    trained.model.run_encoder(
+    trained.tagger.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
     about = (
