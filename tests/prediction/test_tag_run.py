@@ -130,9 +130,9 @@ def test_a_killed_run_resumes_to_the_identical_file(
     assert len(list(parts.glob("*.part"))) == 2
     computed: list[str] = []
 
-    def noted(row: Any, entities: Any) -> dict[str, Any]:
-        computed.append(row.id)
-        return original(row, entities)
+    def noted(row_id: str, *rest: Any) -> dict[str, Any]:
+        computed.append(row_id)
+        return original(row_id, *rest)
 
     monkeypatch.setattr(tag_run, "record_of", noted)
     assert tag(model, tmp_path, path, resume=True) == whole

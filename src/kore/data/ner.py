@@ -12,6 +12,7 @@ but .parquet may be gzipped.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
@@ -167,6 +168,22 @@ def write_klue(path: Path, texts: Iterable[TaggedText]) -> None:
             for letter, tag in zip(row.text, tags_of(row.text, row.entities), strict=True):
                 file.write(f"{letter}\t{tag}\n")
             file.write("\n")
+
+
+def write_json_lines(path: Path, texts: Iterable[TaggedText]) -> None:
+    """Writes texts as JSON lines.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    with atomic_write(path) as file:
+        for row in texts:
+            entities = [
+                {"start": one.span.start, "end": one.span.end, "type": one.type}
+                for one in row.entities
+            ]
+            line = {"id": row.id, "text": row.text, "entities": entities}
+            file.write(f"{json.dumps(line, ensure_ascii=False)}\n")
 
 
 def _parts(place: int, tag: str) -> tuple[str, str]:

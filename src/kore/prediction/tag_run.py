@@ -15,7 +15,7 @@ from kore.network.locate import find_tagger
 from kore.network.tagger_file import load_tagger
 from kore.prediction.options import TagOptions
 from kore.prediction.parts import Parts, is_finished
-from kore.prediction.tagging import EntityFinder, FoundEntity
+from kore.prediction.tagging import EntityFinder, record_of
 from kore.prediction.text_stream import (
     CHUNK_TEXTS,
     JsonLines,
@@ -71,7 +71,7 @@ def tag_file(options: TagOptions) -> Path:
 
     def tagged(rows: Sequence[TextRow]) -> list[dict[str, Any]]:
         entities = finder([row.text for row in rows])
-        return [record_of(row, own) for row, own in zip(rows, entities, strict=True)]
+        return [record_of(row.id, row.text, own) for row, own in zip(rows, entities, strict=True)]
 
     try:
         compute_missing(test_file, options.text_column, found, parts, tagged)
@@ -83,21 +83,3 @@ def tag_file(options: TagOptions) -> Path:
     parts.join()
     print(f"{found.texts} texts tagged with {model_file}: {output}")
     return output
-
-
-def record_of(row: TextRow, entities: Sequence[FoundEntity]) -> dict[str, Any]:
-    """A line of the output, in the form of the service's answer."""
-    return {
-        "id": row.id,
-        "input": row.text,
-        "result": [
-            {
-                "entity_group": entity.type,
-                "score": round(score, 6),
-                "word": entity.word,
-                "start": entity.span.start,
-                "end": entity.span.end,
-            }
-            for entity, score in entities
-        ],
-    }

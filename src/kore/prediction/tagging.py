@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -89,3 +89,21 @@ def find_entities(
         own = form.in_input(span)
         found.append(FoundEntity(Entity(text[own.start : own.end], own, kind), score))
     return found
+
+
+def record_of(text_id: str, text: str, entities: Sequence[FoundEntity]) -> dict[str, Any]:
+    """A line of the output, in the form of the service's answer."""
+    return {
+        "id": text_id,
+        "input": text,
+        "result": [
+            {
+                "entity_group": entity.type,
+                "score": round(score, 6),
+                "word": entity.word,
+                "start": entity.span.start,
+                "end": entity.span.end,
+            }
+            for entity, score in entities
+        ],
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from kore.common.errors import UserError
 from kore.common.flags import Checked, option
 from kore.data.options import RowOptions
 from kore.training.options import FineTuningOptions
@@ -24,6 +25,11 @@ class NerDataOptions(Checked, group="Data"):
     valid_ratio: float = option(
         0.2, "share of TRAIN_FILE held out, the same for every seed", within="(0, 1)"
     )
+    num_folds: int = option(
+        0,
+        "split TRAIN_FILE into this many folds and train a tagger for each; 0 = hold one part out",
+        within="[0, 1000]",
+    )
     partial_file: str = option(
         "",
         "examples of relations (.csv, .json, .jsonl) to learn from as well: their marked entities "
@@ -41,6 +47,11 @@ class NerDataOptions(Checked, group="Data"):
         within="[8, 100000]",
         essential=True,
     )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_folds == 1:
+            raise UserError("`num_folds` is 1, expected 0 (none) or at least 2")
 
 
 @dataclass

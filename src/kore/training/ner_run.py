@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from kore.common.devices import destroy_process_group_on_exit
 from kore.common.errors import UserError
 from kore.common.files import read_json
 from kore.common.resources import find_file
@@ -27,7 +26,6 @@ from kore.training.task_run import Start, Task, run_task
 _SPLIT_SEED = 0  # of the texts that are held out: the same ones for every seed of training
 
 
-@destroy_process_group_on_exit()
 def train_ner(options: TrainNerOptions) -> Path:
     """Trains a tagger and returns the path of its best checkpoint; see `run_task`."""
     files = {"train_file": Path(options.train_file)}

@@ -1,0 +1,145 @@
+"""k-fold training of taggers: every text is tagged once by a model that never saw it.
+
+models/<run>/fold1/train.jsonl, valid.jsonl    -->  models/<run>-fold1.pth
+models/<run>/folds.csv                         scores of each fold
+outputs/<run>_oof.jsonl                        what was found in all texts
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
+
+from kore.common.devices import destroy_process_group_on_exit, make_accelerator
+from kore.common.errors import UserError
+from kore.common.files import atomic_write, write_table
+from kore.common.manifest import Manifest
+from kore.common.processes import is_launched
+from kore.data.ner import TaggedText, read_tagged, write_json_lines
+from kore.network.tagger_file import load_tagger
+from kore.prediction.tagging import EntityFinder, record_of
+from kore.training.ner_options import TrainNerOptions
+from kore.training.ner_run import train_ner as train_one
+from kore.training.run_files import RunFiles, run_files
+
+_SCORES = ("precision", "recall", "micro_f1", "macro_f1", "character_f1", "accuracy")
+
+
+@destroy_process_group_on_exit()
+def train_ner(options: TrainNerOptions) -> Path:
+    """Trains a tagger, or one for each fold; returns its checkpoint, or what the folds found."""
+    return _train_folds(options) if options.num_folds else train_one(options)
+
+
+def _train_folds(options: TrainNerOptions) -> Path:
+    if is_launched():
+        raise UserError(
+            "folds are trained by one process; leave accelerate launch out, or `num_folds`"
+        )
+    if options.valid_file:
+        raise UserError("`num_folds` holds out parts of TRAIN_FILE; leave `valid_file` out")
+    texts = read_tagged(
+        Path(options.train_file), on_bad_row=options.on_bad_row, output_dir=options.output_dir
+    )
+    fold_of_text = assign_folds(texts, options.num_folds, options.seed)
+    files = run_files(options)
+    folds = [_fold_options(options, files, fold) for fold in range(options.num_folds)]
+    for fold_options in folds:
+        run_files(fold_options)  # refuses a fold that is there before a file of it is written
+    _check_manifest(options, files)
+    found: dict[int, dict[str, Any]] = {}
+    rows: list[dict[str, Any]] = []
+    for fold, fold_options in enumerate(folds):
+        held_out = np.flatnonzero(fold_of_text == fold).tolist()
+        kept = [row for row, own in zip(texts, fold_of_text, strict=True) if own != fold]
+        write_json_lines(Path(fold_options.train_file), kept)
+        write_json_lines(Path(fold_options.valid_file), [texts[number] for number in held_out])
+        try:
+            trained = load_tagger(train_one(fold_options))
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(
+                f"Stopped in fold {fold + 1} of {len(folds)}; all that is done is kept. To "
+                f"continue, give the same command with --run_name {files.run_name} --resume"
+            ) from None
+        finder = EntityFinder(trained, make_accelerator(fold_options))
+        hits = finder([texts[number].text for number in held_out])
+        for number, entities in zip(held_out, hits, strict=True):
+            found[number] = record_of(texts[number].id, texts[number].text, entities)
+        scores = {name: trained.scores[name] for name in _SCORES}
+        rows.append({"fold": fold + 1, "texts": len(held_out), **scores})
+    write_table(files.folder / "folds.csv", rows)
+    output = Path(options.output_dir) / f"{files.run_name}_oof.jsonl"
+    with atomic_write(output) as file:
+        for number in range(len(texts)):
+            file.write(f"{json.dumps(found[number], ensure_ascii=False)}\n")
+    print(_summary(rows))
+    print(
+        f"Found by models that never saw the text: {output}; to score it, python "
+        f"src/evaluation.py --task ner --prediction_file {output} --gold_file {options.train_file}"
+    )
+    return output
+
+
+def assign_folds(texts: Sequence[TaggedText], num_folds: int, seed: int) -> NDArray[np.int64]:
+    """(N,) the fold, from 0, that holds each text out.
+
+    Each fold has its share of the texts of every type, so that every type is learned everywhere.
+
+    Raises:
+        UserError: a type has fewer texts than there are folds.
+    """
+    counts = Counter(kind for row in texts for kind in {one.type for one in row.entities})
+    rarest = [
+        min((one.type for one in row.entities), key=counts.__getitem__, default="") for row in texts
+    ]
+    groups = Counter(rarest)
+    kind, count = min(groups.items(), key=lambda pair: pair[1])
+    if count < num_folds:
+        of_what = f"texts whose rarest entity is {kind}" if kind else "texts without an entity"
+        raise UserError(
+            f"`num_folds` {num_folds}, but there are {count} {of_what}; pass `num_folds` "
+            f"{max(2, count)} or less, or add more of them"
+        )
+    folds = np.zeros(len(texts), dtype=np.int64)
+    splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
+    for fold, (_, held_out) in enumerate(splitter.split(rarest, rarest)):
+        folds[held_out] = fold
+    return folds
+
+
+def _fold_options(options: TrainNerOptions, files: RunFiles, fold: int) -> TrainNerOptions:
+    folder = files.folder / f"fold{fold + 1}"
+    return dataclasses.replace(
+        options,
+        num_folds=0,
+        run_name=f"{files.run_name}-fold{fold + 1}",
+        train_file=str(folder / "train.jsonl"),
+        valid_file=str(folder / "valid.jsonl"),
+    )
+
+
+def _check_manifest(options: TrainNerOptions, files: RunFiles) -> None:
+    """Refuses to continue with other folds than those that were begun: their files would change."""
+    split: dict[str, Any] = {"`num_folds`": options.num_folds, "`seed`": options.seed}
+    manifest = Manifest.of(files={"train_file": Path(options.train_file)}, **split)
+    begun = f"the run {files.run_name}"
+    manifest.begin_or_continue(files.folder / "folds.json", begun, "pass another --run_name")
+
+
+def _summary(rows: Sequence[dict[str, Any]]) -> str:
+    """Scores of the folds, mean ± sd."""
+    lines = []
+    for name in _SCORES:
+        values = [row[name] for row in rows]
+        spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
+        lines.append(f"{name} {spread} ({', '.join(f'{value:.2f}' for value in values)})")
+    return "\n".join(lines)
