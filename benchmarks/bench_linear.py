@@ -23,16 +23,22 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 import _path  # noqa: F401
+from kore.common.arrays import Floats
 from kore.common.resources import find_file
+from kore.data.dataset import EncodedExample, padded_ngrams
 from kore.data.label_files import load_label_map
+from kore.data.ngrams import ngrams_of
 from kore.data.options import SchemaOptions
 from kore.data.rows import read_examples
-from kore.data.schema import Example
+from kore.data.schema import Example, Span
 from kore.evaluation.score_table import GoldRows, as_markdown, score_rows
+from kore.network.ngrams import NgramHead
 from kore.prediction.predictions import write_submission
+from kore.training.ngram_fit import fit_ngrams
 from mini_runs import split_by_sentence
 
 AROUND = 10  # characters on both sides of an entity
+AT_ONCE = 256
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -41,14 +47,41 @@ def main(arguments: Sequence[str] | None = None) -> None:
         read_examples(file, need_labels=True) for file in (args.train_file, args.valid_file)
     )
     labels = load_label_map(SchemaOptions.label2id_path)
-    features = Features()
-    model = LogisticRegression(C=args.strength, max_iter=200)
-    model.fit(features.learn(train), labels.index(str(row.label) for row in train))
-    probs = np.zeros((len(valid), len(labels)))
-    probs[:, model.classes_] = model.predict_proba(features.of(valid))
+    gold_numbers = labels.index(str(row.label) for row in train)
+    if args.ngram_buckets:
+        probs = hashed_probs(train, gold_numbers, valid, args.ngram_buckets, len(labels))
+    else:
+        features = Features()
+        model = LogisticRegression(C=args.strength, max_iter=200)
+        model.fit(features.learn(train), gold_numbers)
+        probs = np.zeros((len(valid), len(labels)))
+        probs[:, model.classes_] = model.predict_proba(features.of(valid))
     write_submission(args.work_dir / "linear.csv", [row.id for row in valid], probs, labels)
     gold = GoldRows.of(valid, train, labels, args.target_prior)
     print(as_markdown(score_rows(gold, {"logistic regression": [probs]}, resamples=1)))
+
+
+def hashed_probs(
+    train: Sequence[Example], gold: Sequence[int], valid: Sequence[Example], buckets: int, size: int
+) -> Floats:
+    """(N, C) of the linear part of a model that is trained with --ngram_buckets, by itself."""
+
+    def rows_of(examples: Sequence[Example]) -> list[EncodedExample]:
+        nowhere = Span(0, 0)
+        return [
+            EncodedExample([], nowhere, nowhere, False, ngrams=ngrams_of(row, buckets))
+            for row in examples
+        ]
+
+    head = NgramHead(buckets, size)
+    fit_ngrams(head, rows_of(train), gold, seed=0)
+    rows = rows_of(valid)
+    parts = []
+    for start in range(0, len(rows), AT_ONCE):
+        ngrams = padded_ngrams(rows[start : start + AT_ONCE])
+        assert ngrams is not None
+        parts.append(head(ngrams).double().softmax(dim=-1).numpy())
+    return np.concatenate(parts)
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -61,6 +94,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--work_dir", required=True, type=Path, help="folder for the split and the predictions")
     add("--target_prior", type=find_file, help="JSON of class shares to score under as well")
     add("--strength", type=float, default=10.0, help="C of the regression [10]")
+    add(
+        "--ngram_buckets",
+        type=int,
+        default=0,
+        help="the linear part of a model trained with this flag, in place of scikit-learn's [0]",
+    )
     args = parser.parse_args(arguments)
     files = (args.train_file, args.valid_file)
     if (None in files) if args.data_file is None else files != (None, None):

@@ -325,6 +325,10 @@ def test_linear_model_learns_the_sample(tmp_path: Path, capsys: pytest.CaptureFi
     parts = {f"{part}_file": tmp_path / f"{part}_data.csv" for part in ("train", "valid")}
     bench_linear.main(as_flags(work_dir=tmp_path, **parts))  # the same files, named
     assert line in capsys.readouterr().out.splitlines()
+    bench_linear.main(as_flags(work_dir=tmp_path, ngram_buckets=5_000, **parts))
+    hashed = read_submission(tmp_path / "linear.csv", labels)
+    assert score(gold, hashed.probs, labels).accuracy > 30
+    assert not np.allclose(hashed.probs, written.probs, atol=0.05)
 
 
 @pytest.mark.parametrize(
