@@ -35,6 +35,7 @@ from kore.training.tagging import (
     UNKNOWN_TAG,
     TaggingObjective,
     encode_texts,
+    inside_tokens,
 )
 from kore.training.trainer import Trainer
 
@@ -199,6 +200,25 @@ def test_marked_entities_are_all_that_is_known_of_an_example() -> None:
     assert encoded.tags[1] == ["B-PER", "I-PER", "O", "B-ORG"]
     (open_end,) = encode_texts(trained, [first._replace(entities=first.entities[:1])]).tags
     assert open_end == ["B-PER", "I-PER", NOT_INSIDE, *[UNKNOWN_TAG] * 5]
+
+
+def test_entities_that_begin_or_end_inside_a_token() -> None:
+    """The vocabulary has 해담전자의 as one piece."""
+    trained = make_tagger()
+    text = "해담전자의 사원"
+
+    def counted(*spans: tuple[int, int]) -> int:
+        entities = tuple(Entity(text[a:b], Span(a, b), "LC") for a, b in spans)
+        return inside_tokens(encode_texts(trained, [TaggedText("a", text, entities)]))
+
+    ((window,),) = trained.encoder.encode([text])
+    assert window.places[:6] == [1, 2, 3, 4, 5, 0]
+    assert counted((0, 5)) == 0
+    assert counted((0, 4)) == 1  # ends inside
+    assert counted((1, 5)) == 1  # begins inside
+    assert counted((1, 4)) == 1  # both, and is one entity
+    assert counted((0, 5), (6, len(text))) == 0  # to the end of the text
+    assert counted((0, 2), (2, 5)) == 2
 
 
 def test_targets_admit_what_is_not_known() -> None:

@@ -20,7 +20,7 @@ from kore.network.pretrained import check_positions, load_pretrained
 from kore.network.tagger import Tagger, tags_for
 from kore.network.tagger_file import TrainedTagger, tagger_from_payload
 from kore.training.ner_options import TrainNerOptions
-from kore.training.tagging import TAGGER_STATE_KIND, TaggingObjective, encode_texts
+from kore.training.tagging import TAGGER_STATE_KIND, TaggingObjective, encode_texts, inside_tokens
 from kore.training.task_run import Start, Task, run_task
 
 _SPLIT_SEED = 0  # of the texts that are held out: the same ones for every seed of training
@@ -63,8 +63,10 @@ def _begin(options: TrainNerOptions, start: Start) -> TaggingObjective:
     trained.tagger.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
+    entities = _count(train_texts)
     about = (
-        f"{len(train_texts)} training texts with {_count(train_texts)} entities, "
+        f"{len(train_texts)} training texts with {entities} entities "
+        f"({inside_tokens(train_data) / max(1, entities):.1%} begin or end inside a token), "
         f"{len(valid_texts)} validation texts with {_count(valid_texts)}, "
         f"{len(trained.types)} types"
     )

@@ -123,6 +123,18 @@ def encode_texts(trained: TrainedTagger, texts: Sequence[TaggedText]) -> Encoded
     return EncodedTexts(texts, trained.encoder.encode([form.text for form in forms]), tags)
 
 
+def inside_tokens(data: EncodedTexts) -> int:
+    """How many entities begin or end inside a token, where no tag of tokens could find them."""
+    count = 0
+    for row, windows in zip(data.texts, data.windows, strict=True):
+        places = [place for window in windows for place in window.places]
+        form = composed(row.text)
+        for entity in row.entities:
+            start, end = form.in_composed(entity.span)
+            count += any(place < len(places) and places[place] > 1 for place in (start, end))
+    return count
+
+
 def _partial(tags: list[str], entities: Sequence[Entity]) -> list[str]:
     """What is known where there may be other entities: the marked ones, and that they end."""
     known = [UNKNOWN_TAG if tag == OUTSIDE else tag for tag in tags]
