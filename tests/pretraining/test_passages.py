@@ -8,9 +8,10 @@ import lzma
 from pathlib import Path
 
 import pytest
-from tests.builders import EXAMPLES
+from tests.builders import EXAMPLES, make_scheme
 
 from kore.common.errors import UserError
+from kore.data.markers import mark
 from kore.data.records import write_examples
 from kore.data.schema import Span
 from kore.pretraining.passages import Passage, read_passages
@@ -29,6 +30,21 @@ def test_rows_bring_their_text_and_where_their_entities_are(tmp_path):
     assert [passage.text for passage in passages] == [row.sentence for row in EXAMPLES]
     for passage, row in zip(passages, EXAMPLES, strict=True):
         assert set(passage.entities) == {row.subject.span, row.object.span}
+
+
+def test_examples_with_their_markers(tmp_path):
+    row = EXAMPLES[0]
+    swapped = row._replace(id="x", subject=row.object, object=row.subject)
+    write_examples(tmp_path / "rows.csv", [row, swapped])
+    first, second = read_passages([tmp_path / "rows.csv"], mark_entities=True)
+    assert first.text != second.text
+    for passage in (first, second):
+        words = [passage.text[span.start : span.end] for span in passage.entities]
+        assert sorted(words) == sorted(["김도율", "해담전자"])
+    # As the encoding path of training marks it.
+    assert first.text == mark(row, make_scheme()).text
+    plain = write(tmp_path / "a.jsonl", '{"sentence": "개체 없는 문장"}\n')
+    assert read_passages([plain], mark_entities=True) == [Passage("개체 없는 문장")]
 
 
 def test_a_text_comes_once_with_the_entities_of_all_its_rows(tmp_path):

@@ -18,6 +18,11 @@ class TextOptions(Checked, group="Data and masking"):
         "file named twice is learned from twice as often",
         positional="FILE",
     )
+    mark_entities: bool = option(
+        False,
+        "write markers and types around the entities of examples, as fine-tuning does with "
+        "punctuation markers",
+    )
     max_length: int = option(
         128, "tokens of a packed sequence", within="[8, 100000]", essential=True
     )

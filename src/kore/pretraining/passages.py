@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 from kore.common.errors import UserError
 from kore.data.entity_cells import parse_entity, shortened
+from kore.data.markers import MarkerScheme, mark
 from kore.data.records import Record, iter_records
-from kore.data.schema import Span
+from kore.data.schema import Example, Span, entity_types
 from kore.data.text_files import has_half_character, iter_lines, without_compression
 
 _ENTITY_COLUMNS = ("subject_entity", "object_entity")
@@ -35,11 +36,15 @@ class Passage(NamedTuple):
     times: int = 1
 
 
-def read_passages(paths: Iterable[Path]) -> list[Passage]:
+def read_passages(paths: Iterable[Path], mark_entities: bool = False) -> list[Passage]:
     """The different texts of all files, in the order in which they first stand there.
 
     A text that stands in several rows comes once, with the entities of all of them. It counts as
     often as the file is named that it stands in, and that is named most.
+
+    Args:
+        mark_entities: rows with two entities are read with markers and types around them, so that
+            each pair of a sentence is a text of its own.
 
     Raises:
         UserError: a file is missing, is not UTF-8 text, has no column `sentence`, or all are empty.
@@ -47,7 +52,7 @@ def read_passages(paths: Iterable[Path]) -> list[Passage]:
     entities: dict[str, dict[Span, None]] = {}
     repeated: dict[str, int] = {}  # only the few that count more than once
     for path, times in Counter(paths).items():
-        for passage in _passages(path):
+        for passage in _passages(path, mark_entities):
             if passage.text.strip():
                 entities.setdefault(passage.text, {}).update(dict.fromkeys(passage.entities))
                 if times > 1:
@@ -57,28 +62,40 @@ def read_passages(paths: Iterable[Path]) -> list[Passage]:
     return [Passage(text, tuple(spans), repeated.get(text, 1)) for text, spans in entities.items()]
 
 
-def _passages(path: Path) -> Iterator[Passage]:
+def _passages(path: Path, mark_entities: bool) -> Iterator[Passage]:
     kind = without_compression(path).suffix
     if kind == ".txt":
         yield from (Passage(text.strip()) for _, text in iter_lines(path))
     elif kind == ".tsv":
         yield from _columns_of_pieces(path)
     else:
-        yield from (_of_record(*row, path) for row in iter_records(path, needed=("sentence",)))
+        for line, record in iter_records(path, needed=("sentence",)):
+            yield _of_record(line, record, path, mark_entities)
 
 
-def _of_record(line: int, record: Record, path: Path) -> Passage:
+def _of_record(line: int, record: Record, path: Path, mark_entities: bool) -> Passage:
     sentence = record.get("sentence")
     if not isinstance(sentence, str) or has_half_character(sentence):
         raise UserError(f"{path}:{line} sentence: found {shortened(sentence)}, expected a text")
-    spans = []
+    entities = []
     for column in _ENTITY_COLUMNS:
         if record.get(column):
             try:
-                spans.append(parse_entity(record[column], sentence).span)
+                entities.append(parse_entity(record[column], sentence))
             except ValueError as error:
                 raise UserError(f"{path}:{line} {column}: {error}") from error
-    return Passage(sentence, tuple(spans))
+    if mark_entities and len(entities) == len(_ENTITY_COLUMNS):
+        subject, object_ = entities
+        if not subject.span.overlaps(object_.span):
+            return _marked(Example("", sentence, subject, object_))
+    return Passage(sentence, tuple(entity.span for entity in entities))
+
+
+def _marked(example: Example) -> Passage:
+    """As training with typed punctuation markers reads it."""
+    scheme = MarkerScheme(True, True, "punct", entity_types([example]))
+    marked = mark(example, scheme)
+    return Passage(marked.text, (marked.subject.inner, marked.object.inner))
 
 
 def _columns_of_pieces(path: Path) -> Iterator[Passage]:

@@ -68,7 +68,7 @@ def pretrain(options: PretrainOptions) -> Path:
     state = None
     if options.resume:
         state = load_state(files.last, STATE_KIND, manifest, options, "pass another --run_name")
-    passages = read_passages(paths)
+    passages = read_passages(paths, options.mark_entities)
     whole, tokenizer = _model(options, passages)
     draw = functools.partial(_draw, files.folder)
     pretrainer = Pretrainer(options, accelerator, whole, tokenizer, passages, files, manifest, draw)
