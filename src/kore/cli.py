@@ -48,6 +48,11 @@ COMMANDS = {
         "kore.prediction.options:TagOptions",
         "kore.prediction.tag_run:tag_file",
     ),
+    "extract": Command(
+        "Extract triples from texts: entities, and the relations between them.",
+        "kore.extract.options:ExtractOptions",
+        "kore.extract.run:extract",
+    ),
     "evaluate": Command(
         "Score predictions against gold labels.",
         "kore.evaluation.options:EvaluationOptions",

@@ -35,6 +35,7 @@ SCRIPTS = {
     "plots": "eda",
     "train_ner": "train-ner",
     "inference_ner": "tag",
+    "extract": "extract",
 }
 HEAVY = {
     *("torch", "transformers", "tokenizers", "accelerate", "numpy", "pandas", "pyarrow", "scipy"),

@@ -10,14 +10,11 @@ import pytest
 from tests.builders import EXAMPLES, KLUE_RELATIONS, make_example
 
 from kore.common.errors import UserError
+from kore.data.inverses import read_inverses
 from kore.data.records import write_examples
 from kore.data.rows import read_examples
 from kore.data.schema import Example, LabelMap
-from kore.training.augmentation import (
-    read_inverses,
-    swapped,
-    without_conflicts,
-)
+from kore.training.augmentation import swapped, without_conflicts
 
 KLUE = LabelMap(KLUE_RELATIONS, "no_relation")
 SHIPPED = Path(__file__).resolve().parents[2] / "src" / "kore" / "resources" / "klue_inverses.json"

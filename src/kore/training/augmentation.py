@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
-from kore.common.errors import UserError, nearest
-from kore.common.files import read_json
 from kore.data.duplicates import Row, find_duplicates
-from kore.data.schema import Example, LabelMap, type_pair
+from kore.data.schema import Example, type_pair
 
 
 def without_conflicts(examples: Sequence[Example]) -> list[Example]:
@@ -19,32 +16,6 @@ def without_conflicts(examples: Sequence[Example]) -> list[Example]:
     rows = [Row(number, example) for number, example in enumerate(examples)]
     gone = {row.line for row in find_duplicates(rows, [])}
     return [row.example for row in rows if row.line not in gone]
-
-
-def read_inverses(path: Path, labels: LabelMap) -> dict[str, str]:
-    """{"per:parents": "per:children", …} in both directions, from a table that names one of them.
-
-    Raises:
-        UserError: it is missing or damaged, names an unknown relation or contradicts itself.
-    """
-    table = read_json(path)
-    if not isinstance(table, dict):
-        raise UserError(f'{path}: expected an object such as {{"per:parents": "per:children"}}')
-    inverses: dict[str, str] = {}
-    for pair in table.items():
-        for name in pair:
-            if name not in labels.names:
-                raise UserError(
-                    f"{path}: {name!r} is not one of the {len(labels)} relations; did you mean "
-                    f"{nearest(str(name), labels.names)}?"
-                )
-        for name, inverse in (pair, pair[::-1]):
-            if inverses.setdefault(name, inverse) != inverse:
-                raise UserError(
-                    f"{path}: contradicts itself: the inverse of {name} is {inverses[name]} and "
-                    f"{inverse}; leave one of them out"
-                )
-    return inverses
 
 
 def swapped(examples: Sequence[Example], inverses: Mapping[str, str]) -> list[Example]:

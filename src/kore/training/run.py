@@ -10,13 +10,14 @@ from typing import Any
 
 from kore.common.flags import AUTO, MINI
 from kore.common.resources import find_file
+from kore.data.inverses import read_inverses
 from kore.data.label_files import load_label_map
 from kore.data.rows import read_examples
 from kore.data.schema import Example, LabelMap
 from kore.network.checkpoint import STATE_KIND, TrainedModel, model_from_payload
 from kore.network.pretrained import load_pretrained, unknown_share
 from kore.scoring.label_shift import read_prior
-from kore.training.augmentation import read_inverses, swapped, without_conflicts
+from kore.training.augmentation import swapped, without_conflicts
 from kore.training.data_checks import check_relations, warn_of_validation
 from kore.training.loop import EpochReport
 from kore.training.new_model import new_model

@@ -1,0 +1,144 @@
+"""Texts -> sentences -> entities -> relations -> triples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from kore.common.flags import BATCH_TOKENS
+from kore.data.schema import Entity, Example, Span
+from kore.extract.sentences import Sentence, Splitter, by_line
+from kore.extract.triples import Answer, Triple, answers, facts, questions
+from kore.network.tagger_file import TrainedTagger
+from kore.network.trained import TrainedModel
+from kore.prediction.predictor import Compute, Predictor, prepared
+from kore.prediction.tagging import EntityFinder, FoundEntity
+
+
+class SentenceFacts(NamedTuple):
+    """What was found in a sentence; all spans are in characters of the document."""
+
+    sentence: Sentence
+    entities: list[FoundEntity]
+    triples: list[Triple]
+
+
+class Extraction(NamedTuple):
+    """What was found in a document."""
+
+    sentences: list[SentenceFacts]
+
+    @property
+    def entities(self) -> list[FoundEntity]:
+        """Of all sentences, in order."""
+        return [one for part in self.sentences for one in part.entities]
+
+    @property
+    def triples(self) -> list[Triple]:
+        """Of all sentences, in order."""
+        return [one for part in self.sentences for one in part.triples]
+
+
+class Extractor:
+    """A tagger and a relation model that read texts together. Threads may share it.
+
+    Args:
+        inverses: relations and those of the other direction, both ways.
+        min_probability: facts that are less probable are left out.
+        batch_tokens: most tokens computed at once, padding included.
+    """
+
+    def __init__(
+        self,
+        tagger: TrainedTagger,
+        relations: TrainedModel,
+        compute: Compute,
+        *,
+        inverses: Mapping[str, str] | None = None,
+        split: Splitter = by_line,
+        min_probability: float = 0.0,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> None:
+        self._finder = EntityFinder(tagger, compute, batch_tokens)
+        self._relations = relations
+        encoder = relations.input_encoder
+        self._predictor = Predictor(prepared(relations, compute), encoder, compute, batch_tokens)
+        self._inverses = inverses or {}
+        self._split = split
+        self._min_probability = min_probability
+
+    def __call__(self, documents: Sequence[str]) -> list[Extraction]:
+        """What is found in each document, all sentences computed together."""
+        split = [self._split(document) for document in documents]
+        flat = [sentence for own in split for sentence in own]
+        entities = self._finder([sentence.text for sentence in flat])
+        types = self._relations.input_encoder.scheme.types
+        asked = [
+            list(questions(sentence.text, [hit.entity for hit in own], types))
+            for sentence, own in zip(flat, entities, strict=True)
+        ]
+        answered = iter(self._answers([row for own in asked for row in own]))
+        found = iter(
+            self._facts(sentence, hits, rows, [next(answered) for _ in rows])
+            for sentence, hits, rows in zip(flat, entities, asked, strict=True)
+        )
+        return [Extraction([next(found) for _ in own]) for own in split]
+
+    def _answers(self, asked: list[Example]) -> list[Answer]:
+        if not asked:
+            return []
+        rows = self._relations.input_encoder.encode(asked, quiet=True)
+        return answers(self._predictor.probs(rows), self._relations.labels)
+
+    def _facts(
+        self,
+        sentence: Sentence,
+        hits: Sequence[FoundEntity],
+        asked: Sequence[Example],
+        answered: Sequence[Answer],
+    ) -> SentenceFacts:
+        labels = self._relations.labels
+        triples = facts(asked, answered, labels, self._inverses, self._min_probability)
+        moved = [
+            one._replace(
+                subject=_moved(one.subject, sentence.start),
+                object=_moved(one.object, sentence.start),
+            )
+            for one in triples
+        ]
+        entities = [hit._replace(entity=_moved(hit.entity, sentence.start)) for hit in hits]
+        return SentenceFacts(sentence, entities, moved)
+
+
+def _moved(entity: Entity, offset: int) -> Entity:
+    start, end = entity.span
+    return entity._replace(span=Span(start + offset, end + offset))
+
+
+def records_of(document_id: str, extraction: Extraction) -> list[dict[str, Any]]:
+    """A record for each sentence, as JSON holds it; spans are in characters of the document."""
+    return [
+        {
+            "document": document_id,
+            "start": part.sentence.start,
+            "sentence": part.sentence.text,
+            "entities": [
+                {**_as_json(hit.entity), "score": round(hit.score, 6)} for hit in part.entities
+            ],
+            "triples": [
+                {
+                    "subject": _as_json(one.subject),
+                    "relation": one.relation,
+                    "object": _as_json(one.object),
+                    "probability": round(one.probability, 6),
+                }
+                for one in part.triples
+            ],
+        }
+        for part in extraction.sentences
+    ]
+
+
+def _as_json(entity: Entity) -> dict[str, Any]:
+    start, end = entity.span
+    return {"word": entity.word, "type": entity.type, "start": start, "end": end}

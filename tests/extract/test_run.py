@@ -1,0 +1,196 @@
+"""From texts to triples with small random models: the same as asking about each pair by itself."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tests.builders import EXAMPLES, make_trained
+from tests.network.test_tagger import make_tagger
+from tests.runs import as_flags
+
+import extract
+from kore.common.devices import make_accelerator
+from kore.common.errors import UserError
+from kore.common.flags import DeviceOptions
+from kore.data.schema import Entity, Example, Span
+from kore.extract import run as extract_run
+from kore.network.checkpoint import save_model, save_payload
+from kore.network.tagger import Tagger, tags_for
+from kore.network.tagger_file import TAGGER_KIND, TrainedTagger, tagger_payload
+from kore.prediction import text_stream
+from kore.prediction.predictor import predict_examples
+
+TEXTS = [row.sentence for row in EXAMPLES]
+
+
+def tagger_of(types: tuple[str, ...]) -> TrainedTagger:
+    """A random tagger that finds many entities."""
+    trained = make_tagger("modernbert")
+    tags = tags_for(types)
+    torch.manual_seed(5)
+    trained.model = Tagger(trained.tagger.encoder, len(tags), 0.0).eval()
+    trained.tags = tags
+    return trained
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("models")
+    save_payload(folder / "tagger.pth", TAGGER_KIND, tagger_payload(tagger_of(("PER", "ORG"))))
+    save_payload(folder / "other.pth", TAGGER_KIND, tagger_payload(tagger_of(("PS", "LC"))))
+    save_model(folder / "relations.pth", make_trained("modernbert"))
+    return folder
+
+
+def flags(models: Path, folder: Path, **changed: Any) -> list[str]:
+    chosen = {
+        "ner_model": models / "tagger.pth",
+        "model_file": models / "relations.pth",
+        "output_dir": folder / "outputs",
+        "sentences": "line",
+        "min_probability": 0.0,
+        "inverses": "",
+        "precision": "fp32",
+        **changed,
+    }
+    return as_flags(**chosen)
+
+
+def extracted(models: Path, folder: Path, path: Path, **changed: Any) -> list[dict[str, Any]]:
+    extract.main(flags(models, folder, input_file=path, output_name="out.jsonl", **changed))
+    lines = (folder / "outputs" / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def write_lines(path: Path, texts: list[str]) -> Path:
+    path.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+    return path
+
+
+def test_triples_are_what_the_relation_model_says_of_each_pair(
+    models: Path, tmp_path: Path
+) -> None:
+    """Asked about by the way that `kore predict` takes."""
+    found = extracted(models, tmp_path, write_lines(tmp_path / "a.txt", TEXTS))
+    assert [row["sentence"] for row in found] == TEXTS
+    assert [row["document"] for row in found] == [str(n + 1) for n in range(len(TEXTS))]
+    trained = make_trained("modernbert")
+    accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
+    expected = []
+    for row in found:
+        entities = [
+            Entity(one["word"], Span(one["start"], one["end"]), one["type"])
+            for one in row["entities"]
+        ]
+        for number, first in enumerate(entities):
+            for second in entities[number + 1 :]:
+                asked = [
+                    Example("", row["sentence"], first, second),
+                    Example("", row["sentence"], second, first),
+                ]
+                probs = predict_examples(trained, asked, accelerator)
+                sides = [
+                    (row["document"], one.subject.word, trained.labels.names[best], own[best])
+                    for one, best, own in zip(asked, probs.argmax(axis=1), probs, strict=True)
+                    if best != trained.labels.index(["no_relation"])[0]
+                ]
+                expected += sorted(sides, key=lambda side: -side[3])[:1]
+    triples = [
+        (row["document"], one["subject"]["word"], one["relation"], one["probability"])
+        for row in found
+        for one in row["triples"]
+    ]
+    assert len(triples) > 5
+    assert [one[:3] for one in triples] == [one[:3] for one in expected]
+    np.testing.assert_allclose([one[3] for one in triples], [one[3] for one in expected], atol=1e-5)
+
+
+def test_the_table_has_every_triple_with_its_evidence(models: Path, tmp_path: Path) -> None:
+    document = f"{TEXTS[0]}\n\n  {TEXTS[2]}"
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps({"id": "문서", "text": document}), encoding="utf-8")
+    found = extracted(models, tmp_path, path)
+    assert [(row["document"], row["start"]) for row in found] == [
+        ("문서", 0),
+        ("문서", document.index(TEXTS[2])),
+    ]
+    with (tmp_path / "outputs" / "out.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    triples = [one for row in found for one in row["triples"]]
+    assert [row["relation"] for row in rows] == [one["relation"] for one in triples]
+    for row in rows:
+        assert row["document"] == "문서"
+        for side in ("subject", "object"):
+            cut = document[int(row[f"{side}_start"]) : int(row[f"{side}_end"])]
+            assert cut == row[side]
+            assert cut in row["sentence"]
+
+
+def test_a_text_is_printed(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extract.main(flags(models, tmp_path, text=TEXTS[2]))
+    lines = capsys.readouterr().out.splitlines()
+    (row,) = extracted(models, tmp_path, write_lines(tmp_path / "a.txt", [TEXTS[2]]))
+    assert len(lines) == len(row["triples"]) > 0
+    for line, triple in zip(lines, row["triples"], strict=True):
+        assert line.startswith(f"{triple['subject']['word']} ({triple['subject']['type']})  ")
+        assert line.endswith(f"{triple['probability']:.2f}")
+    extract.main(flags(models, tmp_path, text=TEXTS[2], min_probability=1.0))
+    assert "no triple of at least --min_probability 1.0; entities: " in capsys.readouterr().out
+
+
+def test_a_killed_run_resumes_to_the_identical_files(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text_stream, "CHUNK_TEXTS", 2)
+    path = write_lines(tmp_path / "a.txt", TEXTS * 2)
+    extract.main(flags(models, tmp_path, input_file=path, output_name="whole.jsonl"))
+    original = extract_run.records_of
+    calls = 0
+
+    def killed(*arguments: Any) -> list[dict[str, Any]]:
+        nonlocal calls
+        calls += 1
+        if calls == 4:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(extract_run, "records_of", killed)
+        with pytest.raises(KeyboardInterrupt, match="--resume"):
+            extracted(models, tmp_path, path)
+    extracted(models, tmp_path, path, resume=True)
+    for suffix in ("jsonl", "csv"):
+        whole, resumed = (
+            (tmp_path / "outputs" / f"{name}.{suffix}").read_bytes() for name in ("whole", "out")
+        )
+        assert whole == resumed
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({}, "name either a --text or an --input_file"),
+        ({"text": "가", "input_file": "a.txt"}, "name either a --text or an --input_file"),
+        ({"text": "  "}, "expected a text that is not empty"),
+        ({"input_file": "gone.txt"}, "gone.txt: no such file"),
+        ({"text": "가", "inverses": "gone.json"}, "gone.json: no such file"),
+    ],
+)
+def test_faults(models: Path, tmp_path: Path, changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        extract.main(flags(models, tmp_path, **changed))
+    assert message in str(caught.value)
+    assert not (tmp_path / "outputs").exists()
+
+
+def test_models_whose_types_do_not_meet(models: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"the tagger finds PS, LC, but the relation model knows"):
+        extract.main(flags(models, tmp_path, text="가", ner_model=models / "other.pth"))
