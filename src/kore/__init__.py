@@ -4,6 +4,7 @@
 
     model = kore.load("models/first.pth")
     model.predict(sentence, subject=(13, 19, "PER"), object=(24, 27, "ORG"))
+    kore.extract("…").triples
 
 What is named here is loaded when it is first used, so that `import kore` takes no time.
 """
@@ -16,6 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kore.common.errors import UserError
     from kore.data.schema import Entity, Example, Span
+    from kore.extract.api import extract
+    from kore.extract.pipeline import Extraction
+    from kore.extract.triples import Triple
     from kore.prediction.api import Model, Prediction, load, read
     from kore.prediction.evaluate import evaluate
     from kore.scoring.metrics import Scores
@@ -25,13 +29,16 @@ __version__ = "0.6.0"
 __all__ = [
     "Entity",
     "Example",
+    "Extraction",
     "Model",
     "Prediction",
     "Scores",
     "Span",
+    "Triple",
     "UserError",
     "__version__",
     "evaluate",
+    "extract",
     "load",
     "read",
 ]
@@ -39,12 +46,15 @@ __all__ = [
 _MODULES = {
     "Entity": "kore.data.schema",
     "Example": "kore.data.schema",
+    "Extraction": "kore.extract.pipeline",
     "Model": "kore.prediction.api",
     "Prediction": "kore.prediction.api",
     "Scores": "kore.scoring.metrics",
     "Span": "kore.data.schema",
+    "Triple": "kore.extract.triples",
     "UserError": "kore.common.errors",
     "evaluate": "kore.prediction.evaluate",
+    "extract": "kore.extract.api",
     "load": "kore.prediction.api",
     "read": "kore.prediction.api",
 }

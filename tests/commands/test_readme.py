@@ -24,11 +24,14 @@ from kore.data.options import SampleOptions
 
 # In the order in which their commands run, each on what the pages before it leave.
 GUIDES = (
-    *("training", "prediction", "ner", "data", "evaluation", "ensembles"),
+    *("training", "prediction", "ner", "extraction", "data", "evaluation", "ensembles"),
     *("pretraining", "export"),
 )
 RUN = ("README.md", *(f"docs/{name}.md" for name in GUIDES), "docs/python.md")
-TRANSLATED = ("README.md", *(f"docs/{n}.md" for n in ("training", "prediction", "ner", "data")))
+TRANSLATED = (
+    "README.md",
+    *(f"docs/{n}.md" for n in ("training", "prediction", "ner", "extraction", "data")),
+)
 PAGES = sorted(
     str(path.relative_to(REPOSITORY))
     for folder in (".", "docs", "benchmarks")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,10 @@ from kore.extract.options import ExtractOptions
 from kore.extract.pipeline import Extractor, records_of
 from kore.extract.sentences import splitter_of
 from kore.extract.triples import Triple
+from kore.extract.types import check_types, known_inverses
 from kore.network.checkpoint import load_model
 from kore.network.locate import find_model, find_tagger
-from kore.network.tagger_file import TrainedTagger, load_tagger
-from kore.network.trained import TrainedModel
+from kore.network.tagger_file import load_tagger
 from kore.prediction.parts import Parts, is_finished
 from kore.prediction.text_stream import (
     CHUNK_TEXTS,
@@ -37,8 +36,6 @@ from kore.prediction.text_stream import (
     survey_texts,
 )
 
-_LOGGER = logging.getLogger(__name__)
-_KLUE_INVERSES = "klue_inverses.json"
 _COLUMNS = (
     *("document", "subject", "subject_type", "subject_start", "subject_end", "relation"),
     *("object", "object_type", "object_start", "object_end", "probability", "sentence"),
@@ -193,26 +190,7 @@ def _extractor(
     )
 
 
-def check_types(tagger: TrainedTagger, relations: TrainedModel) -> None:
-    """Refuses a tagger whose types the relation model does not know.
-
-    Raises:
-        UserError: they have none in common.
-    """
-    known = relations.input_encoder.scheme.types
-    if known and not set(tagger.types) & set(known):
-        raise UserError(
-            f"the tagger finds {', '.join(tagger.types)}, but the relation model knows "
-            f"{', '.join(known)}; train the tagger with the types of the relations (`type_names` "
-            "of src/train_ner.py)"
-        )
-
-
 def _inverses(path: str, labels: LabelMap) -> dict[str, str]:
-    if path != AUTO:
-        return read_inverses(find_file(path), labels) if path else {}
-    try:
-        return read_inverses(find_file(_KLUE_INVERSES), labels)
-    except UserError:  # another schema than KLUE's
-        _LOGGER.info(f"the relations are not those of {_KLUE_INVERSES}: none is another's inverse")
-        return {}
+    if path == AUTO:
+        return known_inverses(labels)
+    return read_inverses(find_file(path), labels) if path else {}

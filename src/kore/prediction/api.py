@@ -34,7 +34,7 @@ _AUTOCAST = {"fp32": "no", "bf16": "bf16", "fp16": "fp16"}
 
 EntityLike = Entity | tuple[int, int] | tuple[int, int, str]
 
-_LOADING = threading.Lock()  # loading passes through settings of torch that belong to the process
+LOADING = threading.Lock()  # loading passes through settings of torch that belong to the process
 
 
 @dataclass(frozen=True)
@@ -150,9 +150,9 @@ def load(
         UserError: the file is missing, damaged or not one of KoRE's, or there is no such
             device or precision.
     """
-    compute = _compute_on(device, precision)
+    compute = compute_on(device, precision)
     # A model is made with random weights before it gets its own.
-    with _LOADING, torch.random.fork_rng(devices=[]):
+    with LOADING, torch.random.fork_rng(devices=[]):
         trained = load_model(Path(resolve(str(RELATION_MODEL if path is None else path))))
     return Model(trained, compute, batch_tokens)
 
@@ -181,7 +181,12 @@ def read(path: str | Path, *, need_labels: bool = False) -> list[Example]:
     return examples
 
 
-def _compute_on(device: str | torch.device | None, precision: str) -> ComputeOn:
+def compute_on(device: str | torch.device | None, precision: str) -> ComputeOn:
+    """Where to compute; see `load`.
+
+    Raises:
+        UserError: there is no such device or precision.
+    """
     if device is None:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -1,0 +1,39 @@
+"""Do a tagger and a relation model belong together, and what do the relations imply?"""
+
+from __future__ import annotations
+
+import logging
+
+from kore.common.errors import UserError
+from kore.common.resources import find_file
+from kore.data.inverses import read_inverses
+from kore.data.schema import LabelMap
+from kore.network.tagger_file import TrainedTagger
+from kore.network.trained import TrainedModel
+
+_LOGGER = logging.getLogger(__name__)
+_KLUE_INVERSES = "klue_inverses.json"
+
+
+def check_types(tagger: TrainedTagger, relations: TrainedModel) -> None:
+    """Refuses a tagger whose types the relation model does not know.
+
+    Raises:
+        UserError: they have none in common.
+    """
+    known = relations.input_encoder.scheme.types
+    if known and not set(tagger.types) & set(known):
+        raise UserError(
+            f"the tagger finds {', '.join(tagger.types)}, but the relation model knows "
+            f"{', '.join(known)}; train the tagger with the types of the relations (`type_names` "
+            "of src/train_ner.py)"
+        )
+
+
+def known_inverses(labels: LabelMap) -> dict[str, str]:
+    """The inverse relations of KLUE-RE, where `labels` has them; {} for another schema."""
+    try:
+        return read_inverses(find_file(_KLUE_INVERSES), labels)
+    except UserError:
+        _LOGGER.info(f"the relations are not those of {_KLUE_INVERSES}: none is another's inverse")
+        return {}
