@@ -54,8 +54,10 @@ def test_a_loaded_model_gives_the_same_logits_to_the_bit(kind, style, pooling, t
 
 def test_everything_that_is_not_a_weight_travels(tmp_path):
     trained = make_trained("bert", "special", "mean", max_length=48)
+    trained.type_pairs = (("ORG", "DAT"), ("PER", "ORG"))
     save_model(tmp_path / "run.pth", trained)
     loaded = load_model(tmp_path / "run.pth")
+    assert loaded.type_pairs == (("ORG", "DAT"), ("PER", "ORG"))
     assert loaded.labels.names == ("no_relation", "per:employee_of", "org:founded")
     assert loaded.labels.no_relation == "no_relation"
     assert loaded.input_encoder.scheme == trained.input_encoder.scheme

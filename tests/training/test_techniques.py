@@ -220,3 +220,9 @@ def test_types_restrict_to_what_training_examples_have() -> None:
     assert allowed[3, 2].tolist() == [True, True, False]
     assert allowed[2, 1].tolist() == [True, False, True]
     assert allowed[1, 3].tolist() == [True, True, True]  # no example has such types
+
+
+def test_a_model_knows_the_types_that_its_examples_had() -> None:
+    pairs = {(row.subject.type, row.object.type) for row in EXAMPLES}
+    assert len(pairs) > 1
+    assert made_model().type_pairs == tuple(sorted(pairs))

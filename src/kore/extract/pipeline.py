@@ -72,9 +72,9 @@ class Extractor:
         split = [self._split(document) for document in documents]
         flat = [sentence for own in split for sentence in own]
         entities = self._finder([sentence.text for sentence in flat])
-        types = self._relations.input_encoder.scheme.types
+        pairs = set(self._relations.type_pairs)
         asked = [
-            list(questions(sentence.text, [hit.entity for hit in own], types))
+            list(questions(sentence.text, [hit.entity for hit in own], pairs))
             for sentence, own in zip(flat, entities, strict=True)
         ]
         answered = iter(self._answers([row for own in asked for row in own]))

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 from kore.common.arrays import Floats
-from kore.data.schema import Entity, Example, LabelMap
+from kore.data.schema import Entity, Example, LabelMap, Span
 
 
 class Triple(NamedTuple):
@@ -27,19 +27,19 @@ class Answer(NamedTuple):
 
 
 def questions(
-    sentence: str, entities: Sequence[Entity], types: Collection[str]
+    sentence: str, entities: Sequence[Entity], type_pairs: Collection[tuple[str, str]]
 ) -> Iterator[Example]:
     """An example for each ordered pair of entities, both directions one after the other.
 
     Args:
-        types: that the relation model has seen; entities of other types are left out. None known
-            = it reads no types, and all are asked about.
+        type_pairs: types of subject and object that the relation model has seen; other pairs are
+            left out. None known = all are asked about.
     """
-    known = [one for one in entities if not types or one.type in types]
-    for first, second in combinations(known, 2):
-        if not first.span.overlaps(second.span):
-            yield Example("", sentence, first, second)
-            yield Example("", sentence, second, first)
+    for pair in combinations(entities, 2):
+        if not pair[0].span.overlaps(pair[1].span):
+            for subject, object_ in (pair, pair[::-1]):
+                if not type_pairs or (subject.type, object_.type) in type_pairs:
+                    yield Example("", sentence, subject, object_)
 
 
 def answers(probs: Floats, labels: LabelMap) -> list[Answer]:
@@ -69,17 +69,14 @@ def facts(
             stated in the order of the text.
         min_probability: facts that are less probable are left out.
     """
+    sides_of: dict[frozenset[Span], list[Triple]] = {}
+    for row, answer in zip(asked, answered, strict=True):
+        if answer.relation != labels.no_relation:
+            pair = frozenset((row.subject.span, row.object.span))
+            triple = Triple(row.subject, answer.relation, row.object, answer.probability)
+            sides_of.setdefault(pair, []).append(triple)
     found = []
-    for place in range(0, len(asked), 2):
-        sides = [
-            Triple(row.subject, answer.relation, row.object, answer.probability)
-            for row, answer in zip(
-                asked[place : place + 2], answered[place : place + 2], strict=True
-            )
-            if answer.relation != labels.no_relation
-        ]
-        if not sides:
-            continue
+    for sides in sides_of.values():
         best = max(sides, key=lambda triple: triple.probability)
         if inverses.get(best.relation) == best.relation and best.object.span < best.subject.span:
             best = best._replace(subject=best.object, object=best.subject)

@@ -59,6 +59,7 @@ class TrainedModel:
     `model` takes input_ids, attention_mask (B, T), subject_span and object_span (B, 2) and gives
     logits (B, C): a `RelationClassifier`, or an `OnnxClassifier` that can only predict. `options`
     are the training options, `scores` those on the validation examples ({} before any).
+    `type_pairs` are the types that subject and object of a training example had; () = not known.
     """
 
     model: nn.Module
@@ -66,6 +67,7 @@ class TrainedModel:
     labels: LabelMap
     options: dict[str, Any]
     scores: dict[str, Any]
+    type_pairs: tuple[tuple[str, str], ...] = ()
 
     @property
     def classifier(self) -> RelationClassifier:
@@ -99,6 +101,7 @@ def describe(trained: TrainedModel) -> dict[str, Any]:
         "max_length": trained.input_encoder.max_length,
         "options": trained.options,
         "scores": trained.scores,
+        "type_pairs": [list(pair) for pair in trained.type_pairs],
     }
 
 
@@ -140,6 +143,7 @@ def from_description(model: nn.Module, description: Mapping[str, Any]) -> Traine
         labels=LabelMap(tuple(description["labels"]), description["no_relation"]),
         options=description["options"],
         scores=description["scores"],
+        type_pairs=tuple((one, other) for one, other in description.get("type_pairs", ())),
     )
 
 

@@ -58,7 +58,14 @@ def new_model(
         source = gold_shares(examples, labels)
         classifier.log_odds.copy_(torch.from_numpy(log_odds(source, expected)))
     input_encoder = InputEncoder(tokenizer, scheme, options.max_length, options.ngram_buckets)
-    return TrainedModel(classifier, input_encoder, labels, options=asdict(options), scores={})
+    return TrainedModel(
+        classifier,
+        input_encoder,
+        labels,
+        options=asdict(options),
+        scores={},
+        type_pairs=tuple(sorted({(row.subject.type, row.object.type) for row in examples})),
+    )
 
 
 def _make_mini(dropout: float, scheme: MarkerScheme, examples: Sequence[Example]) -> Pretrained:
