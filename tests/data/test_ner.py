@@ -41,6 +41,12 @@ def test_klue_ner(tmp_path: Path) -> None:
     assert read_tagged(zipped) == [first, second]
 
 
+def test_a_line_of_spaces_ends_a_sentence(tmp_path: Path) -> None:
+    for name in ("a.tsv", "a.conll"):
+        found = read_tagged(write(tmp_path / name, "가\tO\n \n나\tO\n"))
+        assert [row.text for row in found] == ["가", "나"]
+
+
 def test_words_of_conll_are_joined_by_spaces(tmp_path: Path) -> None:
     path = write(tmp_path / "a.conll", "이순신 B-PS\n장군 I-PS\n만세 O\n\n\n서울 B-LC\n")
     first, second = read_tagged(path)
@@ -121,6 +127,13 @@ def test_tags_that_make_no_entities(tags: list[str], place: int) -> None:
             '{"text": "가나", "entities": [{"start": 0, "end": 1, "type": "PS", "word": "나"}]}',
             "0 to 1 is '가', but `word` is '나'",
         ),
+        (
+            "a.jsonl",
+            '{"text": "가나", "entities": [{"start": 0, "end": 1, "type": "사람 이름"}]}',
+            "the type '사람 이름' has a space, expected a name without one",
+        ),
+        ("a.jsonl", '{"tokens": ["가", ""], "ner_tags": [12, 6]}', "one that is empty or no text"),
+        ("a.jsonl", '{"tokens": ["\\ud83d"], "ner_tags": [12]}', "expected a text"),
         ("a.csv", "text\n가\n", "a.csv:2 entities: found 'None', expected a list"),
         ("a.xlsx", "", "expected a file that ends in"),
     ],

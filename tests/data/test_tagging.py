@@ -74,6 +74,28 @@ def test_what_no_token_holds_goes_to_the_end(tokenizer) -> None:
     ((empty,),) = TextEncoder(tokenizer, 32).encode(["\u200b"])
     assert empty.input_ids == [tokenizer.cls_token_id, tokenizer.sep_token_id]
     assert (empty.tokens, empty.places) == ([1], [BETWEEN])
+    encoder = TextEncoder(tokenizer, 32)
+    ((nothing,),) = encoder.encode([""])
+    assert nothing.tokens == []
+    assert encoder.collate([nothing]).tokens.dtype == torch.long
+
+
+def test_a_word_of_many_characters_takes_several_windows(tokenizer) -> None:
+    """It may be one [UNK]: its characters take memory, whatever its tokens do."""
+    text = "x" * 5_000
+    (windows,) = TextEncoder(tokenizer, 32).encode([text])
+    assert [len(window.tokens) for window in windows] == [2_048, 2_048, 904]
+    assert [window.first for window in windows] == [0, 2_048, 4_096]
+    assert [window.length for window in windows] == [2_048, 2_048, 904]
+    assert len({tuple(window.input_ids) for window in windows}) == 1
+
+
+def test_a_character_that_composing_expands_stays_whole() -> None:
+    made = composed("\u0958a")  # NFC writes it as two
+    assert len(made.text) == 3
+    for place in range(3):
+        own = made.in_input(Span(place, place + 1))
+        assert own.start < own.end <= 2
 
 
 @pytest.mark.parametrize("max_length", [6, 7, 10, 18, 100])
@@ -109,10 +131,11 @@ def test_batches_are_padded() -> None:
     batch = TextBatch.collate(rows, 9, targets=[[4, 1], [2]], length=5)
     assert batch.input_ids.tolist() == [[2, 5, 6, 3, 9], [2, 3, 9, 9, 9]]
     assert batch.attention_mask.sum(dim=1).tolist() == [4, 2]
-    assert batch.tokens.tolist() == [[1, 2], [1, 0]]
-    assert batch.places.tolist() == [[1, 0], [0, 0]]
+    empty = [0] * 14  # to 16 characters
+    assert batch.tokens.tolist() == [[1, 2, *empty], [1, 0, *empty]]
+    assert batch.places.tolist() == [[1, 0, *empty], [0, 0, *empty]]
     assert batch.targets is not None
-    assert batch.targets.tolist() == [[4, 1], [2, 0]]
+    assert batch.targets.tolist() == [[4, 1, *empty], [2, 0, *empty]]
     assert batch.num_tokens == 6
     moved = batch.to(torch.device("cpu"))
     assert torch.equal(moved.input_ids, batch.input_ids)

@@ -43,10 +43,10 @@ GOLD = TaggedText("g", TEXT, (entity(0, 2, "PS"), entity(3, 5, "LC"), entity(6, 
         ),
         # One found entity over two gold ones is wrong twice, and not invented.
         ([entity(0, 5, "PS"), entity(6, 9, "OG")], ["border", "border and type"]),
-        # Of two that overlap, the one with more of it counts; the other is not invented either.
+        # Of two that overlap, the one with more of it counts; the other is invented.
         (
             [entity(0, 2, "PS"), entity(3, 5, "LC"), entity(6, 7, "PS"), entity(7, 9, "OG")],
-            ["border"],
+            ["border", "invented"],
         ),
     ],
 )
@@ -137,6 +137,19 @@ def test_marked_entities_that_are_found(files: Path, capsys: pytest.CaptureFixtu
     write_examples(files / "gold.csv", [make_example("x", "다른 글", "다른", "글")])
     with pytest.raises(UserError, match=r"lacks the sentences of 1 examples of .*gold.csv, 'x'"):
         evaluation.main(flags(files, gold_file=files / "gold.csv"))
+
+
+def test_texts_without_an_entity(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_klue(files / "none.tsv", [TaggedText("h", "서울", ())])
+    evaluation.main(flags(files, gold_file=files / "none.tsv", train_file=""))
+    assert "1 texts, 0 gold entities, 0 found" in capsys.readouterr().out
+    assert not (files / "report" / "confusion_matrix.png").exists()
+
+
+@pytest.mark.parametrize("name", ["compare", "target_prior", "unlabelled_file"])
+def test_options_of_relations_are_refused(files: Path, name: str) -> None:
+    with pytest.raises(UserError, match=f"--{name} is for relations"):
+        evaluation.main(flags(files, **{name: "gone"}))
 
 
 def test_predictions_of_other_texts(files: Path) -> None:

@@ -152,6 +152,7 @@ def test_a_killed_run_resumes_to_the_identical_file(
         ("a.jsonl", '{"text": "가"}\n{"txt": 1}\n', "a.jsonl:2 text: is missing"),
         ("a.jsonl", '{"text": 5}\n', "a.jsonl:1 text: found 5, expected a text"),
         ("a.jsonl", '{"text": "\\ud83d"}\n', "holds half of a character"),
+        ("a.jsonl", '{"text": "가", "id": "\\ud83d"}\n', "a.jsonl:1 id: "),
         ("a.docx", "", "expected a file that ends in"),
         ("a.txt", "가\0나\n", "a.txt:1: holds a zero byte"),
     ],
@@ -164,15 +165,40 @@ def test_faulty_files(model: Path, tmp_path: Path, name: str, content: str, mess
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_file_that_changes_meanwhile_is_not_cut_short(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_lines(tmp_path / "a.txt", TEXTS)
+    original = tag_run.survey_texts
+
+    def grown(*arguments: Any) -> Any:
+        found = original(*arguments)
+        write_lines(path, [*TEXTS, "하나 더"])
+        return found
+
+    monkeypatch.setattr(tag_run, "survey_texts", grown)
+    with pytest.raises(UserError, match="the file has changed while it was read"):
+        tag(model, tmp_path, path)
+    assert not (tmp_path / "outputs" / "out.jsonl").exists()
+
+
+def test_tagged_files_with_faults(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("가\tO\n\n나\tX\n\n다\tO\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"a.tsv:3 tag: the tag is 'X'"):
+        tag(model, tmp_path, tmp_path / "a.tsv")
+    found = tag(model, tmp_path, tmp_path / "a.tsv", on_bad_row="skip")
+    assert [row["input"] for row in found] == ["가", "다"]
+
+
 def test_an_export_finds_the_same_entities(model: Path, tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.txt", TEXTS)
     expected = [row["result"] for row in tag(model, tmp_path, path)]
     folder = tmp_path / "exported"
     export.main(as_flags(model_file=model, output_file=folder))
     assert [row["result"] for row in tag(folder, tmp_path, path)] == expected
-    for form in ("onnx", "onnx-int8"):
+    for form, source in (("onnx", folder), ("onnx-int8", model)):
         exported = tmp_path / f"{form}.onnx"
-        export.main(as_flags(model_file=model, output_file=exported, format=form))
+        export.main(as_flags(model_file=source, output_file=exported, format=form))
         again = [row["result"] for row in tag(exported, tmp_path, path)]
         assert (again == expected) or form == "onnx-int8"
     with pytest.raises(UserError, match=r"a tagger from an \.onnx file only predicts"):

@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.runs import as_flags, save_tiny_bert
 
@@ -13,10 +14,11 @@ import train_ner
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
-from kore.data.ner import read_tagged, write_klue
+from kore.data.ner import TaggedText, read_tagged, write_klue
 from kore.data.sample_run import make_sample, tagged_row
 from kore.network.tagger_file import load_tagger
 from kore.prediction.tagging import EntityFinder
+from kore.studies.ner_folds_run import assign_folds
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +65,7 @@ def test_every_text_is_held_out_once(folder: Path) -> None:
 
 def test_what_was_found_comes_from_the_model_of_the_fold(folder: Path) -> None:
     found = [json.loads(line) for line in (folder / "outputs" / "run_oof.jsonl").open()]
+    assert read_tagged(folder / "outputs" / "run_gold.jsonl") == read_tagged(folder / "ner.tsv")
     texts = read_tagged(folder / "ner.tsv")
     assert [row["id"] for row in found] == [row.id for row in texts]
     held = read_tagged(folder / "models" / "run" / "fold2" / "valid.jsonl")
@@ -74,11 +77,23 @@ def test_what_was_found_comes_from_the_model_of_the_fold(folder: Path) -> None:
         assert [(one["start"], one["end"]) for one in by_id[row.id]] == spans
 
 
+def test_a_text_that_stands_twice_is_in_one_fold() -> None:
+    texts = list(map(tagged_row, make_sample(300, seed=7).train[:120]))
+    folds = assign_folds([*texts, *texts[:40]], 2, seed=1)
+    assert folds[120:].tolist() == folds[:40].tolist()
+    assert np.bincount(folds).min() > 60
+    # One without an entity is no obstacle.
+    assert len(assign_folds([*texts, TaggedText("x", "없음", ())], 2, seed=1)) == 121
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"num_folds": 1}, "--num_folds is 1"),
-        ({"num_folds": 61, "run_name": "x"}, "--num_folds 61, but there are .* texts whose rarest"),
+        (
+            {"num_folds": 61, "run_name": "x"},
+            "--num_folds 61, but .* texts have .* as",
+        ),
         ({"valid_file": "ner.tsv", "run_name": "x"}, "leave --valid_file out"),
         ({"seed": 7}, "is already there"),
     ],

@@ -163,6 +163,7 @@ def test_held_out_texts_are_the_same_for_every_seed(data: Path) -> None:
         ("가\tB-PS\n나\tI-LC\n", "bad.tsv:2 tag: I-LC follows B-PS"),
         ("가\tB-PS\n", "1 texts are too few to hold 20% of them out; name a --valid_file"),
         ("", "holds no text"),
+        ("가\tO\n\n나\tO\n\n다\tO\n", "no text has an entity, so there is nothing to learn"),
     ],
 )
 def test_faulty_files_stop_before_anything_is_written(
@@ -173,6 +174,24 @@ def test_faulty_files_stop_before_anything_is_written(
         train_ner.main(flags(data, tmp_path, train_file=tmp_path / "bad.tsv"))
     assert message in str(caught.value)
     assert not (tmp_path / "models").exists()
+
+
+def test_a_text_that_stands_twice_is_on_one_side(data: Path, tmp_path: Path) -> None:
+    texts = read_tagged(data / "ner.tsv")
+    write_klue(tmp_path / "twice.tsv", [*texts, *texts])
+    write_examples(tmp_path / "marked.csv", make_sample(300, seed=7).train[:120])
+    options = TrainNerOptions(
+        train_file=str(tmp_path / "twice.tsv"), partial_file=str(tmp_path / "marked.csv")
+    )
+    kept, held = read_texts(options)
+    assert {row.text for row in kept}.isdisjoint(row.text for row in held)
+    assert len(held) == 48
+    assert any(not row.is_complete for row in kept)
+
+
+def test_an_encoder_that_has_learned_nothing(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--model_name_or_path mini: a tagger needs an encoder"):
+        train_ner.main(flags(data, tmp_path, model_name_or_path="mini"))
 
 
 def test_a_type_of_the_validation_file_alone_is_refused(data: Path, tmp_path: Path) -> None:
@@ -228,7 +247,7 @@ def test_targets_admit_what_is_not_known() -> None:
     objective = TaggingObjective(trained, data, data, "")
     batch = objective.batch(np.arange(1), torch.device("cpu"))
     assert batch.targets is not None
-    admitted = objective.tag_sets.table[batch.targets[0]]
+    admitted = objective.tag_sets.table[batch.targets[0, : len(text.text)]]
     assert [
         [tag for tag, may in zip(trained.tags, row, strict=True) if may] for row in admitted
     ] == [

@@ -43,6 +43,11 @@ class EncodedExample(NamedTuple):
     entity_types: tuple[int, int] = (0, 0)  # of subject and object, from 1; 0 = not known
     ngrams: NDArray[np.int32] | None = None  # see ngrams.ngrams_of; None = the model reads none
 
+    @property
+    def length(self) -> int:
+        """What it takes in a batch, in tokens."""
+        return len(self.input_ids)
+
 
 @dataclass(frozen=True)
 class Batch:

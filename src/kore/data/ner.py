@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,11 +79,11 @@ def read_tagged(
     """
     texts: list[TaggedText] = []
     faults: list[RowFault] = []
-    for found in _parsed(path):
-        problems = found.faults if isinstance(found, _Faulty) else _type_faults(found, types)
+    for found in iter_tagged(path):
+        problems = found.faults if isinstance(found, Faulty) else _type_faults(found, types)
         if problems:
             faults += problems
-        elif not isinstance(found, _Faulty):
+        elif not isinstance(found, Faulty):
             texts.append(found.text)
     if faults:
         stop_or_reject(str(path), faults, on_bad_row, Path(output_dir))
@@ -196,7 +196,7 @@ def _parts(place: int, tag: str) -> tuple[str, str]:
     return match[1], match[2]
 
 
-class _Placed(NamedTuple):
+class Placed(NamedTuple):
     """A text, and its place in the file: `line` is that of its first piece."""
 
     line: int
@@ -204,11 +204,18 @@ class _Placed(NamedTuple):
     text: TaggedText
 
 
-class _Faulty(NamedTuple):
+class Faulty(NamedTuple):
+    """All that is wrong with a text."""
+
     faults: list[RowFault]
 
 
-def _parsed(path: Path) -> Iterator[_Placed | _Faulty]:
+def iter_tagged(path: Path) -> Iterator[Placed | Faulty]:
+    """Every text of a file in order, or what is wrong with it; in memory that does not grow.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
     suffix = without_compression(path).suffix
     if suffix in _COLUMN_FILES:
         for number, sentence in enumerate(_sentences(path), start=1):
@@ -237,7 +244,7 @@ def _sentences(path: Path) -> Iterator[_Sentence]:
         if text.startswith(_COMMENT) and not columns:
             has_many = bool(comment)
             comment, comment_line = text.removeprefix(_COMMENT).strip(), line
-        elif text:
+        elif text.strip(" "):  # a line of spaces ends a sentence as an empty one does
             lines.append(line)
             columns.append(text.split("\t") if "\t" in text else text.rsplit(maxsplit=1))
         elif columns or (comment and not has_many):
@@ -247,12 +254,12 @@ def _sentences(path: Path) -> Iterator[_Sentence]:
         yield _Sentence(comment, comment_line, lines, columns)
 
 
-def _of_columns(sentence: _Sentence, joint: str, number: int) -> _Placed | _Faulty:
+def _of_columns(sentence: _Sentence, joint: str, number: int) -> Placed | Faulty:
     text = joint.join(row[0] for row in sentence.columns)
     record = {"text": text, "comment": sentence.comment}
     if not text.strip():
         line = sentence.lines[0] if sentence.lines else sentence.comment_line
-        return _Faulty([RowFault(line, "text", "is empty, expected a sentence", record)])
+        return Faulty([RowFault(line, "text", "is empty, expected a sentence", record)])
     faults = [
         RowFault(
             line, "tag", f"{len(row)} columns, expected a piece of text, a tab and a tag", record
@@ -261,12 +268,12 @@ def _of_columns(sentence: _Sentence, joint: str, number: int) -> _Placed | _Faul
         if len(row) != 2
     ]
     if faults:
-        return _Faulty(faults)
+        return Faulty(faults)
     try:
         found = spans_of([row[1].strip() for row in sentence.columns])
     except TagError as fault:
         line = sentence.lines[fault.place]
-        return _Faulty([RowFault(line, "tag", str(fault), record)])
+        return Faulty([RowFault(line, "tag", str(fault), record)])
     starts = [0]
     for piece, _ in sentence.columns:
         starts.append(starts[-1] + len(piece) + len(joint))
@@ -275,10 +282,10 @@ def _of_columns(sentence: _Sentence, joint: str, number: int) -> _Placed | _Faul
         start, end = starts[span.start], starts[span.end] - len(joint)
         entities.append(Entity(text[start:end], Span(start, end), kind))
     text_id = sentence.comment.split("\t")[0] or str(number)
-    return _Placed(sentence.lines[0], record, TaggedText(text_id, text, tuple(entities)))
+    return Placed(sentence.lines[0], record, TaggedText(text_id, text, tuple(entities)))
 
 
-def _of_record(line: int, record: Record, number: int) -> _Placed | _Faulty:
+def _of_record(line: int, record: Record, number: int) -> Placed | Faulty:
     text_id = str(record.get("id", record.get("guid")) or number)
     try:
         if "ner_tags" in record:
@@ -286,8 +293,8 @@ def _of_record(line: int, record: Record, number: int) -> _Placed | _Faulty:
         else:
             text, entities = _of_spans(record)
     except _CellError as fault:
-        return _Faulty([RowFault(line, fault.column, str(fault), record)])
-    return _Placed(line, record, TaggedText(text_id, text, tuple(entities)))
+        return Faulty([RowFault(line, fault.column, str(fault), record)])
+    return Placed(line, record, TaggedText(text_id, text, tuple(entities)))
 
 
 class _CellError(ValueError):
@@ -308,22 +315,20 @@ def _of_hub(record: Record) -> tuple[str, list[Entity]]:
         if isinstance(tag, int) and not 0 <= tag < len(KLUE_TAGS):
             raise _CellError("ner_tags", f"{tag}, expected a number below {len(KLUE_TAGS)}")
         names.append(KLUE_TAGS[tag] if isinstance(tag, int) else str(tag))
-    text = "".join(map(str, pieces))
+    if not all(isinstance(piece, str) and piece for piece in pieces):
+        raise _CellError("tokens", "expected characters, found one that is empty or no text")
+    text = _checked_text("".join(pieces), "tokens")
     try:
         found = spans_of(names)
     except TagError as fault:
         raise _CellError("ner_tags", str(fault)) from None
-    starts = [0]
-    for piece in pieces:
-        starts.append(starts[-1] + len(str(piece)))
+    starts = [0, *accumulate(map(len, pieces))]
     spans = [(Span(starts[span.start], starts[span.end]), kind) for span, kind in found]
     return text, [Entity(text[span.start : span.end], span, kind) for span, kind in spans]
 
 
 def _of_spans(record: Record) -> tuple[str, list[Entity]]:
-    text = next((record[key] for key in _TEXT_KEYS if key in record), None)
-    if not isinstance(text, str) or not text.strip() or has_half_character(text):
-        raise _CellError("text", f"found {str(text)[:40]!r}, expected a text")
+    text = _checked_text(next((record[key] for key in _TEXT_KEYS if key in record), None), "text")
     cells = record.get("entities", record.get("result"))
     if not isinstance(cells, Sequence) or isinstance(cells, str):
         raise _CellError("entities", f"found {str(cells)[:40]!r}, expected a list")
@@ -333,6 +338,17 @@ def _of_spans(record: Record) -> tuple[str, list[Entity]]:
             message = f"{second.word!r} overlaps {first.word!r}, expected separate spans"
             raise _CellError("entities", message)
     return text, entities
+
+
+def _checked_text(text: Any, column: str) -> str:
+    if not isinstance(text, str) or not text.strip() or has_half_character(text):
+        raise _CellError(column, f"found {str(text)[:40]!r}, expected a text")
+    return text
+
+
+def is_type_name(name: Any) -> bool:
+    """Whether a tag can hold it: no white space in it, and not empty."""
+    return isinstance(name, str) and re.fullmatch(r"\S+", name) is not None
 
 
 def _entity(text: str, cell: Any) -> Entity:
@@ -348,6 +364,8 @@ def _entity(text: str, cell: Any) -> Entity:
         raise _CellError(
             "entities", f"{start} to {end} lies outside the text of {len(text)} characters"
         )
+    if not is_type_name(kind):
+        raise _CellError("entities", f"the type {kind!r} has a space, expected a name without one")
     word = text[start:end]
     given = cell.get("word", word)
     if given != word:
@@ -355,7 +373,7 @@ def _entity(text: str, cell: Any) -> Entity:
     return Entity(word, Span(start, end), kind)
 
 
-def _type_faults(found: _Placed, types: Collection[str] | None) -> list[RowFault]:
+def _type_faults(found: Placed, types: Collection[str] | None) -> list[RowFault]:
     if types is None:
         return []
     strange = {entity.type for entity in found.text.entities} - set(types)

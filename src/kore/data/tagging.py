@@ -28,6 +28,8 @@ from kore.data.schema import Span
 MOST_PLACES = 16  # of a character in its token; later ones share the last
 BETWEEN = 0  # the place of a character that no token holds, as a space: before the token named
 UNKNOWN = 0  # the target of a character of which nothing is known, and of padding
+_CHARACTER_STEP = 16  # characters of a batch are padded to a multiple of it
+_MOST_CHARACTERS = 2_048  # of a window: a word without a space may be one token
 _OVERLAP = 4  # a window shares a part as large as 1 / so much of it with the next
 
 
@@ -38,8 +40,9 @@ class Composed(NamedTuple):
     starts: Sequence[int]
 
     def in_input(self, span: Span) -> Span:
-        """A span of the composed text as one of the input."""
-        return Span(self.starts[span.start], self.starts[span.end])
+        """A span of the composed text as one of the input; at least a character."""
+        start = self.starts[span.start]
+        return Span(start, max(start + 1, self.starts[span.end]))
 
     def in_composed(self, span: Span) -> Span:
         """The characters that hold a span of the input."""
@@ -86,6 +89,11 @@ class EncodedWindow(NamedTuple):
     places: list[int]
     first: int
 
+    @property
+    def length(self) -> int:
+        """What it takes in a batch: the head reads characters, which may be more than tokens."""
+        return max(len(self.input_ids), len(self.tokens))
+
 
 @dataclass(frozen=True)
 class TextBatch:
@@ -121,13 +129,16 @@ class TextBatch:
         """Windows padded to the longest of them, or to `length` tokens where that is more."""
         lengths = torch.tensor([len(window.input_ids) for window in windows])
         input_ids = _padded([window.input_ids for window in windows], pad_id, length)
+        # Few shapes, for the same reason as in `batching.padded_length`.
+        longest = max(len(window.tokens) for window in windows)
+        characters = -(-longest // _CHARACTER_STEP) * _CHARACTER_STEP
         return cls(
             input_ids=input_ids,
             attention_mask=torch.arange(input_ids.shape[1]) < lengths[:, None],
-            tokens=_padded([window.tokens for window in windows], 0),
-            places=_padded([window.places for window in windows], 0),
+            tokens=_padded([window.tokens for window in windows], 0, characters),
+            places=_padded([window.places for window in windows], 0, characters),
             num_tokens=int(lengths.sum()),
-            targets=None if targets is None else _padded(targets, UNKNOWN),
+            targets=None if targets is None else _padded(targets, UNKNOWN, characters),
         )
 
     def to(self, device: torch.device) -> TextBatch:
@@ -144,7 +155,8 @@ class TextBatch:
 
 def _padded(rows: Sequence[Sequence[int]], value: int, length: int = 0) -> Tensor:
     length = max(length, *map(len, rows))
-    return torch.tensor([[*row, *[value] * (length - len(row))] for row in rows])
+    padded = [[*row, *[value] * (length - len(row))] for row in rows]
+    return torch.tensor(padded, dtype=torch.long)
 
 
 class TextEncoder:
@@ -217,18 +229,21 @@ class TextEncoder:
             is_last = number == len(starts) - 1
             owned_to = len(ids) if is_last else start + room - overlap // 2
             end = len(tokens) if is_last else bisect_left(tokens, owned_to)
-            windows.append(
-                EncodedWindow(
-                    input_ids=[
-                        self.tokenizer.cls_token_id,
-                        *ids[start : start + room],
-                        self.tokenizer.sep_token_id,
-                    ],
-                    tokens=[1 + token - start for token in tokens[first:end]],
-                    places=places[first:end],
-                    first=first,
+            own = [
+                self.tokenizer.cls_token_id,
+                *ids[start : start + room],
+                self.tokenizer.sep_token_id,
+            ]
+            for place in range(first, max(end, first + 1), _MOST_CHARACTERS):
+                part = slice(place, min(end, place + _MOST_CHARACTERS))
+                windows.append(
+                    EncodedWindow(
+                        input_ids=own,
+                        tokens=[1 + token - start for token in tokens[part]],
+                        places=places[part],
+                        first=place,
+                    )
                 )
-            )
             first = end
         return windows
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from kore.common.errors import UserError
 from kore.data.entity_cells import shortened
 from kore.data.faults import RowFault
-from kore.data.ner import TAGGED_SUFFIXES, read_tagged
+from kore.data.ner import TAGGED_SUFFIXES, Faulty, iter_tagged
 from kore.data.records import Record, iter_records
 from kore.data.text_files import has_half_character, iter_lines, without_compression
 
@@ -41,8 +41,11 @@ def iter_texts(path: Path, column: str = "") -> Iterator[TextRow | RowFault]:
     """
     suffix = without_compression(path).suffix
     if suffix in TAGGED_SUFFIXES:
-        for tagged in read_tagged(path):
-            yield TextRow(tagged.id, tagged.text)
+        for found in iter_tagged(path):
+            if isinstance(found, Faulty):
+                yield found.faults[0]
+            else:
+                yield TextRow(found.text.id, found.text.text)
         return
     if suffix == ".txt":
         for line, text in iter_lines(path):
@@ -75,4 +78,7 @@ def _text_row(line: int, record: Record, column: str, number: int) -> TextRow | 
         message = f"{shortened(text)} holds half of a character, expected whole ones"
         return RowFault(line, column, message, record)
     row_id = record.get("id", record.get("guid"))
+    if has_half_character(str(row_id)):
+        message = f"{shortened(row_id)} holds half of a character, expected whole ones"
+        return RowFault(line, "id", message, record)
     return TextRow(str(number) if row_id in (None, "") else str(row_id), text)

@@ -38,7 +38,8 @@ def entity_errors(gold: TaggedText, found: Sequence[Entity]) -> Iterator[EntityE
             key=lambda one: _shared(one, entity),
             default=None,
         )
-        hit.update(one for one in found if one.span.overlaps(entity.span))
+        if other is not None:
+            hit.add(other)
         kind = _kind(entity, other)
         if kind:
             yield EntityError(gold.id, kind, entity, other, gold.text)

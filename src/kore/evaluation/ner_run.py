@@ -33,7 +33,7 @@ def evaluate_entities(options: EvaluationOptions) -> EntityScores:
     )
     predicted = read_tagged(Path(options.prediction_file))
     found = _matched(options, gold, predicted)
-    types = tuple(sorted({*entity_types_of(gold), *entity_types_of(predicted)}))
+    types = tuple(sorted({*entity_types_of(gold), *(one.type for own in found for one in own)}))
     scores = _score(gold, found, types)
     errors = [
         error for row, own in zip(gold, found, strict=True) for error in entity_errors(row, own)
@@ -42,10 +42,11 @@ def evaluate_entities(options: EvaluationOptions) -> EntityScores:
     rows = _table(scores, gold, train)
     print(_text(scores, rows, errors, len(gold)))
     written = _write(Path(options.output_dir), scores, rows, errors)
-    picture = Path(options.output_dir) / "confusion_matrix.png"
-    pairs = type_pairs(gold, found, types)
-    figures.confusion(*pairs, [*types, NONE], picture, of=("type", "entities"))
-    print(f"\nWritten: {', '.join(str(path) for path in [*written, picture])}")
+    if types:
+        written.append(Path(options.output_dir) / "confusion_matrix.png")
+        pairs = type_pairs(gold, found, types)
+        figures.confusion(*pairs, [*types, NONE], written[-1], of=("type", "entities"))
+    print(f"\nWritten: {', '.join(map(str, written))}")
     return scores
 
 

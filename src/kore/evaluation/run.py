@@ -182,6 +182,9 @@ def _check_options(options: EvaluationOptions) -> None:
     for name in ("prediction_file", "gold_file"):
         if not getattr(options, name):
             raise UserError(f"`{name}` is missing: name the file")
+    for name in ("compare", "target_prior", "unlabelled_file"):
+        if options.task == NER and getattr(options, name):
+            raise UserError(f"`{name}` is for relations; leave it out with `task` {NER}")
     if options.target_prior == ESTIMATE and not options.unlabelled_file:
         raise UserError(
             "`target_prior` estimate needs `unlabelled_file`, predictions of the examples whose "

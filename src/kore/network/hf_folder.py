@@ -202,6 +202,15 @@ def name_known_class(config_file: Path) -> None:
     _write_json(config_file, {**config, "tokenizer_class": "PreTrainedTokenizerFast"})
 
 
+def folder_kind(path: Path) -> str | None:
+    """What kind of model a folder holds; None where it cannot be told."""
+    try:
+        own = json.loads((path / _OWN_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return own.get("kind") if isinstance(own, dict) else None
+
+
 def _read_own(path: Path, kind: str, version: int, keys: Sequence[str]) -> dict[str, Any]:
     file = path / _OWN_FILE
     if not file.is_file():

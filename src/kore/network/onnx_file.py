@@ -11,7 +11,8 @@ under the key `kore` of its metadata. onnxruntime runs it; onnx_export.py makes 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -89,9 +90,16 @@ def load_onnx(path: Path) -> TrainedModel:
             installed.
     """
     session, content = open_onnx(path, KIND, FORMAT_VERSION, DESCRIPTION_KEYS)
-    try:
+    with damage_as_user_error(path):
         model = OnnxClassifier(session, content["pooling"], design_of(content))
         return from_description(model, content)
+
+
+@contextmanager
+def damage_as_user_error(path: Path) -> Iterator[None]:
+    """Says in a sentence that the description in a file is damaged."""
+    try:
+        yield
     except UserError:
         raise
     except Exception as error:  # an edited description makes its readers raise almost anything

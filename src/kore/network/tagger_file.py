@@ -15,13 +15,14 @@ from kore.data.tagging import TextEncoder
 from kore.network.checkpoint import (
     check_keys,
     encoder_of,
+    kind_of,
     load_payload,
     put_weights,
     weights_and_config,
 )
 from kore.network.hf_folder import TAGGER_KIND as FOLDER_KIND
-from kore.network.hf_folder import read_folder, whole, write_folder
-from kore.network.onnx_file import OUTPUT, open_onnx
+from kore.network.hf_folder import folder_kind, read_folder, whole, write_folder
+from kore.network.onnx_file import OUTPUT, damage_as_user_error, open_onnx
 from kore.network.onnx_file import TAGGER_KIND as ONNX_KIND
 from kore.network.tagger import Tagger
 from kore.network.trained import make_tokenizer
@@ -68,6 +69,9 @@ class OnnxTagger(nn.Module):
         }
         probs = torch.from_numpy(self.session.run([OUTPUT], feed)[0]).to(input_ids.device)
         return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+
+
+_CARD_SCORES = ("precision", "recall", "micro_f1", "macro_f1", "character_f1", "accuracy")
 
 
 @dataclass
@@ -169,7 +173,7 @@ def save_tagger_folder(path: Path, trained: TrainedTagger, half: bool = False) -
 
 def tagger_card(name: str, trained: TrainedTagger) -> str:
     """README.md of the folder `name`."""
-    scores = {key: value for key, value in trained.scores.items() if isinstance(value, float)}
+    scores = {key: trained.scores[key] for key in _CARD_SCORES if key in trained.scores}
     return "\n".join(
         [
             *("---", "language: ko", "library_name: transformers"),
@@ -192,6 +196,13 @@ def tagger_card(name: str, trained: TrainedTagger) -> str:
     )
 
 
+def is_tagger(path: Path) -> bool:
+    """Whether a checkpoint or a folder is a tagger's; False where it cannot be told."""
+    if path.is_dir():
+        return folder_kind(path) == FOLDER_KIND
+    return kind_of(path) == TAGGER_KIND
+
+
 def load_tagger(path: Path) -> TrainedTagger:
     """Loads a checkpoint of a tagger, or a folder or an ONNX file that was exported from one.
 
@@ -203,5 +214,6 @@ def load_tagger(path: Path) -> TrainedTagger:
         return read_folder(path, FOLDER_KIND, _FOLDER_VERSION, keys, _from_folder)
     if path.suffix == ".onnx":
         session, content = open_onnx(path, ONNX_KIND, ONNX_VERSION, _KEYS[2:])
-        return _from_description(OnnxTagger(session), content)
+        with damage_as_user_error(path):
+            return _from_description(OnnxTagger(session), content)
     return tagger_from_payload(path, load_payload(path, TAGGER_KIND))

@@ -14,12 +14,12 @@ from kore.common.files import atomic_write
 from kore.common.flags import DeviceOptions
 from kore.data.rows import read_examples
 from kore.data.schema import Example
-from kore.network.checkpoint import kind_of, load_model
+from kore.network.checkpoint import load_model
 from kore.network.hf_folder import check_target, save_folder
 from kore.network.locate import find_model
 from kore.network.onnx_export import example_batch, onnx_bytes
 from kore.network.onnx_file import OnnxClassifier, make_session
-from kore.network.tagger_file import TAGGER_KIND, load_tagger, save_tagger_folder
+from kore.network.tagger_file import is_tagger, load_tagger, save_tagger_folder
 from kore.network.tagger_onnx import tagger_onnx_bytes
 from kore.network.trained import TrainedModel
 from kore.prediction.options import ExportOptions
@@ -38,7 +38,7 @@ def export(options: ExportOptions) -> Path:
     """
     model_file = find_model(options.model_file, options.model_dir)
     output = output_path(options, model_file)
-    if kind_of(model_file) == TAGGER_KIND:
+    if is_tagger(model_file):
         return _export_tagger(options, model_file, output)
     if options.format == "onnx-int8" and not options.valid_file:
         raise UserError(

@@ -50,6 +50,10 @@ class Row(Protocol):
     @property
     def input_ids(self) -> list[int]: ...
 
+    @property
+    def length(self) -> int:
+        """What it takes in a batch, in tokens."""
+
 
 class Compute(Protocol):
     """Where a model computes and in which precision: an `Accelerator`, or a `ComputeOn`."""
@@ -182,7 +186,7 @@ class Predictor:
         self, rows: Sequence[Row], share: slice
     ) -> Iterator[tuple[NDArray[np.int64], torch.Tensor]]:
         """Row numbers of a batch and its logits (B, C), batch by batch."""
-        lengths = np.asarray([len(row.input_ids) for row in rows])
+        lengths = np.asarray([row.length for row in rows])
         budget = self.batch_tokens
         waiting = deque(token_batches(lengths, budget)[share])
         while waiting:

@@ -116,18 +116,21 @@ def compute_missing(
         desc="reading texts",
         unit=" texts",
     ) as progress:
-        for number, rows in _chunks(path, column, missing):
-            parts.write(number, compute(rows))
-            progress.update(len(rows))
-    if parts.missing():
+        texts = faulty = 0
+        for number, chunk in _chunks(path, column):
+            rows = [row for row in chunk if isinstance(row, TextRow)]
+            texts, faulty = texts + len(rows), faulty + len(chunk) - len(rows)
+            if number in missing:
+                parts.write(number, compute(rows))
+                progress.update(len(rows))
+    if (texts, faulty) != found:
         raise UserError(f"{path}: the file has changed while it was read; give the command again")
 
 
-def _chunks(path: Path, column: str, wanted: set[int]) -> Iterator[tuple[int, list[TextRow]]]:
+def _chunks(path: Path, column: str) -> Iterator[tuple[int, list[TextRow | RowFault]]]:
     rows = iter_texts(path, column)
     for number in count():
         chunk = list(islice(rows, CHUNK_TEXTS))
         if not chunk:
             return
-        if number in wanted:
-            yield number, [row for row in chunk if isinstance(row, TextRow)]
+        yield number, chunk

@@ -185,7 +185,8 @@ def _in_rows(parts: Sequence[Ids], row_length: int, first: int | None) -> Ids:
 def mask(
     rows: TokenRow, ratio: float, tokenizer: PreTrainedTokenizerBase, generator: np.random.Generator
 ) -> MaskedRows:
-    """Hides about `ratio` of the tokens of packed rows (B, T), unit by unit; at least one token.
+    """Hides about `ratio` of the tokens of packed rows (B, T), unit by unit; at least one token,
+    unless all are special.
 
     [UNK] is never one of them: a model that learns to predict it finds it wherever a rare letter
     may stand.

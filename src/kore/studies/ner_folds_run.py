@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import statistics
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,17 +18,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold
 
 from kore.common.devices import destroy_process_group_on_exit, make_accelerator
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, write_table
 from kore.common.manifest import Manifest
 from kore.common.processes import is_launched
-from kore.data.ner import TaggedText, read_tagged, write_json_lines
+from kore.data.ner import TaggedText, read_tagged, with_types, write_json_lines
 from kore.network.tagger_file import load_tagger
 from kore.prediction.tagging import EntityFinder, record_of
 from kore.training.ner_options import TrainNerOptions
+from kore.training.ner_run import read_type_names
 from kore.training.ner_run import train_ner as train_one
 from kore.training.run_files import RunFiles, run_files
 
@@ -47,8 +49,11 @@ def _train_folds(options: TrainNerOptions) -> Path:
         )
     if options.valid_file:
         raise UserError("`num_folds` holds out parts of TRAIN_FILE; leave `valid_file` out")
-    texts = read_tagged(
-        Path(options.train_file), on_bad_row=options.on_bad_row, output_dir=options.output_dir
+    texts = with_types(
+        read_tagged(
+            Path(options.train_file), on_bad_row=options.on_bad_row, output_dir=options.output_dir
+        ),
+        read_type_names(options.type_names),
     )
     fold_of_text = assign_folds(texts, options.num_folds, options.seed)
     files = run_files(options)
@@ -81,16 +86,18 @@ def _train_folds(options: TrainNerOptions) -> Path:
     with atomic_write(output) as file:
         for number in range(len(texts)):
             file.write(f"{json.dumps(found[number], ensure_ascii=False)}\n")
+    gold = output.with_name(f"{files.run_name}_gold.jsonl")
+    write_json_lines(gold, texts)
     print(_summary(rows))
     print(
         f"Found by models that never saw the text: {output}; to score it, python "
-        f"src/evaluation.py --task ner --prediction_file {output} --gold_file {options.train_file}"
+        f"src/evaluation.py --task ner --prediction_file {output} --gold_file {gold}"
     )
     return output
 
 
 def assign_folds(texts: Sequence[TaggedText], num_folds: int, seed: int) -> NDArray[np.int64]:
-    """(N,) the fold, from 0, that holds each text out.
+    """(N,) the fold, from 0, that holds each text out; a text that stands twice has one fold.
 
     Each fold has its share of the texts of every type, so that every type is learned everywhere.
 
@@ -101,18 +108,20 @@ def assign_folds(texts: Sequence[TaggedText], num_folds: int, seed: int) -> NDAr
     rarest = [
         min((one.type for one in row.entities), key=counts.__getitem__, default="") for row in texts
     ]
-    groups = Counter(rarest)
-    kind, count = min(groups.items(), key=lambda pair: pair[1])
+    groups = Counter(kind for kind in rarest if kind)
+    kind, count = min(groups.items(), key=lambda pair: pair[1], default=("", 0))
     if count < num_folds:
-        of_what = f"texts whose rarest entity is {kind}" if kind else "texts without an entity"
+        fewer = f"pass `num_folds` {count} or less, or " if count > 1 else ""
         raise UserError(
-            f"`num_folds` {num_folds}, but there are {count} {of_what}; pass `num_folds` "
-            f"{max(2, count)} or less, or add more of them"
+            f"`num_folds` {num_folds}, but {count} texts have {kind or 'an entity'} as their "
+            f"rarest type; {fewer}add more of them"
         )
     folds = np.zeros(len(texts), dtype=np.int64)
-    splitter = StratifiedKFold(num_folds, shuffle=True, random_state=seed)
-    for fold, (_, held_out) in enumerate(splitter.split(rarest, rarest)):
-        folds[held_out] = fold
+    splitter = StratifiedGroupKFold(num_folds, shuffle=True, random_state=seed)
+    same_text = [row.text for row in texts]
+    with warnings.catch_warnings(action="ignore"):  # of few texts without an entity
+        for fold, (_, held_out) in enumerate(splitter.split(rarest, rarest, same_text)):
+            folds[held_out] = fold
     return folds
 
 
@@ -121,6 +130,7 @@ def _fold_options(options: TrainNerOptions, files: RunFiles, fold: int) -> Train
     return dataclasses.replace(
         options,
         num_folds=0,
+        type_names="",  # the files of a fold have the other names already
         run_name=f"{files.run_name}-fold{fold + 1}",
         train_file=str(folder / "train.jsonl"),
         valid_file=str(folder / "valid.jsonl"),

@@ -13,7 +13,7 @@ from kore.training.options import FineTuningOptions
 @dataclass
 class NerDataOptions(Checked, group="Data"):
     train_file: str = option(
-        "data/ner_train.tsv",
+        "data/ner_data.tsv",
         "texts to learn from: KLUE-NER .tsv, CoNLL .conll, .jsonl, .json, .parquet",
         essential=True,
     )

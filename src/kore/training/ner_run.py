@@ -12,8 +12,16 @@ import numpy as np
 
 from kore.common.errors import UserError
 from kore.common.files import read_json
+from kore.common.flags import KORE_MINI, MINI
 from kore.common.resources import find_file
-from kore.data.ner import TaggedText, entity_types_of, marked_texts, read_tagged, with_types
+from kore.data.ner import (
+    TaggedText,
+    entity_types_of,
+    is_type_name,
+    marked_texts,
+    read_tagged,
+    with_types,
+)
 from kore.data.rows import read_examples
 from kore.data.tagging import TextEncoder
 from kore.network.pretrained import check_positions, load_pretrained
@@ -46,6 +54,11 @@ def train_ner(options: TrainNerOptions) -> Path:
 def _begin(options: TrainNerOptions, start: Start) -> TaggingObjective:
     """Reads and encodes the texts, and makes the model or takes it from a saved state."""
     pretrained = None
+    if options.model_name_or_path == MINI:
+        raise UserError(
+            f"`model_name_or_path` {MINI}: a tagger needs an encoder that has learned from text; "
+            f"pass {KORE_MINI}, which ships, or any other"
+        )
     if start.model is None:  # first: it fails most often
         pretrained = load_pretrained(options.model_name_or_path, options.dropout)
     train_texts, valid_texts = read_texts(options)
@@ -82,13 +95,19 @@ def read_texts(options: TrainNerOptions) -> tuple[list[TaggedText], list[TaggedT
     read = functools.partial(
         read_tagged, on_bad_row=options.on_bad_row, output_dir=options.output_dir
     )
-    names = _type_names(options.type_names)
+    names = read_type_names(options.type_names)
     partial = _partial_texts(options)
     train_texts = read(Path(options.train_file))
     if options.valid_file:
         valid_texts = read(Path(options.valid_file), types=entity_types_of(train_texts))
     else:
         train_texts, valid_texts = _held_out(options, train_texts)
+    if not any(row.entities for row in train_texts):
+        raise UserError(
+            f"{options.train_file}: no text has an entity, so there is nothing to learn"
+        )
+    held = {row.text for row in valid_texts}
+    partial = [row for row in partial if row.text not in held]
     return [*with_types(train_texts, names), *partial], with_types(valid_texts, names)
 
 
@@ -96,15 +115,19 @@ def _held_out(
     options: TrainNerOptions, train_texts: list[TaggedText]
 ) -> tuple[list[TaggedText], list[TaggedText]]:
     """The texts to learn from and those to validate on, where one file holds both."""
-    held_out = round(len(train_texts) * options.valid_ratio)
-    if not 0 < held_out < len(train_texts):
+    different = list(dict.fromkeys(row.text for row in train_texts))  # a text is on one side
+    held_out = round(len(different) * options.valid_ratio)
+    if not 0 < held_out < len(different):
         raise UserError(
-            f"{options.train_file}: {len(train_texts)} texts are too few to hold "
+            f"{options.train_file}: {len(different)} texts are too few to hold "
             f"{options.valid_ratio:.0%} of them out; name a `valid_file`"
         )
-    order = np.random.default_rng(_SPLIT_SEED).permutation(len(train_texts)).tolist()
-    kept, held = sorted(order[held_out:]), sorted(order[:held_out])
-    return [train_texts[number] for number in kept], [train_texts[number] for number in held]
+    order = np.random.default_rng(_SPLIT_SEED).permutation(len(different)).tolist()
+    held = {different[number] for number in order[:held_out]}
+    return (
+        [row for row in train_texts if row.text not in held],
+        [row for row in train_texts if row.text in held],
+    )
 
 
 def _partial_texts(options: TrainNerOptions) -> list[TaggedText]:
@@ -113,15 +136,26 @@ def _partial_texts(options: TrainNerOptions) -> list[TaggedText]:
     examples = read_examples(
         Path(options.partial_file), on_bad_row=options.on_bad_row, output_dir=options.output_dir
     )
-    return marked_texts(examples)
+    texts = marked_texts(examples)
+    odd = {one.type for row in texts for one in row.entities if not is_type_name(one.type)}
+    if odd:
+        raise UserError(
+            f"{options.partial_file}: entities of the type {odd.pop()!r}, expected types that are "
+            "not empty and hold no space"
+        )
+    return texts
 
 
-def _type_names(path: str) -> dict[str, str]:
-    """Raises UserError where the file is no JSON of names."""
+def read_type_names(path: str) -> dict[str, str]:
+    """{type: other name}, {} where no file is named.
+
+    Raises:
+        UserError: the file is no JSON of names.
+    """
     if not path:
         return {}
     names = read_json(find_file(path))
-    if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+    if not isinstance(names, dict) or not all(map(is_type_name, names.values())):
         raise UserError(f'{path}: expected an object such as {{"PS": "PER"}}')
     return names
 

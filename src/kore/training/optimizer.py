@@ -14,6 +14,7 @@ from transformers import (
     get_wsd_schedule,
 )
 
+from kore.common.errors import UnfitError
 from kore.training.muon import MuonWithAdamW
 from kore.training.options import MUON, OptimizationOptions
 
@@ -56,6 +57,11 @@ def make_optimizer(
     )
     if muons:
         return MuonWithAdamW(muons, others)
+    if options.optimizer == MUON:
+        raise UnfitError(
+            f"`optimizer` {MUON}: {options.model_name_or_path} has no matrices in numbered layers; "
+            "pass `optimizer` adamw"
+        )
     return torch.optim.AdamW(others, lr=peaks[False], fused=True)
 
 

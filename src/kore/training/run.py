@@ -59,6 +59,7 @@ def _begin(options: TrainOptions, start: Start) -> RelationObjective:
     train_data, valid_data = _encode(trained, train_examples), _encode(trained, valid_examples)
     if start.model is None and trained.classifier.ngrams is not None:
         fit_ngrams(trained.classifier.ngrams, train_data.rows, train_data.labels, options.seed)
+    train_data.rows = [row._replace(ngrams=None) for row in train_data.rows]  # the encoder's turn
     about = _about(options, trained, train_data, valid_data)
     trained.classifier.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile

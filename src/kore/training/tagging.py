@@ -59,7 +59,7 @@ class TaggingObjective(Objective):
 
     @property
     def lengths(self) -> Sequence[int]:
-        return [len(window.input_ids) for window in self._windows]
+        return [window.length for window in self._windows]
 
     def batch(self, numbers: NDArray[Any], device: torch.device) -> TextBatch:
         """The training windows of these numbers."""
