@@ -64,6 +64,22 @@ def test_characters_read_the_state_of_their_token(kind: str) -> None:
                 )
 
 
+def test_the_bias_of_outside_counts_in_evaluation_alone() -> None:
+    trained = make_tagger()
+    texts = [EXAMPLES[0].sentence]
+    before = logits_of(trained, texts)
+    trained.tagger.outside_bias.fill_(2.0)
+    change = logits_of(trained, texts) - before
+    torch.testing.assert_close(change[..., 0], torch.full_like(change[..., 0], 2.0))
+    assert float(change[..., 1:].abs().max()) < 1e-6
+    trained.tagger.train()
+    torch.manual_seed(0)
+    with_bias = logits_of(trained, texts)
+    trained.tagger.outside_bias.zero_()
+    torch.manual_seed(0)
+    assert torch.equal(logits_of(trained, texts), with_bias)
+
+
 def test_the_loss_is_the_cross_entropy_of_what_is_known() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(2, 4, len(TAGS), generator=generator)

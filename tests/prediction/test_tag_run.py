@@ -8,6 +8,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow
 import pytest
 from pyarrow import parquet
@@ -19,9 +20,12 @@ import export
 import inference_ner
 from kore.common.errors import UserError
 from kore.data.ner import TaggedText, read_tagged, write_klue
+from kore.data.schema import Entity, Span
+from kore.data.tagging import composed
 from kore.network.checkpoint import load_model, save_model, save_payload
 from kore.network.tagger_file import TAGGER_KIND, load_tagger, tagger_payload
 from kore.prediction import tag_run, text_stream
+from kore.prediction.tagging import find_entities
 
 TEXTS = [row.sentence for row in EXAMPLES]
 
@@ -83,6 +87,16 @@ def test_every_form_of_file_gives_the_same_entities(model: Path, tmp_path: Path)
     assert again[0]["id"] == "r0"
     columns = tag(model, tmp_path, tmp_path / "a.parquet", text_column="body")
     assert [row["result"] for row in columns] == results
+
+
+def test_an_entity_has_no_space_at_its_ends() -> None:
+    tags = ("O", "B-PS", "I-PS")
+    text = " 가 나 "
+    probs = np.full((5, 3), 0.1)
+    probs[[0, 1, 2, 3, 4], [1, 2, 2, 2, 2]] = 0.8
+    (hit,) = find_entities(text, composed(text), probs, tags)
+    assert hit.entity == Entity("가 나", Span(1, 4), "PS")
+    assert find_entities("  ", composed("  "), probs[:2], tags) == []
 
 
 def test_offsets_are_those_of_the_text_as_it_is(model: Path, tmp_path: Path) -> None:
@@ -220,14 +234,9 @@ def test_faulty_rows_are_set_aside(model: Path, tmp_path: Path) -> None:
 def test_the_newest_tagger_is_taken_and_no_relation_model(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
-    with pytest.raises(UserError, match=r"holds no checkpoint of a tagger; train one with"):
-        tag(
-            Path(),
-            tmp_path,
-            write_lines(tmp_path / "a.txt", TEXTS),
-            model_file="",
-            model_dir=models,
-        )
+    path = write_lines(tmp_path / "a.txt", TEXTS)
+    inference_ner.main(as_flags(model_dir=models, test_file=path, output_dir=tmp_path / "outputs"))
+    assert (tmp_path / "outputs" / "kore-mini-ner_a.jsonl").is_file()  # which ships
     save_payload(models / "mine.pth", TAGGER_KIND, tagger_payload(make_tagger()))
     save_model(models / "relations.pth", make_trained())
     inference_ner.main(

@@ -34,6 +34,7 @@ from kore.training.tagging import (
     TAGGER_STATE_KIND,
     UNKNOWN_TAG,
     TaggingObjective,
+    best_outside_bias,
     encode_texts,
     inside_tokens,
 )
@@ -256,6 +257,23 @@ def test_targets_admit_what_is_not_known() -> None:
         list(trained.tags),
         list(trained.tags),
     ]
+
+
+def test_the_bias_is_the_one_with_which_most_entities_are_right() -> None:
+    """A tagger that sees an entity everywhere, a little surer where there is one."""
+    trained = make_tagger()
+    text = TaggedText("a", "가나다라", (Entity("가나", Span(0, 2), "PS"),))
+    data = encode_texts(trained, [text])
+    number = {tag: place for place, tag in enumerate(trained.tags)}
+    probs = np.full((4, len(trained.tags)), 0.01)
+    for place, (tag, sure) in enumerate(
+        [("B-PS", 0.9), ("I-PS", 0.9), ("B-LC", 0.6), ("I-LC", 0.6)]
+    ):
+        probs[place, number[tag]] = sure
+        probs[place, number["O"]] = 0.97 - sure
+    bias, scores = best_outside_bias(data, [probs], trained.tags)
+    assert bias == 1.0  # 0.37 * e > 0.6, 0.07 * e < 0.9
+    assert scores.micro_f1 == 100
 
 
 def test_both_files_teach_one_tagger(data: Path, tmp_path: Path) -> None:

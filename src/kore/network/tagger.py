@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from kore.common.arrays import Floats
@@ -43,6 +44,10 @@ class Tagger(nn.Module):
             Dropout(dropout),
             nn.Linear(size, num_tags),
         )
+        # Added to the logit of O in evaluation mode; fitted on the validation texts, see
+        # training/tagging.py.
+        self.outside_bias: Tensor
+        self.register_buffer("outside_bias", torch.zeros(()))
         replace_dropouts(encoder)
         self.run_encoder()
 
@@ -62,13 +67,16 @@ class Tagger(nn.Module):
     ) -> Tensor:
         """input_ids, attention_mask (B, T); tokens, places (B, S) -> logits (B, S, K).
 
-        The arguments are those of `data.tagging.TextBatch`.
+        The arguments are those of `data.tagging.TextBatch`. The first tag is O, see `tags_for`.
         """
         # The head reads every token, so that states lie where their tokens do.
         states, _ = self._encoder_pass(input_ids, attention_mask, attention_mask, num_tokens)
         characters = at_positions(states, tokens) + self.places(places)
         logits: Tensor = self.head(characters)
-        return logits
+        if self.training:
+            return logits
+        bias = functional.pad(self.outside_bias.float()[None], (0, logits.shape[-1] - 1))
+        return logits.float() + bias
 
 
 class TagSets:

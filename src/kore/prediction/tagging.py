@@ -10,7 +10,7 @@ import numpy as np
 from kore.common.arrays import Floats
 from kore.common.flags import BATCH_TOKENS
 from kore.data.ner import spans_of
-from kore.data.schema import Entity
+from kore.data.schema import Entity, Span
 from kore.data.tagging import Composed, EncodedWindow, composed
 from kore.network.tagger import best_tags
 from kore.network.tagger_file import TrainedTagger
@@ -74,6 +74,13 @@ def text_probs(
     return texts
 
 
+def _without_spaces(text: str, span: Span) -> Span:
+    """A span without the white space at its ends, which no entity has."""
+    piece = text[span.start : span.end]
+    start = span.start + len(piece) - len(piece.lstrip())
+    return Span(start, max(start, span.start + len(piece.rstrip())))
+
+
 def find_entities(
     text: str, form: Composed, probs: Floats, tags: Sequence[str]
 ) -> list[FoundEntity]:
@@ -83,7 +90,10 @@ def find_entities(
     chosen = best_tags(np.log(np.maximum(probs, _SMALLEST)), tags)
     number = {tag: place for place, tag in enumerate(tags)}
     found = []
-    for span, kind in spans_of(chosen):
+    for with_spaces, kind in spans_of(chosen):
+        span = _without_spaces(form.text, with_spaces)
+        if span.start == span.end:
+            continue
         places = range(span.start, span.end)
         score = float(np.mean([probs[place, number[chosen[place]]] for place in places]))
         own = form.in_input(span)
