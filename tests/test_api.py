@@ -352,3 +352,18 @@ def test_the_process_is_left_alone(path, tmp_path):
     write_examples(tmp_path / "rows.csv", EXAMPLES)
     changed = in_a_process(LEAVES_THE_PROCESS_ALONE, str(path), str(tmp_path / "rows.csv"))
     assert changed == {"accelerate": False, "matplotlib": False}
+
+
+def test_triples_of_a_text_by_the_models_that_ship() -> None:
+    """The function stays what it is after the first call has loaded the modules behind it."""
+    text = "이순신은 1545년 서울에서 태어난 조선의 무신이다."
+    for _ in range(2):
+        found = kore.extract(text, min_probability=0.0)
+        assert any(hit.entity.word == "이순신" for hit in found.entities)
+        for triple in found.triples:
+            for entity in (triple.subject, triple.object):
+                assert text[entity.span.start : entity.span.end] == entity.word
+            assert triple.relation in kore.load().labels
+    assert found.triples
+    with pytest.raises(UserError, match="expected a text that is not empty"):
+        kore.extract(" ")

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "training": (*BASE, "prediction"),
     "pretraining": (*BASE, "prediction", "training"),
     "studies": (*BASE, "prediction", "training", "evaluation"),
-    "extract": (*BASE, "prediction"),
+    "extraction": (*BASE, "prediction"),
 }
 # What a single module may import as well: a run draws its curves, and nothing below it.
 MODULE_MAY_IMPORT = dict.fromkeys(

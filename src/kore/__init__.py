@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from kore.common.errors import UserError
     from kore.data.schema import Entity, Example, Span
-    from kore.extract.api import extract
-    from kore.extract.pipeline import Extraction
-    from kore.extract.triples import Triple
+    from kore.extraction.api import extract
+    from kore.extraction.pipeline import Extraction
+    from kore.extraction.triples import Triple
     from kore.prediction.api import Model, Prediction, load, read
     from kore.prediction.evaluate import evaluate
     from kore.scoring.metrics import Scores
@@ -46,15 +46,15 @@ __all__ = [
 _MODULES = {
     "Entity": "kore.data.schema",
     "Example": "kore.data.schema",
-    "Extraction": "kore.extract.pipeline",
+    "Extraction": "kore.extraction.pipeline",
     "Model": "kore.prediction.api",
     "Prediction": "kore.prediction.api",
     "Scores": "kore.scoring.metrics",
     "Span": "kore.data.schema",
-    "Triple": "kore.extract.triples",
+    "Triple": "kore.extraction.triples",
     "UserError": "kore.common.errors",
     "evaluate": "kore.prediction.evaluate",
-    "extract": "kore.extract.api",
+    "extract": "kore.extraction.api",
     "load": "kore.prediction.api",
     "read": "kore.prediction.api",
 }

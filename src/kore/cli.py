@@ -50,8 +50,8 @@ COMMANDS = {
     ),
     "extract": Command(
         "Extract triples from texts: entities, and the relations between them.",
-        "kore.extract.options:ExtractOptions",
-        "kore.extract.run:extract",
+        "kore.extraction.options:ExtractOptions",
+        "kore.extraction.run:extract",
     ),
     "evaluate": Command(
         "Score predictions against gold labels.",

@@ -159,7 +159,7 @@ def test_an_unknown_command_ends_in_one_sentence(monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit) as caught:
         console(monkeypatch, "serach")
     assert caught.value.code == 2
-    message = "error: 'serach' is not a command; did you mean search?\n"
+    message = "error: 'serach' is not a command; did you mean search or extract?\n"
     assert capsys.readouterr().err == message
 
 

@@ -12,6 +12,7 @@ from tests.builders import KLUE_RELATIONS, make_example
 import evaluation
 from kore.common.errors import UserError
 from kore.data.records import write_examples
+from kore.evaluation import run
 from kore.evaluation.error_analysis import BY_PAIR
 from kore.evaluation.options import EvaluationOptions
 from kore.evaluation.run import evaluate_relations as evaluate
@@ -276,7 +277,7 @@ def test_flags_that_do_not_go_together(case, tmp_path, flags, said):
     for name, value in flags.items():
         setattr(case, name, value)
     with pytest.raises(UserError, match=said):
-        evaluate(case)
+        run.evaluate(case)
     assert not (tmp_path / "report").exists()
 
 

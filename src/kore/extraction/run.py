@@ -19,11 +19,11 @@ from kore.data.inverses import read_inverses
 from kore.data.schema import LabelMap
 from kore.data.text_files import has_half_character, open_text, without_compression
 from kore.data.texts import TextRow
-from kore.extract.options import ExtractOptions
-from kore.extract.pipeline import Extractor, records_of
-from kore.extract.sentences import splitter_of
-from kore.extract.triples import Triple
-from kore.extract.types import check_types, known_inverses
+from kore.extraction.options import ExtractOptions
+from kore.extraction.pipeline import Extractor, records_of
+from kore.extraction.sentences import splitter_of
+from kore.extraction.triples import Triple
+from kore.extraction.types import check_types, known_inverses
 from kore.network.checkpoint import load_model
 from kore.network.locate import find_model, find_tagger
 from kore.network.tagger_file import load_tagger

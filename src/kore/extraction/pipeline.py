@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from kore.common.flags import BATCH_TOKENS
 from kore.data.schema import Entity, Example, Span
-from kore.extract.sentences import Sentence, Splitter, by_line
-from kore.extract.triples import Answer, Triple, answers, facts, questions
+from kore.extraction.sentences import Sentence, Splitter, by_line
+from kore.extraction.triples import Answer, Triple, answers, facts, questions
 from kore.network.tagger_file import TrainedTagger
 from kore.network.trained import TrainedModel
 from kore.prediction.predictor import Compute, Predictor, prepared

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kore.data.schema import Entity, Example, LabelMap, Span
-from kore.extract.triples import Answer, answers, facts, questions
+from kore.extraction.triples import Answer, answers, facts, questions
 
 TEXT = "가나 다라 마바"
 ONE, TWO, THREE = (

@@ -10,9 +10,9 @@ import torch
 from kore.common.errors import UserError
 from kore.common.flags import AUTO
 from kore.data.text_files import has_half_character
-from kore.extract.pipeline import Extraction, Extractor
-from kore.extract.sentences import splitter_of
-from kore.extract.types import check_types, known_inverses
+from kore.extraction.pipeline import Extraction, Extractor
+from kore.extraction.sentences import splitter_of
+from kore.extraction.types import check_types, known_inverses
 from kore.network.checkpoint import load_model
 from kore.network.shipped import RELATION_MODEL, TAGGER, resolve
 from kore.network.tagger_file import load_tagger

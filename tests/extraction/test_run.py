@@ -19,7 +19,7 @@ from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
 from kore.data.schema import Entity, Example, Span
-from kore.extract import run as extract_run
+from kore.extraction import run as extract_run
 from kore.network.checkpoint import save_model, save_payload
 from kore.network.tagger import Tagger, tags_for
 from kore.network.tagger_file import TAGGER_KIND, TrainedTagger, tagger_payload

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from kore.common.errors import UserError
-from kore.extract.sentences import Sentence, by_kiwi, by_line, splitter_of
+from kore.extraction.sentences import Sentence, by_kiwi, by_line, splitter_of
 
 DOCUMENT = "  첫 문장이다. 둘째 문장이다.\n\n\t셋째 줄 \r\n"
 HAS_KIWI = importlib.util.find_spec("kiwipiepy") is not None
