@@ -365,5 +365,5 @@ def test_triples_of_a_text_by_the_models_that_ship() -> None:
                 assert text[entity.span.start : entity.span.end] == entity.word
             assert triple.relation in kore.load().labels
     assert found.triples
-    with pytest.raises(UserError, match="expected a text that is not empty"):
+    with pytest.raises(kore.UserError, match="expected a text that is not empty"):
         kore.extract(" ")
