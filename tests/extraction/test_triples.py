@@ -55,6 +55,16 @@ def test_overlapping_entities_are_no_pair() -> None:
     ]
 
 
+def test_pairs_that_are_far_apart_are_left_out() -> None:
+    """A line of 10 MB has as many pairs as it is long."""
+    text = ("가나 " + "x" * 97) * 200
+    entities = [Entity("가나", Span(start, start + 2), "PER") for start in range(0, len(text), 100)]
+    asked = list(questions(text, entities, []))
+    distances = {abs(row.subject.span.start - row.object.span.start) for row in asked}
+    assert distances == {100, 200, 300}
+    assert len(asked) == 2 * (199 + 198 + 197)
+
+
 def test_the_most_probable_relation_answers() -> None:
     probs = np.asarray([[0.1, 0.6, 0.2, 0.1], [0.7, 0.1, 0.1, 0.1]])
     assert answers(probs, LABELS) == [Answer("employee_of", 0.6), Answer("no_relation", 0.7)]
