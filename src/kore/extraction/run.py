@@ -30,6 +30,7 @@ from kore.network.tagger_file import load_tagger
 from kore.prediction.parts import Parts, is_finished
 from kore.prediction.text_stream import (
     CHUNK_TEXTS,
+    FREE_OPTIONS,
     JsonLines,
     compute_missing,
     json_lines_output,
@@ -40,17 +41,6 @@ _COLUMNS = (
     *("document", "subject", "subject_type", "subject_start", "subject_end", "relation"),
     *("object", "object_type", "object_start", "object_end", "probability", "sentence"),
 )
-# Options that no result depends on.
-_FREE_OPTIONS = {
-    "model_dir",
-    "batch_tokens",
-    "use_cuda",
-    "precision",  # what "auto" has become counts
-    "compile",
-    "output_dir",
-    "output_name",
-    "resume",
-}
 
 
 def extract(options: ExtractOptions) -> Path | None:
@@ -107,7 +97,7 @@ def _extract_file(
     output = json_lines_output(options.output_dir, options.output_name, default, path)
     manifest = Manifest.of(
         options,
-        free=_FREE_OPTIONS,
+        free=FREE_OPTIONS,
         files={"ner_model": tagger_file, "model_file": model_file, "input_file": path},
         mixed_precision=accelerator.mixed_precision,
         chunk_texts=CHUNK_TEXTS,

@@ -18,23 +18,12 @@ from kore.prediction.parts import Parts, is_finished
 from kore.prediction.tagging import EntityFinder, record_of
 from kore.prediction.text_stream import (
     CHUNK_TEXTS,
+    FREE_OPTIONS,
     JsonLines,
     compute_missing,
     json_lines_output,
     survey_texts,
 )
-
-# Options that no result depends on.
-_FREE_OPTIONS = {
-    "model_dir",
-    "batch_tokens",
-    "use_cuda",
-    "precision",  # what "auto" has become counts
-    "compile",
-    "output_dir",
-    "output_name",
-    "resume",
-}
 
 
 def tag_file(options: TagOptions) -> Path:
@@ -53,7 +42,7 @@ def tag_file(options: TagOptions) -> Path:
     output = json_lines_output(options.output_dir, options.output_name, default, test_file)
     manifest = Manifest.of(
         options,
-        free=_FREE_OPTIONS,
+        free=FREE_OPTIONS,
         files={"model_file": model_file, "test_file": test_file},
         mixed_precision=accelerator.mixed_precision,
         chunk_texts=CHUNK_TEXTS,

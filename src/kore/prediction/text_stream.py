@@ -17,6 +17,17 @@ from kore.data.texts import TextRow, iter_texts
 from kore.prediction.parts import Parts
 
 CHUNK_TEXTS = 512
+# Options that no result depends on.
+FREE_OPTIONS = {
+    "model_dir",
+    "batch_tokens",
+    "use_cuda",
+    "precision",  # what "auto" has become counts
+    "compile",
+    "output_dir",
+    "output_name",
+    "resume",
+}
 
 Record = dict[str, Any]
 
