@@ -137,6 +137,8 @@ def test_a_checkpoint_gives_the_same_logits(tmp_path: Path) -> None:
 def test_a_folder_gives_the_same_logits(tmp_path: Path, half: bool) -> None:
     trained = make_tagger("bert")
     trained.scores = {"micro_f1": 61.5}
+    paths = {"train_file": "/home/me/a.tsv", "partial_file": "/home/me/b", "type_names": "/c.json"}
+    trained.options |= paths
     save_tagger_folder(tmp_path / "mine", trained, half)
     loaded = load_tagger(tmp_path / "mine")
     loaded.model.eval()
@@ -145,6 +147,7 @@ def test_a_folder_gives_the_same_logits(tmp_path: Path, half: bool) -> None:
     assert difference < (0.1 if half else 1e-6)
     assert bool(difference > 0) is half
     assert (loaded.tags, loaded.encoder.max_length) == (TAGS, 64)
+    assert loaded.options == {"dropout": 0.1}  # no path of the machine that trained
     config = read_json(tmp_path / "mine" / "config.json")
     assert config["id2label"]["1"] == "B-PS"
     card = (tmp_path / "mine" / "README.md").read_text(encoding="utf-8")

@@ -1,6 +1,6 @@
 """Character n-grams of both entities and of what surrounds them, hashed to numbers.
 
-What a linear model knows of an example: names, titles and particles learned by heart. Each field
+What a linear model knows of an example: memorized names, titles and particles. Each field
 has numbers of its own, so that "교수" before the object is not "교수" inside the subject.
 """
 

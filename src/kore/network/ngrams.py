@@ -1,8 +1,8 @@
 """A linear model of hashed n-grams beside the encoder: wide and deep.
 
 Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems", train both parts together. Here
-the linear part is fitted by itself and before (training/ngram_fit.py): it learns the training
-examples by heart in two epochs, and would leave the encoder nothing to explain.
+the linear part is fitted by itself and before (training/ngram_fit.py): it memorizes the training
+examples in two epochs, and would leave the encoder nothing to explain.
 """
 
 from __future__ import annotations

@@ -35,6 +35,8 @@ _PATHS = {
     "id2label_path",
     "swap_entities",
     "target_prior",
+    "partial_file",
+    "type_names",
 }
 
 _OWN_ENCODERS = (MINI, *shipped.NAMES)
