@@ -35,7 +35,7 @@ COMMANDS = {
     "train-ner": Command(
         "Train a tagger of named entities.",
         "kore.training.ner_options:TrainNerOptions",
-        "kore.studies.ner_folds_run:train_ner",
+        "kore.studies.run:train_ner",
         keeps_memory=True,
     ),
     "predict": Command(

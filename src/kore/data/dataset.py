@@ -139,6 +139,21 @@ class Batch:
         return replace(self, num_tokens=2 * self.num_tokens, **doubled)
 
 
+def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
+    """Raises UserError where it gives no character offsets, or has no [CLS], [SEP] or padding."""
+    if not tokenizer.is_fast:
+        raise UserError(
+            f"the tokenizer {type(tokenizer).__name__} gives no character offsets; "
+            "use an encoder that ships a tokenizer.json"
+        )
+    needed = ("cls_token_id", "sep_token_id", "pad_token_id")
+    missing = [name[:3] for name in needed if getattr(tokenizer, name) is None]
+    if missing:
+        raise UserError(
+            f"the tokenizer has no {', '.join(missing)} token; use an encoder of the BERT kind"
+        )
+
+
 def padded_ngrams(rows: Sequence[EncodedExample]) -> Tensor | None:
     """(B, F), int64: the n-grams of rows, 0 on padding; None where they have none."""
     lists = [row.ngrams for row in rows if row.ngrams is not None]
@@ -168,17 +183,7 @@ class InputEncoder:
         max_length: int,
         ngram_buckets: int = 0,
     ) -> None:
-        if not tokenizer.is_fast:
-            raise UserError(
-                f"the tokenizer {type(tokenizer).__name__} gives no character offsets; "
-                "use an encoder that ships a tokenizer.json"
-            )
-        needed = ("cls_token_id", "sep_token_id", "pad_token_id")
-        missing = [name[:3] for name in needed if getattr(tokenizer, name) is None]
-        if missing:
-            raise UserError(
-                f"the tokenizer has no {', '.join(missing)} token; use an encoder of the BERT kind"
-            )
+        check_tokenizer(tokenizer)
         self.tokenizer = tokenizer
         self.scheme = scheme
         self.max_length = max_length

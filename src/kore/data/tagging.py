@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
-from kore.common.errors import UnfitError, UserError
+from kore.common.errors import UnfitError
 from kore.common.progress import progress_bar
-from kore.data.dataset import ENCODING_CHUNK
+from kore.data.dataset import ENCODING_CHUNK, check_tokenizer
 from kore.data.schema import Span
 
 MOST_PLACES = 16  # of a character in its token; later ones share the last
@@ -168,20 +168,7 @@ class TextEncoder:
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
-        if not tokenizer.is_fast:
-            raise UserError(
-                f"the tokenizer {type(tokenizer).__name__} gives no character offsets; "
-                "use an encoder that ships a tokenizer.json"
-            )
-        missing = [
-            name[:3]
-            for name in ("cls_token_id", "sep_token_id", "pad_token_id")
-            if getattr(tokenizer, name) is None
-        ]
-        if missing:
-            raise UserError(
-                f"the tokenizer has no {', '.join(missing)} token; use an encoder of the BERT kind"
-            )
+        check_tokenizer(tokenizer)
         if max_length < 2 + _OVERLAP:
             raise UnfitError(f"`max_length` is {max_length}, expected at least {2 + _OVERLAP}")
         self.tokenizer = tokenizer

@@ -136,15 +136,7 @@ def _write(
 ) -> list[Path]:
     paths = [folder / name for name in ("scores.json", "types.csv", "errors.csv")]
     with atomic_write(paths[0]) as file:
-        content = {
-            "micro_f1": scores.micro_f1,
-            "macro_f1": scores.macro_f1,
-            "precision": scores.counts.precision,
-            "recall": scores.counts.recall,
-            "character_f1": scores.character_f1,
-            "accuracy": scores.accuracy,
-            "types": list(rows),
-        }
+        content = {**scores.as_dict(), "types": list(rows)}
         json.dump(content, file, indent=2, ensure_ascii=False)
         file.write("\n")
     with atomic_write(paths[1]) as file:

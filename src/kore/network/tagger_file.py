@@ -26,6 +26,7 @@ from kore.network.onnx_file import OUTPUT, damage_as_user_error, open_onnx
 from kore.network.onnx_file import TAGGER_KIND as ONNX_KIND
 from kore.network.tagger import Tagger
 from kore.network.trained import make_tokenizer
+from kore.scoring.ner import SCORE_NAMES
 
 TAGGER_KIND = "kore-tagger"
 ONNX_INPUTS = ("input_ids", "attention_mask", "tokens", "places")
@@ -69,9 +70,6 @@ class OnnxTagger(nn.Module):
         }
         probs = torch.from_numpy(self.session.run([OUTPUT], feed)[0]).to(input_ids.device)
         return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
-
-
-_CARD_SCORES = ("precision", "recall", "micro_f1", "macro_f1", "character_f1", "accuracy")
 
 
 @dataclass
@@ -173,7 +171,7 @@ def save_tagger_folder(path: Path, trained: TrainedTagger, half: bool = False) -
 
 def tagger_card(name: str, trained: TrainedTagger) -> str:
     """README.md of the folder `name`."""
-    scores = {key: trained.scores[key] for key in _CARD_SCORES if key in trained.scores}
+    scores = {key: trained.scores[key] for key in SCORE_NAMES if key in trained.scores}
     return "\n".join(
         [
             *("---", "language: ko", "library_name: transformers"),

@@ -16,7 +16,7 @@ from kore.network.tagger import best_tags
 from kore.network.tagger_file import TrainedTagger
 from kore.prediction.predictor import Compute, Computed, Predictor
 
-_SMALLEST = 1e-12  # a probability that has a logarithm
+SMALLEST = 1e-12  # a probability that has a logarithm
 
 
 class FoundEntity(NamedTuple):
@@ -87,7 +87,7 @@ def find_entities(
     """The entities of a text, from the probabilities (S, K) of its composed characters."""
     if not len(probs):
         return []
-    chosen = best_tags(np.log(np.maximum(probs, _SMALLEST)), tags)
+    chosen = best_tags(np.log(np.maximum(probs, SMALLEST)), tags)
     number = {tag: place for place, tag in enumerate(tags)}
     found = []
     for with_spaces, kind in spans_of(chosen):

@@ -43,6 +43,10 @@ class Counts(NamedTuple):
         return 200 * self.right / (self.predicted + self.gold) if self.right else 0.0
 
 
+# What a log, a table of folds and a model card hold.
+SCORE_NAMES = ("precision", "recall", "micro_f1", "macro_f1", "character_f1", "accuracy")
+
+
 class EntityScores(NamedTuple):
     """Scores of all texts together.
 
@@ -64,6 +68,20 @@ class EntityScores(NamedTuple):
     def macro_f1(self) -> float:
         """Mean F1 of the types; KLUE's entity F1."""
         return sum(counts.f1 for counts in self.by_type.values()) / max(1, len(self.by_type))
+
+    @property
+    def precision(self) -> float:
+        """Of all entities together."""
+        return self.counts.precision
+
+    @property
+    def recall(self) -> float:
+        """Of all entities together."""
+        return self.counts.recall
+
+    def as_dict(self) -> dict[str, float]:
+        """The scores by name, without those of single types."""
+        return {name: getattr(self, name) for name in SCORE_NAMES}
 
 
 def score_entities(

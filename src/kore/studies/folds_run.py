@@ -35,6 +35,7 @@ from kore.prediction.predictions import write_submission
 from kore.prediction.predictor import predict_examples
 from kore.scoring.label_shift import read_prior, row_weights
 from kore.scoring.metrics import ALL_TITLES, score
+from kore.training.ner_options import TrainNerOptions
 from kore.training.options import TrainOptions
 from kore.training.run import read_labelled, train
 from kore.training.run_files import RunFiles, run_files
@@ -47,17 +48,14 @@ def train_folds(options: TrainOptions) -> Path:
         UserError: anything the user can fix, such as a relation with fewer sentences than folds.
         KeyboardInterrupt: with a message that says how to continue.
     """
-    if is_launched():
-        raise UserError(
-            "folds are trained by one process; leave accelerate launch out, or `num_folds`"
-        )
+    refuse_processes()
     examples, labels = read_labelled(Path(options.train_file), options)
     fold_of_example = assign_folds(examples, options.num_folds, options.seed)
     files = run_files(options)
     folds = [_fold_options(options, files, fold) for fold in range(options.num_folds)]
     for fold_options in folds:
         run_files(fold_options)  # refuses a fold that is there before a file of it is written
-    _check_manifest(options, files)
+    check_manifest(options, files)
     with atomic_write(Path(folds[0].label2id_path)) as file:
         json.dump(list(labels.names), file, ensure_ascii=False)
     probs = np.zeros((len(examples), len(labels)))
@@ -147,7 +145,15 @@ def summary(
     return "\n".join(lines)
 
 
-def _check_manifest(options: TrainOptions, files: RunFiles) -> None:
+def refuse_processes() -> None:
+    """Raises UserError where several processes were started."""
+    if is_launched():
+        raise UserError(
+            "folds are trained by one process; leave accelerate launch out, or `num_folds`"
+        )
+
+
+def check_manifest(options: TrainOptions | TrainNerOptions, files: RunFiles) -> None:
     """Refuses to continue with other folds than those that were begun: their files would change."""
     split: dict[str, Any] = {"`num_folds`": options.num_folds, "`seed`": options.seed}
     manifest = Manifest.of(files={"train_file": Path(options.train_file)}, **split)

@@ -20,33 +20,27 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedGroupKFold
 
-from kore.common.devices import destroy_process_group_on_exit, make_accelerator
+from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, write_table
-from kore.common.manifest import Manifest
-from kore.common.processes import is_launched
 from kore.data.ner import TaggedText, read_tagged, with_types, write_json_lines
 from kore.network.tagger_file import load_tagger
 from kore.prediction.tagging import EntityFinder, record_of
+from kore.scoring.ner import SCORE_NAMES
+from kore.studies.folds_run import check_manifest, refuse_processes
 from kore.training.ner_options import TrainNerOptions
-from kore.training.ner_run import read_type_names
-from kore.training.ner_run import train_ner as train_one
+from kore.training.ner_run import read_type_names, train_ner
 from kore.training.run_files import RunFiles, run_files
 
-_SCORES = ("precision", "recall", "micro_f1", "macro_f1", "character_f1", "accuracy")
 
+def train_ner_folds(options: TrainNerOptions) -> Path:
+    """Trains a tagger for each of `--num_folds` and returns the path of all that was found.
 
-@destroy_process_group_on_exit()
-def train_ner(options: TrainNerOptions) -> Path:
-    """Trains a tagger, or one for each fold; returns its checkpoint, or what the folds found."""
-    return _train_folds(options) if options.num_folds else train_one(options)
-
-
-def _train_folds(options: TrainNerOptions) -> Path:
-    if is_launched():
-        raise UserError(
-            "folds are trained by one process; leave accelerate launch out, or `num_folds`"
-        )
+    Raises:
+        UserError: anything the user can fix, such as a type with fewer texts than folds.
+        KeyboardInterrupt: with a message that says how to continue.
+    """
+    refuse_processes()
     if options.valid_file:
         raise UserError("`num_folds` holds out parts of TRAIN_FILE; leave `valid_file` out")
     texts = with_types(
@@ -60,7 +54,7 @@ def _train_folds(options: TrainNerOptions) -> Path:
     folds = [_fold_options(options, files, fold) for fold in range(options.num_folds)]
     for fold_options in folds:
         run_files(fold_options)  # refuses a fold that is there before a file of it is written
-    _check_manifest(options, files)
+    check_manifest(options, files)
     found: dict[int, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
     for fold, fold_options in enumerate(folds):
@@ -69,7 +63,7 @@ def _train_folds(options: TrainNerOptions) -> Path:
         write_json_lines(Path(fold_options.train_file), kept)
         write_json_lines(Path(fold_options.valid_file), [texts[number] for number in held_out])
         try:
-            trained = load_tagger(train_one(fold_options))
+            trained = load_tagger(train_ner(fold_options))
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
                 f"Stopped in fold {fold + 1} of {len(folds)}; all that is done is kept. To "
@@ -79,7 +73,7 @@ def _train_folds(options: TrainNerOptions) -> Path:
         hits = finder([texts[number].text for number in held_out])
         for number, entities in zip(held_out, hits, strict=True):
             found[number] = record_of(texts[number].id, texts[number].text, entities)
-        scores = {name: trained.scores[name] for name in _SCORES}
+        scores = {name: trained.scores[name] for name in SCORE_NAMES}
         rows.append({"fold": fold + 1, "texts": len(held_out), **scores})
     write_table(files.folder / "folds.csv", rows)
     output = Path(options.output_dir) / f"{files.run_name}_oof.jsonl"
@@ -137,18 +131,10 @@ def _fold_options(options: TrainNerOptions, files: RunFiles, fold: int) -> Train
     )
 
 
-def _check_manifest(options: TrainNerOptions, files: RunFiles) -> None:
-    """Refuses to continue with other folds than those that were begun: their files would change."""
-    split: dict[str, Any] = {"`num_folds`": options.num_folds, "`seed`": options.seed}
-    manifest = Manifest.of(files={"train_file": Path(options.train_file)}, **split)
-    begun = f"the run {files.run_name}"
-    manifest.begin_or_continue(files.folder / "folds.json", begun, "pass another --run_name")
-
-
 def _summary(rows: Sequence[dict[str, Any]]) -> str:
     """Scores of the folds, mean ± sd."""
     lines = []
-    for name in _SCORES:
+    for name in SCORE_NAMES:
         values = [row[name] for row in rows]
         spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
         lines.append(f"{name} {spread} ({', '.join(f'{value:.2f}' for value in values)})")

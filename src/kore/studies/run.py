@@ -1,11 +1,13 @@
-"""One training run, or one for each fold."""
+"""One training run, or one for each fold; of relations and of entities."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from kore.common.devices import destroy_process_group_on_exit
+from kore.training import ner_run
 from kore.training import run as training_run
+from kore.training.ner_options import TrainNerOptions
 from kore.training.options import TrainOptions
 
 
@@ -21,3 +23,17 @@ def train(options: TrainOptions) -> Path:
     from kore.studies.folds_run import train_folds  # scikit-learn takes seconds to import
 
     return train_folds(options)
+
+
+@destroy_process_group_on_exit()
+def train_ner(options: TrainNerOptions) -> Path:
+    """Trains a tagger, and returns its checkpoint, or with folds what they found.
+
+    Raises:
+        UserError: anything the user can fix.
+    """
+    if not options.num_folds:
+        return ner_run.train_ner(options)
+    from kore.studies.ner_folds_run import train_ner_folds  # scikit-learn takes seconds to import
+
+    return train_ner_folds(options)

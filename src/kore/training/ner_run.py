@@ -28,7 +28,13 @@ from kore.network.pretrained import check_positions, load_pretrained
 from kore.network.tagger import Tagger, tags_for
 from kore.network.tagger_file import TrainedTagger, tagger_from_payload
 from kore.training.ner_options import TrainNerOptions
-from kore.training.tagging import TAGGER_STATE_KIND, TaggingObjective, encode_texts, inside_tokens
+from kore.training.tagging import (
+    TAGGER_STATE_KIND,
+    TaggingObjective,
+    encode_texts,
+    in_words,
+    inside_tokens,
+)
 from kore.training.task_run import Start, Task, run_task
 
 _SPLIT_SEED = 0  # of the texts that are held out: the same ones for every seed of training
@@ -166,8 +172,4 @@ def _count(texts: Sequence[TaggedText]) -> int:
 
 def _scores_of_best(options: TrainNerOptions, best: Mapping[str, Any]) -> str:
     where = options.valid_file or f"{options.valid_ratio:.0%} of {options.train_file}"
-    return (
-        f"precision {best['precision']:.2f}, recall {best['recall']:.2f}, micro-F1 "
-        f"{best['micro_f1']:.2f}, macro-F1 {best['macro_f1']:.2f}, character F1 "
-        f"{best['character_f1']:.2f} on {where}"
-    )
+    return f"{in_words(best)} on {where}"

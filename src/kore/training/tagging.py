@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,13 +17,12 @@ from kore.data.tagging import UNKNOWN, EncodedWindow, TextBatch, composed
 from kore.network.tagger import TagSets
 from kore.network.tagger_file import TAGGER_KIND, TrainedTagger, tagger_payload
 from kore.prediction.predictor import compute_shared
-from kore.prediction.tagging import find_entities, text_probs
+from kore.prediction.tagging import SMALLEST, find_entities, text_probs
 from kore.scoring.ner import EntityScores, score_entities
 from kore.training.objective import Objective, Validated
 
 TAGGER_STATE_KIND = "kore-tagger-training-state"
 UNKNOWN_TAG, NOT_INSIDE = "?", "B or O"
-_SMALLEST = 1e-12
 _BIASES = (-1.0, 0.0, 1.0, 2.0, 3.0)
 
 
@@ -88,32 +87,32 @@ class TaggingObjective(Objective):
         probs = text_probs(computed, data.windows)
         number = {tag: place for place, tag in enumerate(tags)}
         losses = [
-            -np.log(np.maximum(own[np.arange(len(own)), [number[tag] for tag in gold]], _SMALLEST))
+            -np.log(np.maximum(own[np.arange(len(own)), [number[tag] for tag in gold]], SMALLEST))
             for own, gold in zip(probs, data.tags, strict=True)
         ]
         value, scores = best_outside_bias(data, probs, tags)
         bias.fill_(value)
         row = {
             "valid_loss": float(np.concatenate(losses).mean()),
-            "precision": scores.counts.precision,
-            "recall": scores.counts.recall,
-            "micro_f1": scores.micro_f1,
-            "macro_f1": scores.macro_f1,
-            "character_f1": scores.character_f1,
-            "accuracy": scores.accuracy,
+            **scores.as_dict(),
             "outside_bias": value,
         }
-        summary = (
-            f"precision {scores.counts.precision:.2f}, recall {scores.counts.recall:.2f}, "
-            f"micro-F1 {scores.micro_f1:.2f}, macro-F1 {scores.macro_f1:.2f}, character F1 "
-            f"{scores.character_f1:.2f}, accuracy {scores.accuracy:.2f}"
-        )
+        summary = f"{in_words(row)}, accuracy {scores.accuracy:.2f}"
         by_type = {kind: list(counts) for kind, counts in scores.by_type.items()}
         return Validated(row, summary, {"by_type": by_type})
 
     def payload(self) -> dict[str, Any]:
         """What a checkpoint holds."""
         return tagger_payload(self.trained)
+
+
+def in_words(row: Mapping[str, Any]) -> str:
+    """The scores of a row of the log, as part of a sentence."""
+    return (
+        f"precision {row['precision']:.2f}, recall {row['recall']:.2f}, micro-F1 "
+        f"{row['micro_f1']:.2f}, macro-F1 {row['macro_f1']:.2f}, character F1 "
+        f"{row['character_f1']:.2f}"
+    )
 
 
 def encode_texts(trained: TrainedTagger, texts: Sequence[TaggedText]) -> EncodedTexts:
