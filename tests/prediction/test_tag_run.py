@@ -183,14 +183,14 @@ def test_a_file_that_changes_meanwhile_is_not_cut_short(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write_lines(tmp_path / "a.txt", TEXTS)
-    original = tag_run.survey_texts
+    original = text_stream.survey_texts
 
     def grown(*arguments: Any) -> Any:
         found = original(*arguments)
         write_lines(path, [*TEXTS, "하나 더"])
         return found
 
-    monkeypatch.setattr(tag_run, "survey_texts", grown)
+    monkeypatch.setattr(text_stream, "survey_texts", grown)
     with pytest.raises(UserError, match="the file has changed while it was read"):
         tag(model, tmp_path, path)
     assert not (tmp_path / "outputs" / "out.jsonl").exists()

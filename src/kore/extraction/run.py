@@ -27,14 +27,13 @@ from kore.extraction.types import check_types, known_inverses
 from kore.network.checkpoint import load_model
 from kore.network.locate import find_model, find_tagger
 from kore.network.tagger_file import load_tagger
-from kore.prediction.parts import Parts, is_finished
+from kore.prediction.parts import is_finished
 from kore.prediction.text_stream import (
     CHUNK_TEXTS,
     FREE_OPTIONS,
     JsonLines,
-    compute_missing,
     json_lines_output,
-    survey_texts,
+    write_stream,
 )
 
 _COLUMNS = (
@@ -107,9 +106,6 @@ def _extract_file(
         print(f"Nothing to resume, all is extracted: {output}")
         return output
     extractor = _extractor(options, tagger_file, model_file, accelerator)
-    found = survey_texts(path, options.text_column, options.on_bad_row, options.output_dir)
-    parts = Parts(output, TripleLines(output), found.chunks, manifest)
-    parts.open(resume=options.resume)
 
     def extracted(rows: Sequence[TextRow]) -> list[dict[str, Any]]:
         results = extractor([row.text for row in rows])
@@ -119,15 +115,10 @@ def _extract_file(
             for record in records_of(row.id, result)
         ]
 
-    try:
-        compute_missing(path, options.text_column, found, parts, extracted)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Stopped; what is extracted so far is kept in {parts.folder}. To continue, give the "
-            f"same command with --ner_model {tagger_file} --model_file {model_file} --resume"
-        ) from None
-    parts.join()
-    print(f"{found.texts} texts read with {tagger_file} and {model_file}: {output}, {table}")
+    models = f"--ner_model {tagger_file} --model_file {model_file}"
+    content = TripleLines(output)
+    texts = write_stream(path, options, output, content, manifest, extracted, models)
+    print(f"{texts} texts read with {tagger_file} and {model_file}: {output}, {table}")
     return output
 
 
@@ -169,6 +160,9 @@ def _extractor(
 ) -> Extractor:
     tagger, relations = load_tagger(tagger_file), load_model(model_file)
     check_types(tagger, relations)
+    if options.compile:
+        tagger.tagger.run_encoder(compiled=True)
+        relations.classifier.run_encoder(compiled=True)
     return Extractor(
         tagger,
         relations,

@@ -46,18 +46,10 @@ class InferenceOptions(ModelOptions, DeviceOptions, RowOptions, group="Predictio
 class TextOptions(DeviceOptions, RowOptions, group="Texts"):
     """Texts in, JSON lines out; streamed and resumable."""
 
-    test_file: str = option(
-        "data/test_texts.txt",
-        "texts: .txt (one a line), .csv, .json, .jsonl, also .gz; .parquet",
-        essential=True,
-    )
     text_column: str = option(
         "", "column of the texts; '' = text, sentence, input, document or content", essential=True
     )
     output_dir: str = option("outputs", "folder for results and rejected rows", essential=True)
-    output_name: str = option(
-        "", "file in OUTPUT_DIR (.jsonl, .jsonl.gz); '' = MODEL_TESTFILE.jsonl", essential=True
-    )
     resume: bool = option(
         False, "continue a killed run of the same command where it stopped", essential=True
     )
@@ -69,6 +61,14 @@ class TextOptions(DeviceOptions, RowOptions, group="Texts"):
 
 @dataclass
 class TagOptions(TextOptions, group="Texts"):
+    test_file: str = option(
+        "data/test_texts.txt",
+        "texts: .txt (one a line), .csv, .json, .jsonl, also .gz; .parquet",
+        essential=True,
+    )
+    output_name: str = option(
+        "", "file in OUTPUT_DIR (.jsonl, .jsonl.gz); '' = MODEL_TESTFILE.jsonl", essential=True
+    )
     model_file: str = option(
         "",
         "checkpoint or exported folder of a tagger; '' = the newest in MODEL_DIR, or "

@@ -14,15 +14,14 @@ from kore.data.texts import TextRow
 from kore.network.locate import find_tagger
 from kore.network.tagger_file import load_tagger
 from kore.prediction.options import TagOptions
-from kore.prediction.parts import Parts, is_finished
+from kore.prediction.parts import is_finished
 from kore.prediction.tagging import EntityFinder, record_of
 from kore.prediction.text_stream import (
     CHUNK_TEXTS,
     FREE_OPTIONS,
     JsonLines,
-    compute_missing,
     json_lines_output,
-    survey_texts,
+    write_stream,
 )
 
 
@@ -54,21 +53,13 @@ def tag_file(options: TagOptions) -> Path:
     if options.compile:
         trained.tagger.run_encoder(compiled=True)
     finder = EntityFinder(trained, accelerator, options.batch_tokens)
-    found = survey_texts(test_file, options.text_column, options.on_bad_row, options.output_dir)
-    parts = Parts(output, JsonLines(output), found.chunks, manifest)
-    parts.open(resume=options.resume)
 
     def tagged(rows: Sequence[TextRow]) -> list[dict[str, Any]]:
         entities = finder([row.text for row in rows])
         return [record_of(row.id, row.text, own) for row, own in zip(rows, entities, strict=True)]
 
-    try:
-        compute_missing(test_file, options.text_column, found, parts, tagged)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Stopped; what is tagged so far is kept in {parts.folder}. To continue, give the "
-            f"same command with --model_file {model_file} --resume"
-        ) from None
-    parts.join()
-    print(f"{found.texts} texts tagged with {model_file}: {output}")
+    models = f"--model_file {model_file}"
+    content = JsonLines(output)
+    texts = write_stream(test_file, options, output, content, manifest, tagged, models)
+    print(f"{texts} texts tagged with {model_file}: {output}")
     return output

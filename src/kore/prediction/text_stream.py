@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from kore.common.errors import UserError
+from kore.common.manifest import Manifest
 from kore.common.progress import progress_bar
 from kore.data.faults import RowFault, stop_or_reject
 from kore.data.texts import TextRow, iter_texts
-from kore.prediction.parts import Parts
+from kore.prediction.options import TextOptions
+from kore.prediction.parts import Content, Parts
 
 CHUNK_TEXTS = 512
 # Options that no result depends on.
@@ -107,7 +109,39 @@ def json_lines_output(output_dir: str, output_name: str, default: str, test_file
     return output
 
 
-def compute_missing(
+def write_stream(
+    path: Path,
+    options: TextOptions,
+    output: Path,
+    content: Content,
+    manifest: Manifest,
+    compute: Callable[[Sequence[TextRow]], list[Record]],
+    models: str,
+) -> int:
+    """Computes the texts of a file, writes the output, and returns how many texts there are.
+
+    Args:
+        models: flags that name the models, for whoever continues.
+
+    Raises:
+        UserError: texts are faulty, or the file changes meanwhile.
+        KeyboardInterrupt: with a message that says how to continue.
+    """
+    found = survey_texts(path, options.text_column, options.on_bad_row, options.output_dir)
+    parts = Parts(output, content, found.chunks, manifest)
+    parts.open(resume=options.resume)
+    try:
+        _compute_missing(path, options.text_column, found, parts, compute)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Stopped; what is computed so far is kept in {parts.folder}. To continue, give the "
+            f"same command with {models} --resume"
+        ) from None
+    parts.join()
+    return found.texts
+
+
+def _compute_missing(
     path: Path,
     column: str,
     found: TextSurvey,
