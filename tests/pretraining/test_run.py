@@ -19,7 +19,7 @@ import pretrain
 from kore.common.errors import UserError
 from kore.data.markers import marker_text
 from kore.network.checkpoint import load_payload, save_payload
-from kore.pretraining import run
+from kore.pretraining import vocabulary
 from kore.pretraining import trainer as pretrainer
 from kore.pretraining.trainer import STATE_KIND, Pretrainer
 
@@ -98,7 +98,7 @@ def test_its_encoder_is_taken_by_training(folder):
 
 def test_the_vocabulary_knows_the_markers(folder, monkeypatch):
     """However many other letters are more frequent: here there is room for few others."""
-    monkeypatch.setattr(run, "_MOST_LETTERS", 1 + len(set(run._NEEDED_LETTERS)))
+    monkeypatch.setattr(vocabulary, "_MOST_LETTERS", 1 + len(set(vocabulary.NEEDED_LETTERS)))
     pretrain.main(flags_in(folder, num_epochs=1))
     tokenizer = AutoTokenizer.from_pretrained(folder / "models" / "pretrained")
     ids = tokenizer(marker_text(), add_special_tokens=False)["input_ids"]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from kore.common.errors import UserError
 from kore.common.flags import AUTO
+from kore.data import morphemes
 
 LINE, KIWI = "line", "kiwi"
 _LINE = re.compile(r"[^\r\n]+")
-_LOADING = threading.Lock()
-_KIWI: list[Any] = []  # the splitter, once it is loaded: it takes a second
+_WANTED_BY = "`sentences` kiwi"
 
 
 class Sentence(NamedTuple):
@@ -32,17 +30,9 @@ def splitter_of(name: str) -> Splitter:
     Raises:
         UserError: kiwi is asked for and is not installed.
     """
-    if name == LINE:
+    if name == LINE or (name == AUTO and not morphemes.is_installed()):
         return by_line
-    try:
-        import kiwipiepy  # noqa: F401
-    except ImportError as error:
-        if name == AUTO:
-            return by_line
-        raise UserError(
-            "`sentences` kiwi needs the package kiwipiepy: poetry install --with extract, or "
-            "python -m pip install kiwipiepy"
-        ) from error
+    morphemes.load_kiwi(_WANTED_BY)
     return by_kiwi
 
 
@@ -54,12 +44,8 @@ def by_line(document: str) -> list[Sentence]:
 
 def by_kiwi(document: str) -> list[Sentence]:
     """As Kiwi splits Korean (https://github.com/bab2min/kiwipiepy)."""
-    with _LOADING:
-        if not _KIWI:
-            from kiwipiepy import Kiwi
-
-            _KIWI.append(Kiwi())
-        spans = [(part.start, part.end) for part in _KIWI[0].split_into_sents(document)]
+    kiwi = morphemes.load_kiwi(_WANTED_BY)
+    spans = [(part.start, part.end) for part in kiwi.split_into_sents(document)]
     found = (_stripped(document, start, end) for start, end in spans)
     return [sentence for sentence in found if sentence.text]
 

@@ -30,6 +30,7 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+_SURPLUS = 1.25
 SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 
 
@@ -48,7 +49,11 @@ SIZE = MiniSize()
 
 
 def learn_tokenizer(
-    texts: Iterable[str], vocab_size: int, max_letters: int | None = None, needed: str = ""
+    texts: Iterable[str],
+    vocab_size: int,
+    max_letters: int | None = None,
+    needed: str = "",
+    joint: str = "",
 ) -> PreTrainedTokenizerFast:
     """A cased WordPiece tokenizer of at most `vocab_size` tokens, learned from `texts`.
 
@@ -59,8 +64,14 @@ def learn_tokenizer(
             do not fill the vocabulary of large texts. Any other character is [UNK] by itself, and
             not the whole word around it. By default all become pieces.
         needed: characters that are pieces however rare they are.
+        joint: a letter that stands in `texts` before each part of a word but the first, with a
+            space before it. No piece is learned across it; it is none of the pieces itself.
     """
     texts = list(texts)
+    wanted_size = vocab_size
+    if joint:
+        vocab_size = int(_SURPLUS * vocab_size)  # pieces learned both after a joint and elsewhere
+        needed, max_letters = needed + joint, None if max_letters is None else max_letters + 1
     letters = None if max_letters is None else _frequent_letters(texts, max_letters, needed)
     learner = _wordpiece({}, letters)
     # The trainer numbers the letters inside words in a random order, and breaks ties by it. Given
@@ -73,7 +84,11 @@ def learn_tokenizer(
         **({} if letters is None else _fixed_alphabet(letters)),
     )
     learner.train_from_iterator(texts, trainer)
-    tokenizer = _wordpiece(learner.get_vocab(), letters)
+    vocab = learner.get_vocab()
+    if joint:
+        vocab = _without_joints(vocab, joint, wanted_size)
+        letters = None if letters is None else [letter for letter in letters if letter != joint]
+    tokenizer = _wordpiece(vocab, letters)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
@@ -87,6 +102,15 @@ def learn_tokenizer(
         sep_token="[SEP]",
         mask_token="[MASK]",
     )
+
+
+def _without_joints(vocab: dict[str, int], joint: str, size: int) -> dict[str, int]:
+    """The pieces as they stand in texts without joints, numbered anew; the first `size` of them."""
+    inner = "##"
+    pieces = [piece for piece in sorted(vocab, key=vocab.__getitem__) if piece != inner + joint]
+    kept = (inner + piece[1:] if piece[0] == joint else piece for piece in pieces)
+    different = dict.fromkeys(piece for piece in kept if piece != inner)
+    return {piece: number for number, piece in enumerate(list(different)[:size])}
 
 
 def bounded_sample(texts: Sequence[str], max_characters: int) -> Sequence[str]:

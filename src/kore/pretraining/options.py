@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from kore.common.errors import UserError
 from kore.common.flags import KORE_MINI, MINI, Checked, option
+from kore.data.morphemes import MORPHEMES, WORDS
 from kore.training.options import MUON, OptimizationOptions
 
 
@@ -40,7 +41,14 @@ class EncoderOptions(Checked, group="Encoder"):
     dropout: float = option(0.0, "dropout of the encoder", within="[0, 1)")
     num_layers: int = option(6, f"layers of {MINI}", within="[1, 100]")
     hidden_size: int = option(256, f"width of {MINI}, a multiple of 64", within="[64, 4096]")
-    vocab_size: int = option(12_000, f"vocabulary size of {MINI}", within="[300, 1000000]")
+    learn_vocab: str | None = option(
+        None,
+        "learn a vocabulary from the texts: whose pieces are parts of words, or of morphemes (with "
+        f"kiwipiepy), so that a particle is no part of the noun before it; by default words for "
+        f"{MINI}, and any other encoder keeps its own",
+        choices=(WORDS, MORPHEMES),
+    )
+    vocab_size: int = option(12_000, "size of the vocabulary to learn", within="[300, 1000000]")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -113,3 +121,5 @@ class PretrainOptions(TextOptions, EncoderOptions, PretrainOptimizationOptions):
         super().__post_init__()
         if self.mask_whole_words is None:
             self.mask_whole_words = self.model_name_or_path != MINI
+        if self.learn_vocab is None and self.model_name_or_path == MINI:
+            self.learn_vocab = WORDS

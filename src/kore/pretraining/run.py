@@ -7,7 +7,6 @@ models/<run_name>.run/    log.csv (a row an epoch), pretraining_curve.png, last.
 from __future__ import annotations
 
 import functools
-import string
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +23,6 @@ from kore.common.errors import UserError
 from kore.common.files import checksum
 from kore.common.flags import KORE_MINI, MINI
 from kore.common.manifest import Manifest
-from kore.data.markers import marker_text
 from kore.network import mini
 from kore.network.pretrained import (
     check_positions,
@@ -34,15 +32,11 @@ from kore.network.pretrained import (
 from kore.pretraining.options import PretrainOptions
 from kore.pretraining.passages import Passage, read_passages
 from kore.pretraining.trainer import STATE_KIND, Pretrainer, PretrainingFiles
+from kore.pretraining.vocabulary import learn_vocabulary, replace_vocabulary
 from kore.training.run_files import check_run_name
 from kore.training.state import load_state
 
 _HEAD_WIDTH = 64
-# Of the texts, for a new vocabulary: more take minutes and change little.
-_MOST_CHARACTERS = 20_000_000
-# Rare in texts: "@" and "^", with which training marks entities, come after 2,400 others.
-_NEEDED_LETTERS = marker_text() + string.punctuation + string.digits + string.ascii_letters
-_MOST_LETTERS = 2_400  # 0.16 % of the tokens of KLUE-RE become [UNK], see benchmarks/LOG.md
 # Options on which no weight depends; of the files, their content counts.
 _FREE_OPTIONS = {"resume", "run_name", "model_dir", "save_steps", "files"}
 
@@ -91,20 +85,25 @@ def _model(
     options: PretrainOptions, passages: list[Passage]
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """An encoder with its language-modelling head, and its tokenizer."""
+    tokenizer: PreTrainedTokenizerBase
+    whole: PreTrainedModel
+    texts = [passage.text for passage in passages]
+    learned = None
+    if options.learn_vocab:
+        learned = learn_vocabulary(texts, options.vocab_size, options.learn_vocab)
     if options.model_name_or_path == MINI:
-        texts = mini.bounded_sample([passage.text for passage in passages], _MOST_CHARACTERS)
-        tokenizer: PreTrainedTokenizerBase = mini.learn_tokenizer(
-            [*texts, *[marker_text()] * 2], options.vocab_size, _MOST_LETTERS, _NEEDED_LETTERS
-        )
-        size = mini.MiniSize(
-            options.num_layers, options.hidden_size, options.hidden_size // _HEAD_WIDTH
-        )
-        whole: PreTrainedModel = mini.make_masked_lm(len(tokenizer), size)
+        assert learned is not None  # the options say so
+        heads = options.hidden_size // _HEAD_WIDTH
+        size = mini.MiniSize(options.num_layers, options.hidden_size, heads)
+        tokenizer, whole = learned, mini.make_masked_lm(len(learned), size)
         set_dropout(whole, options.dropout)
     else:
         whole, tokenizer = load_pretrained(
             options.model_name_or_path, options.dropout, AutoModelForMaskedLM
         )
+        if learned is not None:
+            replace_vocabulary(whole, tokenizer, learned)
+            tokenizer = learned
     encoder = cast(PreTrainedModel, whole.base_model)
     check_positions(encoder, options.max_length, options.model_name_or_path)
     if not tokenizer.is_fast or tokenizer.mask_token_id is None:
