@@ -198,6 +198,4 @@ def logits_of(trained: TrainedModel, examples: Sequence[Example] = EXAMPLES) -> 
     batch = Batch.collate(rows, trained.input_encoder.pad_id)
     trained.model.eval()
     with torch.inference_mode():
-        return trained.model(
-            batch.input_ids, batch.attention_mask, batch.subject_span, batch.object_span
-        )
+        return trained.model(*batch.inputs)

@@ -19,8 +19,8 @@ import pretrain
 from kore.common.errors import UserError
 from kore.data.markers import marker_text
 from kore.network.checkpoint import load_payload, save_payload
-from kore.pretraining import vocabulary
 from kore.pretraining import trainer as pretrainer
+from kore.pretraining import vocabulary
 from kore.pretraining.trainer import STATE_KIND, Pretrainer
 
 WORDS = ["하늘", "바람", "구름", "햇살", "안개", "이슬", "서리", "눈꽃", "파도", "모래"]

@@ -25,7 +25,15 @@ from transformers import PreTrainedTokenizerBase
 
 from kore.common.errors import UnfitError, UserError
 from kore.common.progress import progress_bar
-from kore.data.markers import MarkedEntity, MarkedText, MarkerScheme, mark
+from kore.data.levitated import PAIR_MARKERS, TextWithPairs, levitated_inputs
+from kore.data.markers import (
+    LEVITATED,
+    MarkedEntity,
+    MarkedText,
+    MarkerScheme,
+    levitated_markers,
+    mark,
+)
 from kore.data.ngrams import ngrams_of
 from kore.data.schema import Entity, Example, Span
 from kore.data.window import TokenEntity, kept_tokens, moved
@@ -42,6 +50,7 @@ class EncodedExample(NamedTuple):
     was_cut: bool
     entity_types: tuple[int, int] = (0, 0)  # of subject and object, from 1; 0 = not known
     ngrams: NDArray[np.int32] | None = None  # see ngrams.ngrams_of; None = the model reads none
+    borders: tuple[int, ...] = ()  # positions of the last tokens, which are levitated markers
 
     @property
     def length(self) -> int:
@@ -61,6 +70,9 @@ class Batch:
         num_tokens: sum of attention_mask, known without asking a GPU; 0 = not counted.
         entity_types: (B, 2), int64, of subject and object from 1, 0 = not known; None = none are.
         ngrams: (B, F), int64, numbers of n-grams from 1, 0 on padding; None = not read.
+        borders: (B, 4 P), int64, the positions of the last 4 P tokens, which are levitated
+            markers of P pairs; None = markers stand in the text. All that is said of examples
+            (spans, labels, types, n-grams) then has B * P rows.
     """
 
     input_ids: Tensor
@@ -71,11 +83,12 @@ class Batch:
     num_tokens: int = 0
     entity_types: Tensor | None = None
     ngrams: Tensor | None = None
+    borders: Tensor | None = None
 
     @property
     def inputs(
         self,
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Tensor | None]:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, int, Tensor | None, Tensor | None, Tensor | None]:
         """What the model takes, in its order."""
         return (
             self.input_ids,
@@ -85,6 +98,7 @@ class Batch:
             self.num_tokens,
             self.entity_types,
             self.ngrams,
+            self.borders,
         )
 
     @classmethod
@@ -96,6 +110,9 @@ class Batch:
         length: int | None = None,
     ) -> Batch:
         """Examples padded to `length` tokens, by default to the longest of them."""
+        if rows[0].borders:
+            batch = cls.of_texts([TextWithPairs([row]) for row in rows], pad_id, length or 0)
+            return replace(batch, labels=None if labels is None else torch.tensor(labels))
         length = length or max(len(row.input_ids) for row in rows)
         padded = [row.input_ids + [pad_id] * (length - len(row.input_ids)) for row in rows]
         lengths = torch.tensor([len(row.input_ids) for row in rows])
@@ -108,6 +125,21 @@ class Batch:
             num_tokens=sum(len(row.input_ids) for row in rows),
             entity_types=torch.tensor([row.entity_types for row in rows]),
             ngrams=padded_ngrams(rows),
+        )
+
+    @classmethod
+    def of_texts(cls, texts: Sequence[TextWithPairs], pad_id: int, length: int = 0) -> Batch:
+        """Texts with levitated markers of any number of pairs, at least `length` tokens long."""
+        inputs = levitated_inputs(texts, pad_id, length)
+        return cls(
+            input_ids=inputs.input_ids,
+            attention_mask=inputs.attention_mask,
+            subject_span=torch.tensor([row.subject_span for row in inputs.examples]),
+            object_span=torch.tensor([row.object_span for row in inputs.examples]),
+            num_tokens=sum(text.length for text in texts),
+            entity_types=torch.tensor([row.entity_types for row in inputs.examples]),
+            ngrams=padded_ngrams(inputs.examples),
+            borders=inputs.borders,
         )
 
     def to(self, device: torch.device) -> Batch:
@@ -127,6 +159,7 @@ class Batch:
             num_tokens=self.num_tokens,
             entity_types=None if self.entity_types is None else moved_tensor(self.entity_types),
             ngrams=None if self.ngrams is None else moved_tensor(self.ngrams),
+            borders=None if self.borders is None else moved_tensor(self.borders),
         )
 
     def twice(self) -> Batch:
@@ -191,6 +224,7 @@ class InputEncoder:
         self.pad_id: int = tokenizer.pad_token_id
         self._special_ids = set(tokenizer.all_special_ids)
         self._type_numbers = {name: number for number, name in enumerate(scheme.types, start=1)}
+        self.is_levitated = scheme.use_markers and scheme.style == LEVITATED
         self._check_max_length()
 
     def encode(self, examples: Sequence[Example], quiet: bool = False) -> list[EncodedExample]:
@@ -205,6 +239,11 @@ class InputEncoder:
             for start in range(0, len(examples), ENCODING_CHUNK):
                 chunk = examples[start : start + ENCODING_CHUNK]
                 encoded = self._encode_marked([mark(example, self.scheme) for example in chunk])
+                if self.is_levitated:
+                    encoded = [
+                        self._with_markers(row, example)
+                        for row, example in zip(encoded, chunk, strict=True)
+                    ]
                 if self._type_numbers:
                     encoded = [
                         row._replace(entity_types=self._types_of(example))
@@ -251,6 +290,20 @@ class InputEncoder:
     def _types_of(self, example: Example) -> tuple[int, int]:
         numbers = self._type_numbers
         return numbers.get(example.subject.type, 0), numbers.get(example.object.type, 0)
+
+    def _with_markers(self, row: EncodedExample, example: Example) -> EncodedExample:
+        """The row of an unmarked text with the markers behind it; the spans are now theirs."""
+        markers = levitated_markers(example, self.scheme)
+        numbers = self.tokenizer.get_added_vocab()
+        ids = [numbers[token] for token in markers]
+        start, half = len(row.input_ids), PAIR_MARKERS // 2
+        spans = (row.subject_span, row.object_span)
+        return row._replace(
+            input_ids=[*row.input_ids, *ids],
+            subject_span=Span(start, start + half),
+            object_span=Span(start + half, start + PAIR_MARKERS),
+            borders=tuple(place for span in spans for place in (span.start, span.end - 1)),
+        )
 
     def _encode_marked(self, marked: list[MarkedText]) -> list[EncodedExample]:
         texts = self._tokenize([row.text for row in marked], offsets=True)
@@ -303,7 +356,7 @@ class InputEncoder:
         ends = [end for _, end in offsets]
         subject = _token_entity(marked.subject, starts, ends)
         object_ = _token_entity(marked.object, starts, ends)
-        budget = self.max_length - 2 - len(lead)
+        budget = self.max_length - 2 - len(lead) - (PAIR_MARKERS if self.is_levitated else 0)
         kept = kept_tokens(len(ids), budget, subject, object_)
         before = 1 + len(lead)
 
@@ -329,7 +382,8 @@ class InputEncoder:
             marked = mark(example, self.scheme)
             length = len(self._tokenize([marked.text])["input_ids"][0])
             lead = self._lead_ids(self._tokenize(list(marked.lead))["input_ids"])
-            longest = max(longest, 2 + len(lead) + length)
+            markers = PAIR_MARKERS if self.is_levitated else 0
+            longest = max(longest, 2 + len(lead) + length + markers)
         if longest > self.max_length:
             raise UnfitError(
                 f"`max_length` {self.max_length} is too small: the markers and two entities of a "

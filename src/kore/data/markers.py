@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from kore.data.schema import TYPE_WORDS, Entity, Example, Role, Span
 
+LEVITATED = "levitated"  # markers stand behind the text, see levitated.py
 _WIDE_BRACKET = "［"  # U+FF3B, which stands for "[" and begins no marker token
 
 
@@ -55,14 +56,16 @@ class MarkedText(NamedTuple):
 def mark(example: Example, scheme: MarkerScheme) -> MarkedText:
     """Marks both entities; without markers, the words of both lead the sentence.
 
+    Levitated markers leave the text as it is; `levitated_markers` names them.
+
     The entities of `example` must not overlap; reading has made sure of that. What looks like a
     marker token in the example itself does not become one.
     """
     example = _without_marker_tokens(example, scheme)
     subject, object_ = example.subject, example.object
-    if not scheme.use_markers:
+    if not scheme.use_markers or scheme.style == LEVITATED:
         return MarkedText(
-            (subject.word, object_.word),
+            () if scheme.use_markers else (subject.word, object_.word),
             example.sentence,
             MarkedEntity(subject.span, subject.span),
             MarkedEntity(object_.span, object_.span),
@@ -117,11 +120,38 @@ def _cue(example: Example, scheme: MarkerScheme) -> str:
 
 def marker_tokens(scheme: MarkerScheme) -> list[str]:
     """The tokens that `scheme` adds to a vocabulary, in a fixed order; none for `punct`."""
-    if not scheme.use_markers or scheme.style != "special":
+    if not scheme.use_markers or scheme.style not in ("special", LEVITATED):
         return []
     names: list[str | None] = [None, *(scheme.types if scheme.use_types else ())]
     roles: tuple[Role, Role] = ("subject", "object")
     return [token for role in roles for name in names for token in _special_markers(role, name)]
+
+
+def levitated_markers(example: Example, scheme: MarkerScheme) -> tuple[str, ...]:
+    """The opening and the closing marker of the subject, then those of the object."""
+    roles: list[tuple[Role, Entity]] = [("subject", example.subject), ("object", example.object)]
+    return tuple(
+        token
+        for role, entity in roles
+        for token in _special_markers(role, _type_name(entity, scheme))
+    )
+
+
+def marker_meanings(scheme: MarkerScheme) -> dict[str, str]:
+    """For each levitated marker the punctuation marker of its role and type, as a text.
+
+    An encoder knows those words; the marker's embedding begins as their mean.
+    """
+    names: list[str | None] = [None, *(scheme.types if scheme.use_types else ())]
+    roles: tuple[Role, Role] = ("subject", "object")
+    return {
+        token: text
+        for role in roles
+        for name in names
+        for token, text in zip(
+            _special_markers(role, name), _punctuation_markers(role, name), strict=True
+        )
+    }
 
 
 def marker_text() -> str:

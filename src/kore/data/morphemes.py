@@ -37,13 +37,13 @@ def load_kiwi(wanted_by: str) -> Any:
     Raises:
         UserError: it is not installed.
     """
+    if not is_installed():
+        raise UserError(
+            f"{wanted_by} needs the package kiwipiepy: poetry install --with extract, or "
+            "python -m pip install kiwipiepy"
+        )
     with _LOADING:
         if not _KIWI:
-            if not is_installed():
-                raise UserError(
-                    f"{wanted_by} needs the package kiwipiepy: poetry install --with extract, or "
-                    "python -m pip install kiwipiepy"
-                )
             from kiwipiepy import Kiwi
 
             _KIWI.append(Kiwi())

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from kore.data.levitated import PAIR_MARKERS
 from kore.network.dropout import dropout
 
 _LOGGER = logging.getLogger(__name__)
@@ -28,8 +29,9 @@ class Rotation(NamedTuple):
     sin: Tensor
 
     def at(self, positions: Tensor) -> Rotation:
-        """Those of the positions (B, K)."""
-        return Rotation(*(part.squeeze(0)[positions] for part in self))
+        """Those of the tokens at the positions (B, K)."""
+        rows = torch.arange(self.cos.shape[0], device=positions.device)[:, None]
+        return Rotation(*(part[rows, positions] for part in self))
 
     def rotate(self, states: Tensor) -> Tensor:
         """(B, T, heads, D) -> the same shape, computed in float32."""
@@ -67,7 +69,26 @@ class Packed(NamedTuple):
     longest: int
 
 
-Layout = Padded | Packed
+class Levitated(NamedTuple):
+    """Padded texts with the levitated markers of pairs behind them, see data/levitated.py.
+
+    mask: (B, T), True on the texts' tokens; None where there is no padding.
+    markers: M, how many of the last tokens are markers; four make a pair.
+    rotations: as in `Padded`.
+    """
+
+    mask: Tensor | None
+    markers: int
+    rotations: tuple[Rotation, Rotation] | None = None
+
+    def at(self, positions: Tensor) -> Levitated:
+        """The layout of the queries at positions (B, K), all markers at the end among them."""
+        if self.rotations is None:
+            return self
+        return self._replace(rotations=(self.rotations[0].at(positions), self.rotations[1]))
+
+
+Layout = Padded | Packed | Levitated
 
 
 def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, probability: float) -> Tensor:
@@ -82,6 +103,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor, layout: Layout, probabilit
     if layout.rotations is not None:
         of_queries, of_keys = layout.rotations
         query, key = of_queries.rotate(query), of_keys.rotate(key)
+    if isinstance(layout, Levitated):
+        return attend_levitated(query, key, value, layout, probability)
     query, key, value = (states.transpose(1, 2) for states in (query, key, value))
     mask = layout.mask
     if mask is not None:
@@ -121,6 +144,34 @@ def attend_packed(
         rows(query), rows(key), rows(value), dropout_p=probability
     )
     return attended.transpose(1, 2).values()[None]
+
+
+def attend_levitated(
+    query: Tensor, key: Tensor, value: Tensor, layout: Levitated, probability: float
+) -> Tensor:
+    """query (B, K + M, heads, D), key and value (B, T + M, heads, D), all rotated -> as query.
+
+    Texts attend to themselves, markers to the text and to those of their pair.
+    """
+    count = layout.markers
+    texts = Padded(layout.mask)
+    text_key, text_value = key[:, :-count], value[:, :-count]
+    of_texts = attend(query[:, :-count], text_key, text_value, texts, probability)
+
+    def pairs(states: Tensor) -> Tensor:  # (B, T, heads, D) -> (B, heads, P, 4, D)
+        return states[:, -count:].transpose(1, 2).unflatten(2, (-1, PAIR_MARKERS))
+
+    own_query, own_key, own_value = pairs(query), pairs(key), pairs(value)
+    flat = own_query.flatten(2, 3)  # (B, heads, M, D)
+    to_text = flat @ text_key.permute(0, 2, 3, 1)  # (B, heads, M, T)
+    if layout.mask is not None:
+        to_text = to_text.masked_fill(~layout.mask[:, None, None, :], -torch.inf)
+    to_own = (own_query @ own_key.transpose(-1, -2)).flatten(2, 3)  # (B, heads, M, 4)
+    scores = torch.cat([to_own, to_text], dim=-1) * query.shape[-1] ** -0.5
+    weights = dropout(scores.softmax(dim=-1), probability)
+    of_own = weights[..., :PAIR_MARKERS].unflatten(2, (-1, PAIR_MARKERS)) @ own_value
+    of_markers = of_own.flatten(2, 3) + weights[..., PAIR_MARKERS:] @ text_value.transpose(1, 2)
+    return torch.cat([of_texts, of_markers.transpose(1, 2)], dim=1)
 
 
 @functools.cache

@@ -32,7 +32,8 @@ from kore.network.trained import (
 )
 
 _LOADING = threading.Lock()
-FORMAT_VERSION = 4  # 2 may have a design and a cue sentence, 3 has class shares, 4 n-grams
+# 2 may have a design and a cue sentence, 3 has class shares, 4 n-grams, 5 levitated markers
+FORMAT_VERSION = 5
 MODEL_KIND = "kore-model"
 STATE_KIND = "kore-training-state"
 _MODEL_KEYS = ("weights", "encoder_config", *DESCRIPTION_KEYS)

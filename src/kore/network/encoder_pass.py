@@ -22,9 +22,22 @@ from torch.utils.checkpoint import checkpoint
 from transformers import BertModel, ElectraModel, PreTrainedModel, RobertaModel, XLMRobertaModel
 
 from kore.network import modern_bert
-from kore.network.attention import Layout, Packed, Padded, attend, packing_works
+from kore.network.attention import (
+    Layout,
+    Levitated,
+    Packed,
+    Padded,
+    attend,
+    packing_works,
+)
 
 _BERT_LIKE = (BertModel, ElectraModel, RobertaModel, XLMRobertaModel)
+
+
+def layers_are_known(encoder: PreTrainedModel) -> bool:
+    """Whether its layers are called one by one, and can be given levitated markers."""
+    is_bert_like = type(encoder) in _BERT_LIKE and not encoder.config.is_decoder
+    return is_bert_like or modern_bert.is_global_modern_bert(encoder)
 
 
 class EncoderPass:
@@ -46,9 +59,9 @@ class EncoderPass:
         last_layers: int = 1,
     ) -> None:
         self._encoder: Any = encoder
-        self._is_bert_like = type(encoder) in _BERT_LIKE and not encoder.config.is_decoder
+        self._is_known = layers_are_known(encoder)
         self._is_modern = modern_bert.is_global_modern_bert(encoder)
-        self._is_known = self._is_bert_like or self._is_modern
+        self._is_bert_like = self._is_known and not self._is_modern
         self._checkpointing = checkpointing
         self._compiled = compiled
         self._last_layers = last_layers
@@ -67,6 +80,7 @@ class EncoderPass:
         query_mask: Tensor,
         num_tokens: int | None,
         added: Tensor | None = None,
+        borders: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """States (B, K, H * last_layers) and their positions (B, K), None where K is T.
 
@@ -77,7 +91,11 @@ class EncoderPass:
             num_tokens: the sum of `attention_mask`, without which rows are not packed (it would
                 have to be fetched from the GPU).
             added: (B, T, E), is added to the word embeddings.
+            borders: (B, M), positions of the last M tokens, which are levitated markers. [CLS] and
+                they are then what is read, K = 1 + M.
         """
+        if borders is not None:
+            return self._levitated(input_ids, attention_mask, borders)
         if not self._is_known or torch.compiler.is_exporting():
             return self._own_pass(input_ids, attention_mask, added), None
         if input_ids.is_cuda:
@@ -89,6 +107,22 @@ class EncoderPass:
         positions = query_positions(query_mask)
         layout = Padded(None if attention_mask.all() else attention_mask)
         return self._layers(self._embeddings(input_ids, added), layout, positions), positions
+
+    def _levitated(
+        self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        batch, markers = borders.shape
+        length = input_ids.shape[1] - markers
+        text = torch.arange(length, device=borders.device).expand(batch, -1)
+        ends = torch.arange(length, length + markers, device=borders.device).expand(batch, -1)
+        read = torch.cat([text[:, :1], ends], dim=1)
+        positions = torch.cat([text, borders], dim=1)
+        first = 0 if self._is_modern else self._first_position()
+        hidden = self._embeddings(input_ids, None, positions + first)
+        mask = attention_mask[:, :length]
+        has_padding = torch.compiler.is_exporting() or not mask.all()
+        layout = Levitated(mask if has_padding else None, markers)
+        return self._layers(hidden, layout, read, positions), read
 
     def _can_pack(self, num_tokens: int | None) -> bool:
         return bool(num_tokens) and self._is_bert_like and not self._compiled
@@ -147,13 +181,21 @@ class EncoderPass:
             hidden = self._encoder.embeddings_project(hidden)
         return hidden
 
-    def _layers(self, hidden: Tensor, layout: Layout, positions: Tensor | None = None) -> Tensor:
+    def _layers(
+        self,
+        hidden: Tensor,
+        layout: Layout,
+        positions: Tensor | None = None,
+        position_ids: Tensor | None = None,
+    ) -> Tensor:
+        """positions (B, K): where the head reads; position_ids (B, T): other ones than 0, 1, 2 …"""
+
         def queried(states: Tensor) -> Tensor:
             return states if positions is None else at_positions(states, positions)
 
         if self._is_modern:
-            assert isinstance(layout, Padded)
-            rotation = modern_bert.rotation(self._encoder, hidden)
+            assert not isinstance(layout, Packed)
+            rotation = modern_bert.rotation(self._encoder, hidden, position_ids)
             layout = layout._replace(rotations=(rotation, rotation))
         *layers, last = self._encoder.layers if self._is_modern else self._encoder.encoder.layer
         joined = []
@@ -161,7 +203,7 @@ class EncoderPass:
             hidden = self._run(layer, hidden, hidden, layout)
             if number > len(layers) + 1 - self._last_layers:
                 joined.append(queried(hidden))
-        if positions is not None and isinstance(layout, Padded):
+        if positions is not None and not isinstance(layout, Packed):
             layout = layout.at(positions)
         states = self._run(last, queried(hidden), hidden, layout)
         if self._is_modern:

@@ -43,7 +43,7 @@ from kore.network.trained import (
     published,
 )
 
-FORMAT_VERSION = 4  # 3 has expected class shares, 4 may have n-grams
+FORMAT_VERSION = 5  # 3 has expected class shares, 4 may have n-grams, 5 levitated markers
 KIND, TAGGER_KIND = "kore-folder", "kore-tagger-folder"
 _OWN_FILE = "kore.json"
 _FILES = (_OWN_FILE, "config.json", "model.safetensors", "head.safetensors", "tokenizer.json")

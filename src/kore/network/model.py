@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from kore.data.levitated import PAIR_MARKERS
 from kore.network.dropout import Dropout, replace_dropouts
 from kore.network.encoder_pass import EncoderPass, at_positions
 from kore.network.ngrams import NgramHead
@@ -137,6 +138,7 @@ class RelationClassifier(nn.Module):
         num_tokens: int | None = None,
         entity_types: Tensor | None = None,
         ngrams: Tensor | None = None,
+        borders: Tensor | None = None,
     ) -> Tensor:
         """input_ids, attention_mask (B, T); spans (B, 2), half-open -> logits (B, C).
 
@@ -144,15 +146,43 @@ class RelationClassifier(nn.Module):
             num_tokens: the sum of `attention_mask`; lets a GPU run the rows without their padding.
             entity_types: (B, 2), of subject and object, counted from 1; 0 and None = unknown.
             ngrams: (B, F), counted from 1, 0 on padding; a model without n-grams ignores them.
+            borders: (B, 4 P), positions of the last 4 P tokens, which are levitated markers of P
+                pairs. Logits, types and n-grams then have B * P rows; the spans are not read.
         """
+        if entity_types is None:
+            entity_types = torch.zeros_like(subject_span)
+        if borders is None:
+            pooled = self._pooled(
+                input_ids, attention_mask, subject_span, object_span, num_tokens, entity_types
+            )
+        else:
+            pooled = self._pooled_markers(input_ids, attention_mask, borders)
+        logits = self.head(torch.cat(pooled, dim=-1))
+        if not self.training:
+            logits = logits.float()
+            if self.ngrams is not None:
+                assert ngrams is not None
+                logits = logits + self.ngrams(ngrams)
+        if self.allowed is not None and (not self.training or self.design.type_restriction == BOTH):
+            logits = restricted(logits, self.allowed[entity_types[:, 0], entity_types[:, 1]])
+        return logits if self.training else logits / self.temperature + self.log_odds
+
+    def _pooled(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        subject_span: Tensor,
+        object_span: Tensor,
+        num_tokens: int | None,
+        entity_types: Tensor,
+    ) -> list[Tensor]:
+        """[CLS], subject and object, each (B, H)."""
         masks = [span_mask(span, input_ids.shape[1]) for span in (subject_span, object_span)]
         query_mask = _first_token(attention_mask)
         if self.pooling is not None:
             query_mask = functools.reduce(torch.logical_or, masks, query_mask)
         if self.lstm is not None:
             query_mask = attention_mask
-        if entity_types is None:
-            entity_types = torch.zeros_like(subject_span)
         added = self.type_states(entity_types, subject_span, object_span, input_ids.shape[1])
         states, positions = self._encoder_pass(
             input_ids, attention_mask, query_mask, num_tokens, added
@@ -164,15 +194,22 @@ class RelationClassifier(nn.Module):
         pooled = [states[:, 0]]  # [CLS]
         if self.pooling is not None:
             pooled += [self.pooling(states, mask) for mask in masks]
-        logits = self.head(torch.cat(pooled, dim=-1))
-        if not self.training:
-            logits = logits.float()
-            if self.ngrams is not None:
-                assert ngrams is not None
-                logits = logits + self.ngrams(ngrams)
-        if self.allowed is not None and (not self.training or self.design.type_restriction == BOTH):
-            logits = restricted(logits, self.allowed[entity_types[:, 0], entity_types[:, 1]])
-        return logits if self.training else logits / self.temperature + self.log_odds
+        return pooled
+
+    def _pooled_markers(
+        self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor
+    ) -> list[Tensor]:
+        """[CLS] and the levitated markers of subject and object, each (B * P, H)."""
+        assert self.pooling is not None
+        states, _ = self._encoder_pass(
+            input_ids, attention_mask, attention_mask, None, borders=borders
+        )
+        pairs = states[:, 1:].unflatten(1, (-1, PAIR_MARKERS))  # (B, P, 4, H)
+        cls = states[:, :1].expand(-1, pairs.shape[1], -1)
+        pairs = pairs.flatten(0, 1)
+        is_subject = torch.arange(PAIR_MARKERS, device=pairs.device) < PAIR_MARKERS // 2
+        masks = [mask.expand(pairs.shape[0], -1) for mask in (is_subject, ~is_subject)]
+        return [cls.flatten(0, 1), *(self.pooling(pairs, mask) for mask in masks)]
 
     def type_states(
         self, entity_types: Tensor | None, subject_span: Tensor, object_span: Tensor, length: int

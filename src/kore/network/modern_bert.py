@@ -23,9 +23,10 @@ def is_global_modern_bert(encoder: PreTrainedModel) -> bool:
     }
 
 
-def rotation(encoder: Any, hidden: Tensor) -> Rotation:
-    """Of the positions of hidden (B, T, H)."""
-    positions = torch.arange(hidden.shape[1], device=hidden.device)[None]
+def rotation(encoder: Any, hidden: Tensor, positions: Tensor | None = None) -> Rotation:
+    """Of the positions (B, T) of hidden (B, T, H), by default 0, 1, 2 …, (1, T)."""
+    if positions is None:
+        positions = torch.arange(hidden.shape[1], device=hidden.device)[None]
     cos, sin = encoder.rotary_emb(hidden.float(), positions, "full_attention")
     return Rotation(cos[:, :, None], sin[:, :, None])
 

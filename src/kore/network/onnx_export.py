@@ -20,6 +20,7 @@ from kore.data.dataset import Batch
 from kore.data.schema import Entity, Example, Span
 from kore.network.model import RelationClassifier
 from kore.network.onnx_file import (
+    BORDERS_INPUT,
     FORMAT_VERSION,
     INPUTS,
     KIND,
@@ -50,12 +51,14 @@ class ProbabilityModel(nn.Module):
         object_span: Tensor,
         entity_types: Tensor | None = None,
         ngrams: Tensor | None = None,
+        borders: Tensor | None = None,
     ) -> Tensor:
-        """input_ids, attention_mask (B, T), ngrams (B, F), others (B, 2), int64 -> (B, C), rows
-        that sum to 1.
+        """input_ids, attention_mask (B, T), ngrams (B, F), borders (B, 4), others (B, 2), int64
+        -> (B, C), rows that sum to 1.
         """
         mask = attention_mask.bool()
-        logits = self.model(input_ids, mask, subject_span, object_span, None, entity_types, ngrams)
+        spans = (subject_span, object_span)
+        logits = self.model(input_ids, mask, *spans, None, entity_types, ngrams, borders)
         return logits.float().softmax(dim=-1)
 
 
@@ -140,14 +143,15 @@ def _graph_of(model: RelationClassifier, batch: Batch) -> Graph:
     names: tuple[str, ...] = INPUTS
     axes: tuple[dict[int, str] | None, ...] = ({0: "batch", 1: "length"},) * 2
     axes += ({0: "batch"},) * 2
-    if model.design.num_types:
-        arguments, axes = (*arguments, batch.entity_types), (*axes, {0: "batch"})
-        names = (*names, TYPES_INPUT)
-    if model.design.ngram_buckets:
-        if not model.design.num_types:  # arguments go by their place
-            arguments, axes = (*arguments, None), (*axes, None)
-        arguments, axes = (*arguments, batch.ngrams), (*axes, {0: "batch", 1: "ngrams"})
-        names = (*names, NGRAMS_INPUT)
+    optional: list[tuple[str, Tensor | None, dict[int, str]]] = [
+        (TYPES_INPUT, batch.entity_types if model.design.num_types else None, {0: "batch"}),
+        (NGRAMS_INPUT, batch.ngrams, {0: "batch", 1: "ngrams"}),
+        (BORDERS_INPUT, batch.borders, {0: "batch"}),
+    ]
+    for name, tensor, axis in optional:  # arguments go by their place, and None is no input
+        arguments = (*arguments, tensor)
+        axes = (*axes, None if tensor is None else axis)
+        names = names if tensor is None else (*names, name)
     return Graph(arguments, names, axes)
 
 

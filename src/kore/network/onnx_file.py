@@ -1,7 +1,7 @@
 """A trained model as one ONNX file, from token ids and entity spans to probabilities.
 
     inputs    input_ids, attention_mask (B, T); subject_span, object_span (B, 2); all int64;
-              entity_types (B, 2) and ngrams (B, F) where the model reads them
+              entity_types (B, 2), ngrams (B, F) and borders (B, 4) where the model reads them
     output    probs (B, C)
 
 The file is self-contained: the tokenizer, the relations and all else that prediction needs are JSON
@@ -29,11 +29,12 @@ from kore.network.trained import (
     from_description,
 )
 
-FORMAT_VERSION = 3  # 3 may have n-grams
+FORMAT_VERSION = 4  # 3 may have n-grams, 4 levitated markers
 KIND, TAGGER_KIND = "kore-onnx", "kore-tagger-onnx"
 METADATA_KEY = "kore"
 INPUTS = ("input_ids", "attention_mask", "subject_span", "object_span")
-TYPES_INPUT, NGRAMS_INPUT = "entity_types", "ngrams"  # only of models that read them
+# Only of models that read them.
+TYPES_INPUT, NGRAMS_INPUT, BORDERS_INPUT = "entity_types", "ngrams", "borders"
 OUTPUT = "probs"
 _REMEDY = "export it again"
 _SILENT = 4  # onnxruntime's severity "fatal": what goes wrong is raised to us as well
@@ -63,6 +64,7 @@ class OnnxClassifier(nn.Module):
         num_tokens: int | None = None,
         entity_types: Tensor | None = None,
         ngrams: Tensor | None = None,
+        borders: Tensor | None = None,
     ) -> Tensor:
         """input_ids, attention_mask (B, T); spans (B, 2), half-open -> (B, C).
 
@@ -71,8 +73,9 @@ class OnnxClassifier(nn.Module):
         """
         if entity_types is None:
             entity_types = torch.zeros_like(subject_span)
-        tensors = (input_ids, attention_mask, subject_span, object_span, entity_types, ngrams)
-        names = (*INPUTS, TYPES_INPUT, NGRAMS_INPUT)
+        spans = (subject_span, object_span)
+        tensors = (input_ids, attention_mask, *spans, entity_types, ngrams, borders)
+        names = (*INPUTS, TYPES_INPUT, NGRAMS_INPUT, BORDERS_INPUT)
         feed = {
             name: tensor.long().cpu().numpy()
             for name, tensor in zip(names, tensors, strict=True)

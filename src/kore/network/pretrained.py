@@ -184,6 +184,17 @@ def add_marker_tokens(
         encoder.resize_token_embeddings(len(tokenizer))
 
 
+def set_embeddings(
+    encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, texts: Mapping[str, str]
+) -> None:
+    """The embedding of each token becomes the mean of those of its text's tokens."""
+    words: Any = encoder.get_input_embeddings()
+    with torch.no_grad():
+        for token, text in texts.items():
+            ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+            words.weight[tokenizer.convert_tokens_to_ids(token)] = words.weight[ids].mean(dim=0)
+
+
 def check_positions(encoder: PreTrainedModel, max_length: int, name: str) -> None:
     """Raises UnfitError where the encoder, called `name`, has fewer positions than `max_length`."""
     most = max_positions(encoder)

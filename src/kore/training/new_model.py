@@ -11,13 +11,19 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from kore.common.arrays import Floats
 from kore.common.errors import UnfitError
 from kore.data.dataset import InputEncoder
-from kore.data.markers import MarkerScheme, mark, marker_tokens
+from kore.data.markers import LEVITATED, MarkerScheme, mark, marker_meanings, marker_tokens
 from kore.data.schema import Example, LabelMap, entity_types
 from kore.network import mini
 from kore.network.checkpoint import TrainedModel
+from kore.network.encoder_pass import layers_are_known
 from kore.network.model import NONE, ModelDesign, RelationClassifier
 from kore.network.pooling import CLS_ONLY
-from kore.network.pretrained import add_marker_tokens, check_positions, set_dropout
+from kore.network.pretrained import (
+    add_marker_tokens,
+    check_positions,
+    set_dropout,
+    set_embeddings,
+)
 from kore.scoring.label_shift import gold_shares, log_odds
 from kore.training.options import TrainOptions
 from kore.training.type_restriction import allowed_relations
@@ -45,6 +51,8 @@ def new_model(
     scheme = _marker_scheme(options, examples)
     encoder, tokenizer = pretrained or _make_mini(options.dropout, scheme, examples)
     add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
+    if scheme.style == LEVITATED:
+        set_embeddings(encoder, tokenizer, marker_meanings(scheme))
     check_positions(encoder, options.max_length, options.model_name_or_path)
     _check_encoder(options, encoder, tokenizer)
     pooling = options.span_pooling if options.use_span_pooling else CLS_ONLY
@@ -111,5 +119,12 @@ def _check_encoder(
         raise UnfitError(
             f"`last_layers` {options.last_layers}, but {options.model_name_or_path} has {layers}"
         )
+    if options.marker_style == LEVITATED and not layers_are_known(encoder):
+        raise UnfitError(
+            f"`marker_style` {LEVITATED}: {type(encoder).__name__} has layers of another kind than "
+            "BERT's or ModernBERT's; pass `marker_style` punct"
+        )
+    if options.mask_tokens and options.marker_style == LEVITATED:
+        raise UnfitError(f"`mask_tokens` needs markers in the text, and not {LEVITATED} ones")
     if options.mask_tokens and tokenizer.mask_token_id is None:
         raise UnfitError(f"`mask_tokens`: {options.model_name_or_path} has no [MASK] token")

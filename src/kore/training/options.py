@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from kore.common.errors import UserError
 from kore.common.flags import KORE_MINI, MINI, Checked, DeviceOptions, option
+from kore.data.markers import LEVITATED
 from kore.data.options import RowOptions, SchemaOptions
 
 MUON = "muon"
@@ -113,7 +114,10 @@ class ModelDesignOptions(Checked, group="Model"):
     use_entity_markers: bool = option(True, "mark the entities in the text")
     use_entity_types: bool = option(True, "write the entity's type into the markers")
     marker_style: str = option(
-        "punct", "'@ * 단체 * 비틀즈 @' or '[E1-ORG]비틀즈[/E1-ORG]'", choices=("punct", "special")
+        "punct",
+        "'@ * 단체 * 비틀즈 @', '[E1-ORG]비틀즈[/E1-ORG]', or levitated = such tokens behind the "
+        "text, which is then read once for all pairs of entities",
+        choices=("punct", "special", LEVITATED),
     )
     cue_sentence: bool = option(
         False, "put 'SUBJECT 와 OBJECT 의 관계' with its markers before the text"
@@ -150,6 +154,18 @@ class ModelDesignOptions(Checked, group="Model"):
         super().__post_init__()
         if self.cue_sentence and not self.use_entity_markers:
             raise UserError("`cue_sentence` needs `use_entity_markers` True: it contains them")
+        if self.marker_style == LEVITATED:
+            self._check_levitated()
+
+    def _check_levitated(self) -> None:
+        needed = {"use_entity_markers": True, "use_span_pooling": True}
+        needed |= {"cue_sentence": False, "entity_type_embedding": False, "bilstm": False}
+        for name, value in needed.items():
+            if getattr(self, name) is not value:
+                raise UserError(
+                    f"`marker_style` {LEVITATED} needs `{name}` {value}: the text is read without "
+                    "knowing which entities are asked about"
+                )
 
 
 @dataclass

@@ -1,0 +1,140 @@
+"""Levitated markers: what attends to what, and one reading of a text for all its pairs."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tests.builders import LABELS, logits_of, make_example, make_trained
+from torch import Tensor
+
+from kore.data.dataset import Batch
+from kore.data.levitated import PAIR_MARKERS, TextWithPairs, texts_with_pairs
+from kore.data.schema import Example
+from kore.network.checkpoint import load_model, save_model
+from kore.network.onnx_export import onnx_bytes
+from kore.network.trained import TrainedModel
+
+KNOWN = ["bert", "roberta", "electra", "mini", "modernbert"]
+LONG = "이서준은 부산에서 해담전자를 보았다."  # the vocabulary knows its letters
+PAIRS = [
+    make_example("1", LONG, "이서준", "해담전자"),
+    make_example("2", LONG, "해담전자", "이서준", types=("ORG", "PER")),
+    make_example("3", LONG, "부산", "이서준", types=("LOC", "PER")),  # LOC is not known
+    make_example("4", "박하늘과 별빛.", "박하늘", "별빛"),
+]
+
+
+def make_levitated(kind: str, pooling: str = "mean", max_length: int = 64) -> TrainedModel:
+    """Whose marker tokens have embeddings as far from 0 as those of its words."""
+    trained = make_trained(kind, "levitated", pooling, max_length)
+    words = trained.classifier.encoder.get_input_embeddings()
+    with torch.no_grad():
+        for number in trained.input_encoder.tokenizer.get_added_vocab().values():
+            words.weight[number].normal_(std=0.5)
+    return trained
+
+
+def together(trained: TrainedModel, examples: list[Example]) -> Tensor:
+    """The logits (B, C) of examples whose texts are read once each."""
+    texts = list(texts_with_pairs(trained.input_encoder.encode(examples)))
+    most = max(len(text.examples) for text in texts)
+    batch = Batch.of_texts(texts, trained.input_encoder.pad_id)
+    trained.model.eval()
+    with torch.inference_mode():
+        logits = trained.model(*batch.inputs).view(len(texts), most, -1)
+    return torch.cat([row[: len(text.examples)] for row, text in zip(logits, texts, strict=True)])
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_a_text_is_read_once_for_all_pairs(kind):
+    trained = make_levitated(kind)
+    one_by_one = torch.cat([logits_of(trained, [example]) for example in PAIRS])
+    assert one_by_one.std(dim=0).max() > 0.05  # the pairs differ
+    torch.testing.assert_close(together(trained, PAIRS), one_by_one, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(logits_of(trained, PAIRS), one_by_one, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+def test_states_are_those_of_the_encoders_own_pass(kind):
+    """Given the same mask and positions, transformers' own modules compute the same states."""
+    trained = make_levitated(kind)
+    encoder = trained.classifier.encoder.eval()
+    rows = trained.input_encoder.encode(PAIRS)
+    (text,) = texts_with_pairs(rows[:3])
+    batch = Batch.of_texts([text], 0)
+    length, markers = len(text.text_ids), PAIR_MARKERS * 3
+    pair_of = torch.cat([torch.full((length,), -1), torch.arange(3).repeat_interleave(4)])
+    allowed = (pair_of == -1) | (pair_of[:, None] == pair_of)
+    assert batch.borders is not None
+    positions = torch.cat([torch.arange(length)[None], batch.borders], dim=1)
+    first = 1 if kind == "roberta" else 0  # its positions are counted from its padding on
+    with torch.inference_mode():
+        expected = encoder(
+            input_ids=batch.input_ids,
+            attention_mask=allowed[None, None],
+            position_ids=positions + first,
+        ).last_hidden_state
+        states, read = trained.classifier._encoder_pass(
+            batch.input_ids, batch.attention_mask, batch.attention_mask, None, borders=batch.borders
+        )
+    assert read is not None
+    assert read[0].tolist() == [0, *range(length, length + markers)]
+    torch.testing.assert_close(states, expected[:, read[0]], atol=2e-5, rtol=1e-4)
+
+
+def test_the_text_does_not_know_what_is_asked():
+    trained = make_levitated("bert")
+    rows = trained.input_encoder.encode(PAIRS[:2])
+    texts = [row.input_ids[:-PAIR_MARKERS] for row in rows]
+    assert texts[0] == texts[1] == trained.input_encoder.tokenizer(LONG)["input_ids"]
+
+
+def test_markers_name_role_and_type_and_stand_at_the_borders():
+    trained = make_levitated("bert")
+    encoder = trained.input_encoder
+    (row,) = encoder.encode([PAIRS[2]])
+    tokens = encoder.tokenizer.convert_ids_to_tokens(row.input_ids)
+    assert tokens[-4:] == ["[E1]", "[/E1]", "[E2-PER]", "[/E2-PER]"]
+    start, end, *others = row.borders
+    words = "".join(token.removeprefix("##") for token in tokens[start : end + 1])
+    assert words.startswith("부산")
+    assert others[0] == 1
+    assert row.subject_span == (len(tokens) - 4, len(tokens) - 2)
+    assert row.object_span == (len(tokens) - 2, len(tokens))
+
+
+def test_long_texts_keep_both_entities_and_their_markers():
+    trained = make_levitated("bert", max_length=16)
+    far = make_example("x", f"박하늘과 {'아주 ' * 40}해담전자의 사원", "박하늘", "해담전자")
+    (row,) = trained.input_encoder.encode([far])
+    assert row.was_cut
+    assert len(row.input_ids) == 16
+    (whole,) = make_levitated("bert", max_length=96).input_encoder.encode([far])
+    assert not whole.was_cut
+    assert row.input_ids[-4:] == whole.input_ids[-4:]
+    kept, at_borders = ([one.input_ids[place] for place in one.borders] for one in (row, whole))
+    assert kept == at_borders
+
+
+def test_texts_with_many_pairs_are_read_in_parts(monkeypatch):
+    monkeypatch.setattr("kore.data.levitated._MOST_PAIRS", 2)
+    rows = make_levitated("bert").input_encoder.encode(PAIRS)
+    parts = list(texts_with_pairs(rows))
+    assert [len(part.examples) for part in parts] == [2, 1, 1]
+    assert [row for part in parts for row in part.examples] == rows
+    assert TextWithPairs(rows[:2]).length == len(TextWithPairs(rows[:2]).input_ids)
+
+
+def test_a_checkpoint_and_an_onnx_file_carry_it(tmp_path):
+    trained = make_levitated("modernbert", "attention")
+    expected = logits_of(trained, PAIRS).softmax(dim=-1)
+    save_model(tmp_path / "run.pth", trained)
+    (tmp_path / "run.onnx").write_bytes(onnx_bytes(trained))
+    for name in ("run.pth", "run.onnx"):
+        loaded = load_model(tmp_path / name)
+        assert loaded.input_encoder.is_levitated
+        assert loaded.labels == LABELS
+        got = logits_of(loaded, PAIRS).softmax(dim=-1)
+        torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
+        (alone,) = logits_of(loaded, PAIRS[3:]).softmax(dim=-1)
+        torch.testing.assert_close(alone, expected[3], atol=1e-5, rtol=1e-4)
