@@ -26,10 +26,11 @@ MAY_IMPORT = {
     "extraction": (*BASE, "prediction"),
 }
 # What a single module may import as well: a run draws its curves, and nothing below it.
-MODULE_MAY_IMPORT = dict.fromkeys(
-    ["training/task_run.py", "pretraining/run.py"],
-    ("evaluation.figures",),
-)
+MODULE_MAY_IMPORT = {
+    "training/task_run.py": ("evaluation.figures",),
+    "pretraining/run.py": ("evaluation.figures",),
+    "extraction/run.py": ("evaluation.graph_figure",),
+}
 DRAWING_WINGS = {"evaluation", "inspection", "studies"}
 LIGHT = {"__future__", "collections", "dataclasses", "kore", "typing"}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from tests.builders import LABELS, logits_of, make_example, make_trained
@@ -27,7 +29,7 @@ PAIRS = [
 def make_levitated(kind: str, pooling: str = "mean", max_length: int = 64) -> TrainedModel:
     """Whose marker tokens have embeddings as far from 0 as those of its words."""
     trained = make_trained(kind, "levitated", pooling, max_length)
-    words = trained.classifier.encoder.get_input_embeddings()
+    words: Any = trained.classifier.encoder.get_input_embeddings()
     with torch.no_grad():
         for number in trained.input_encoder.tokenizer.get_added_vocab().values():
             words.weight[number].normal_(std=0.5)

@@ -15,7 +15,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -258,9 +258,13 @@ class InputEncoder:
                 progress.update(len(chunk))
         return rows
 
-    def collate(self, rows: Sequence[EncodedExample], length: int | None = None) -> Batch:
-        """The rows as a batch without labels; see `Batch.collate`."""
-        return Batch.collate(rows, self.pad_id, length=length)
+    def collate(
+        self, rows: Sequence[EncodedExample] | Sequence[TextWithPairs], length: int | None = None
+    ) -> Batch:
+        """The rows as a batch without labels; see `Batch.collate` and `Batch.of_texts`."""
+        if isinstance(rows[0], TextWithPairs):
+            return Batch.of_texts(cast(Sequence[TextWithPairs], rows), self.pad_id, length or 0)
+        return Batch.collate(cast(Sequence[EncodedExample], rows), self.pad_id, length=length)
 
     def locate(self, example: Example) -> tuple[str, list[Span]]:
         """The text that `example` is read from, and each token's characters in it.

@@ -3,6 +3,7 @@
     .txt                           a text a line; empty lines are passed over
     .csv .json .jsonl .parquet     a column of texts, and `id` where there is one
     .tsv .conll .bio               the texts of a file with tags, see ner.py
+    a folder                       a text each .txt in it, named by its path
 
 All but .parquet may be gzipped, .txt compressed with xz as well.
 """
@@ -18,6 +19,7 @@ from kore.data.entity_cells import shortened
 from kore.data.faults import RowFault
 from kore.data.ner import TAGGED_SUFFIXES, Faulty, iter_tagged
 from kore.data.records import Record, iter_records
+from kore.data.rows import PlacesOfIds
 from kore.data.text_files import has_half_character, iter_lines, without_compression
 
 TEXT_COLUMNS = ("text", "sentence", "input", "document", "content")
@@ -39,6 +41,9 @@ def iter_texts(path: Path, column: str = "") -> Iterator[TextRow | RowFault]:
     Raises:
         UserError: the file is missing, is not UTF-8, has no such column, or is damaged.
     """
+    if path.is_dir():
+        yield from _documents(path)
+        return
     suffix = without_compression(path).suffix
     if suffix in TAGGED_SUFFIXES:
         for found in iter_tagged(path):
@@ -52,9 +57,32 @@ def iter_texts(path: Path, column: str = "") -> Iterator[TextRow | RowFault]:
             if text.strip():
                 yield TextRow(str(line), text)
         return
+    places = PlacesOfIds()
     for number, (line, record) in enumerate(iter_records(path, needed=()), start=1):
         column = column or _text_column(path, record)
-        yield _text_row(line, record, column, number)
+        row = _text_row(line, record, column, number)
+        if isinstance(row, TextRow):
+            earlier = places.earlier(row.id, line)
+            if earlier is not None:
+                message = f"{row.id!r} is also the id of the row at {earlier}, expected it once"
+                yield RowFault(line, "id", message, record)
+                continue
+        yield row
+
+
+def _documents(folder: Path) -> Iterator[TextRow]:
+    """The texts of a folder's files, those of folders in it included, in the order of their paths.
+
+    Raises:
+        UserError: there is no .txt in it, or one is not UTF-8 text.
+    """
+    paths = sorted(path for path in folder.rglob("*.txt") if path.is_file())
+    if not paths:
+        raise UserError(f"{folder}: holds no file that ends in .txt")
+    for path in paths:
+        text = "\n".join(line for _, line in iter_lines(path))
+        if text.strip():
+            yield TextRow(path.relative_to(folder).as_posix(), text)
 
 
 def _text_column(path: Path, record: Record) -> str:

@@ -15,7 +15,8 @@ class ExtractOptions(TextOptions, group="Texts"):
     )
     input_file: str = option(
         "",
-        "texts: .txt (one a line), .csv, .json, .jsonl, also .gz; .parquet",
+        "texts: .txt (one a line), .csv, .json, .jsonl, also .gz; .parquet; a folder of .txt, a "
+        "document each; - = standard input, a text a line, whose triples are printed",
         essential=True,
     )
     output_name: str = option(
@@ -24,6 +25,19 @@ class ExtractOptions(TextOptions, group="Texts"):
         "triples stands beside it",
         essential=True,
     )
+    pairs: str = option(
+        "",
+        "examples with two marked entities (.csv, .json, .jsonl, .parquet), to ask about just "
+        "these pairs, in place of INPUT_FILE",
+        essential=True,
+    )
+    graph: str = option(
+        "",
+        "write all facts as a graph as well: CSV for neo4j-admin import, GraphML, or N-Triples",
+        choices=("neo4j", "graphml", "nt"),
+        essential=True,
+    )
+    figure: bool = option(False, "draw the surest facts (.png)", essential=True)
     min_probability: float = option(
         0.5, "triples that are less probable are left out", within="[0, 1]", essential=True
     )

@@ -110,6 +110,48 @@ class Extractor:
         return SentenceFacts(sentence, entities, moved)
 
 
+class PairReader:
+    """A relation model that is asked about given pairs alone. Threads may share it.
+
+    Args:
+        min_probability, batch_tokens: as of `Extractor`.
+    """
+
+    def __init__(
+        self,
+        relations: TrainedModel,
+        compute: Compute,
+        *,
+        min_probability: float = 0.0,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> None:
+        self._relations = relations
+        encoder = relations.input_encoder
+        self._predictor = Predictor(prepared(relations, compute), encoder, compute, batch_tokens)
+        self._min_probability = min_probability
+
+    def __call__(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
+        """A record for each example, as of extraction: its pair, and the triple if there is one."""
+        rows = self._relations.input_encoder.encode(examples, quiet=True)
+        labels = self._relations.labels
+        probs = self._predictor.probs(rows)
+        return [
+            self._record(example, answer, labels.no_relation)
+            for example, answer in zip(examples, answers(probs, labels), strict=True)
+        ]
+
+    def _record(self, example: Example, answer: Answer, no_relation: str | None) -> dict[str, Any]:
+        is_fact = answer.relation != no_relation and answer.probability >= self._min_probability
+        triple = Triple(example.subject, answer.relation, example.object, answer.probability)
+        return {
+            "document": example.id,
+            "start": 0,
+            "sentence": example.sentence,
+            "entities": [_as_json(example.subject), _as_json(example.object)],
+            "triples": [_triple_as_json(triple)] if is_fact else [],
+        }
+
+
 def _moved(entity: Entity, offset: int) -> Entity:
     start, end = entity.span
     return entity._replace(span=Span(start + offset, end + offset))
@@ -125,18 +167,19 @@ def records_of(document_id: str, extraction: Extraction) -> list[dict[str, Any]]
             "entities": [
                 {**_as_json(hit.entity), "score": round(hit.score, 6)} for hit in part.entities
             ],
-            "triples": [
-                {
-                    "subject": _as_json(one.subject),
-                    "relation": one.relation,
-                    "object": _as_json(one.object),
-                    "probability": round(one.probability, 6),
-                }
-                for one in part.triples
-            ],
+            "triples": [_triple_as_json(one) for one in part.triples],
         }
         for part in extraction.sentences
     ]
+
+
+def _triple_as_json(triple: Triple) -> dict[str, Any]:
+    return {
+        "subject": _as_json(triple.subject),
+        "relation": triple.relation,
+        "object": _as_json(triple.object),
+        "probability": round(triple.probability, 6),
+    }
 
 
 def _as_json(entity: Entity) -> dict[str, Any]:

@@ -2,61 +2,74 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from accelerate import Accelerator
 
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
-from kore.common.files import atomic_write, csv_writer
 from kore.common.flags import AUTO
 from kore.common.manifest import Manifest
 from kore.common.resources import find_file
+from kore.data.faults import RowFault
 from kore.data.inverses import read_inverses
-from kore.data.schema import LabelMap
-from kore.data.text_files import has_half_character, open_text, without_compression
+from kore.data.records import iter_records
+from kore.data.rows import iter_rows
+from kore.data.schema import Example, LabelMap
+from kore.data.text_files import has_half_character, without_compression
 from kore.data.texts import TextRow
 from kore.extraction.options import ExtractOptions
-from kore.extraction.pipeline import Extractor, records_of
+from kore.extraction.output import TripleLines
+from kore.extraction.pipeline import Extractor, PairReader, records_of
 from kore.extraction.sentences import splitter_of
 from kore.extraction.triples import Triple
 from kore.extraction.types import check_types, known_inverses
 from kore.network.checkpoint import load_model
 from kore.network.locate import find_model, find_tagger
 from kore.network.tagger_file import load_tagger
+from kore.network.trained import TrainedModel
 from kore.prediction.parts import is_finished
 from kore.prediction.text_stream import (
     CHUNK_TEXTS,
     FREE_OPTIONS,
-    JsonLines,
+    Source,
     json_lines_output,
+    texts_of,
     write_stream,
 )
 
-_COLUMNS = (
-    *("document", "subject", "subject_type", "subject_start", "subject_end", "relation"),
-    *("object", "object_type", "object_start", "object_end", "probability", "sentence"),
-)
+if TYPE_CHECKING:
+    import networkx
+
+_STANDARD_INPUT = "-"
+_LINES_AT_ONCE = 32  # of standard input
+# Of what was computed already a graph or a picture can be made at any time.
+_FREE_OPTIONS = {*FREE_OPTIONS, "graph", "figure", "text"}
 
 
 def extract(options: ExtractOptions) -> Path | None:
-    """Prints the triples of `text`, or writes those of `input_file` and returns the path.
+    """Prints the triples of `text`, or writes those of a file and returns the path.
 
     Raises:
         UserError: anything the user can fix; an earlier output is then unchanged.
         KeyboardInterrupt: with a message that says how to continue.
     """
-    if bool(options.text) == bool(options.input_file):
-        raise UserError("name either a `text` or an `input_file`")
+    if sum(map(bool, (options.text, options.input_file, options.pairs))) != 1:
+        raise UserError("name one of a `text`, an `input_file`, or a file of `pairs`")
     accelerator = make_accelerator(options)
     if accelerator.num_processes > 1:
         raise UserError("texts are read by one process; leave accelerate launch out")
-    tagger_file = find_tagger(options.ner_model, options.model_dir)
     model_file = find_model(options.model_file, options.model_dir)
-    if options.text:
+    if options.pairs:
+        return _ask_about_pairs(options, model_file, accelerator)
+    tagger_file = find_tagger(options.ner_model, options.model_dir)
+    if options.text or options.input_file == _STANDARD_INPUT:
+        if options.graph or options.figure:
+            raise UserError("`graph` and `figure` are made of a file: pass an `input_file`")
         _print_triples(options, tagger_file, model_file, accelerator)
         return None
     return _extract_file(options, tagger_file, model_file, accelerator)
@@ -65,18 +78,38 @@ def extract(options: ExtractOptions) -> Path | None:
 def _print_triples(
     options: ExtractOptions, tagger_file: Path, model_file: Path, accelerator: Accelerator
 ) -> None:
-    if has_half_character(options.text) or not options.text.strip():
-        raise UserError(f"`text` {options.text!r}: expected a text that is not empty")
+    texts = iter([_checked(options.text, "`text`")]) if options.text else _lines_of_input()
     extractor = _extractor(options, tagger_file, model_file, accelerator)
-    (found,) = extractor([options.text])
-    for triple in found.triples:
-        print(sentence_of(triple))
-    if not found.triples:
-        words = ", ".join(f"{hit.entity.word} ({hit.entity.type})" for hit in found.entities)
-        print(
-            f"no triple of at least `min_probability` {options.min_probability}; entities: "
-            f"{words or 'none'}".replace("`min_probability`", "--min_probability")
-        )
+    while chunk := list(islice(texts, _LINES_AT_ONCE)):
+        for found in extractor(chunk):
+            for triple in found.triples:
+                print(sentence_of(triple))
+            if options.text and not found.triples:
+                words = ", ".join(
+                    f"{hit.entity.word} ({hit.entity.type})" for hit in found.entities
+                )
+                print(
+                    f"no triple of at least --min_probability {options.min_probability}; "
+                    f"entities: {words or 'none'}"
+                )
+        sys.stdout.flush()
+
+
+def _checked(text: str, name: str) -> str:
+    if has_half_character(text) or not text.strip():
+        raise UserError(f"{name} {text!r}: expected a text that is not empty")
+    return text
+
+
+def _lines_of_input() -> Iterator[str]:
+    """The lines of standard input that are not empty."""
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            text = line.decode("utf-8").strip()
+        except UnicodeDecodeError:
+            raise UserError(f"standard input:{number}: not UTF-8; convert it before") from None
+        if text:
+            yield text
 
 
 def sentence_of(triple: Triple) -> str:
@@ -92,77 +125,94 @@ def _extract_file(
     options: ExtractOptions, tagger_file: Path, model_file: Path, accelerator: Accelerator
 ) -> Path:
     path = Path(options.input_file)
-    default = f"{without_compression(path).stem}_triples.jsonl"
-    output = json_lines_output(options.output_dir, options.output_name, default, path)
-    manifest = Manifest.of(
-        options,
-        free=FREE_OPTIONS,
-        files={"ner_model": tagger_file, "model_file": model_file, "input_file": path},
-        mixed_precision=accelerator.mixed_precision,
-        chunk_texts=CHUNK_TEXTS,
-    )
-    table = table_path(output)
-    if options.resume and is_finished(output, manifest, [table]):
-        print(f"Nothing to resume, all is extracted: {output}")
-        return output
-    extractor = _extractor(options, tagger_file, model_file, accelerator)
-
-    def extracted(rows: Sequence[TextRow]) -> list[dict[str, Any]]:
-        results = extractor([row.text for row in rows])
-        return [
-            record
-            for row, result in zip(rows, results, strict=True)
-            for record in records_of(row.id, result)
-        ]
-
+    content, output = _output(options, path)
+    files = {"ner_model": tagger_file, "model_file": model_file, "input_file": path}
+    manifest = _manifest(options, files, accelerator)
     models = f"--ner_model {tagger_file} --model_file {model_file}"
-    content = TripleLines(output)
-    texts = write_stream(path, options, output, content, manifest, extracted, models)
-    print(f"{texts} texts read with {tagger_file} and {model_file}: {output}, {table}")
+    if not _is_done(options, output, content, manifest):
+        extractor = _extractor(options, tagger_file, model_file, accelerator)
+
+        def extracted(rows: Sequence[TextRow]) -> list[dict[str, Any]]:
+            results = extractor([row.text for row in rows])
+            return [
+                record
+                for row, result in zip(rows, results, strict=True)
+                for record in records_of(row.id, result)
+            ]
+
+        source = texts_of(path, options.text_column)
+        texts = write_stream(source, options, output, content, manifest, extracted, models)
+        print(f"{texts} texts read with {tagger_file} and {model_file}")
+    print(f"Written: {', '.join(map(str, [output, *content.beside]))}")
     return output
 
 
-class TripleLines(JsonLines):
-    """Lines of sentences, and a table of their triples beside them."""
-
-    def write_beside(self, output: Path) -> None:
-        """The CSV of all triples."""
-        with atomic_write(table_path(output)) as file, open_text(output) as lines:
-            writer = csv_writer(file)
-            writer.writerow(_COLUMNS)
-            writer.writerows(_cells(one) for line in lines for one in _triples_of(line))
-
-
-def table_path(output: Path) -> Path:
-    """The CSV beside a file of triples."""
-    return without_compression(output).with_suffix(".csv")
-
-
-def _triples_of(line: str) -> Iterable[dict[str, Any]]:
-    record = json.loads(line)
-    for triple in record["triples"]:
-        yield {**triple, "document": record["document"], "sentence": record["sentence"]}
+def _ask_about_pairs(options: ExtractOptions, model_file: Path, accelerator: Accelerator) -> Path:
+    path = Path(options.pairs)
+    content, output = _output(options, path)
+    manifest = _manifest(options, {"model_file": model_file, "pairs": path}, accelerator)
+    if not _is_done(options, output, content, manifest):
+        reader = PairReader(
+            _relation_model(options, model_file),
+            accelerator,
+            min_probability=options.min_probability,
+            batch_tokens=options.batch_tokens,
+        )
+        source = Source(str(path), lambda: _examples_of(path))
+        models = f"--model_file {model_file}"
+        rows = write_stream(source, options, output, content, manifest, reader, models)
+        print(f"{rows} pairs read with {model_file}")
+    print(f"Written: {', '.join(map(str, [output, *content.beside]))}")
+    return output
 
 
-def _cells(triple: dict[str, Any]) -> list[Any]:
-    entities = [
-        [side["word"], side["type"], side["start"], side["end"]]
-        for side in (triple["subject"], triple["object"])
-    ]
-    return [
-        *(triple["document"], *entities[0], triple["relation"], *entities[1]),
-        *(triple["probability"], triple["sentence"]),
-    ]
+def _examples_of(path: Path) -> Iterator[Example | RowFault]:
+    for row in iter_rows(str(path), iter_records(path)):
+        yield row.faults[0] if row.example is None else row.example
+
+
+def _output(options: ExtractOptions, path: Path) -> tuple[TripleLines, Path]:
+    default = f"{without_compression(path).stem}_triples.jsonl"
+    output = json_lines_output(options.output_dir, options.output_name, default, path)
+    return TripleLines(output, options.graph, _draw if options.figure else None), output
+
+
+def _draw(graph: networkx.MultiDiGraph[str], path: Path) -> None:
+    from kore.evaluation.graph_figure import draw_graph  # matplotlib takes seconds to import
+
+    draw_graph(graph, path)
+
+
+def _manifest(
+    options: ExtractOptions, files: dict[str, Path], accelerator: Accelerator
+) -> Manifest:
+    return Manifest.of(
+        options,
+        free=_FREE_OPTIONS,
+        files=files,
+        mixed_precision=accelerator.mixed_precision,
+        chunk_texts=CHUNK_TEXTS,
+    )
+
+
+def _is_done(
+    options: ExtractOptions, output: Path, content: TripleLines, manifest: Manifest
+) -> bool:
+    """Whether an earlier run has computed all; its table, graph and picture are written anew."""
+    if not options.resume or not is_finished(output, manifest):
+        return False
+    content.write_beside(output)
+    print(f"Nothing to resume, all is extracted: {output}")
+    return True
 
 
 def _extractor(
     options: ExtractOptions, tagger_file: Path, model_file: Path, accelerator: Accelerator
 ) -> Extractor:
-    tagger, relations = load_tagger(tagger_file), load_model(model_file)
+    tagger, relations = load_tagger(tagger_file), _relation_model(options, model_file)
     check_types(tagger, relations)
     if options.compile:
         tagger.tagger.run_encoder(compiled=True)
-        relations.classifier.run_encoder(compiled=True)
     return Extractor(
         tagger,
         relations,
@@ -172,6 +222,13 @@ def _extractor(
         min_probability=options.min_probability,
         batch_tokens=options.batch_tokens,
     )
+
+
+def _relation_model(options: ExtractOptions, model_file: Path) -> TrainedModel:
+    relations = load_model(model_file)
+    if options.compile:
+        relations.classifier.run_encoder(compiled=True)
+    return relations
 
 
 def _inverses(path: str, labels: LabelMap) -> dict[str, str]:

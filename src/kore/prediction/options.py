@@ -63,7 +63,7 @@ class TextOptions(DeviceOptions, RowOptions, group="Texts"):
 class TagOptions(TextOptions, group="Texts"):
     test_file: str = option(
         "data/test_texts.txt",
-        "texts: .txt (one a line), .csv, .json, .jsonl, also .gz; .parquet",
+        "texts: .txt (one a line), .csv, .json, .jsonl, also .gz; .parquet; a folder of .txt",
         essential=True,
     )
     output_name: str = option(

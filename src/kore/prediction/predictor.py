@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -23,6 +23,8 @@ from kore.common.errors import UserError
 from kore.common.flags import BATCH_TOKENS
 from kore.common.progress import progress_bar
 from kore.data.batching import padded_length, token_batches
+from kore.data.dataset import EncodedExample
+from kore.data.levitated import texts_with_pairs
 from kore.data.schema import Example
 from kore.network.trained import TrainedModel
 
@@ -157,10 +159,25 @@ class Predictor:
     def probs(self, rows: Sequence[Row]) -> Floats:
         """Softmax probabilities (N, C) in the order of `rows`, computed in float64.
 
+        Neighbouring rows of one text with levitated markers are computed as one: the text is read
+        once for all of them.
+
         Raises:
             UserError: memory runs out with half the token budget as well.
         """
+        if isinstance(rows[0], EncodedExample) and rows[0].borders:
+            return self._probs_by_text(cast(Sequence[EncodedExample], rows))
         return in_order(self.computed(rows))
+
+    def _probs_by_text(self, rows: Sequence[EncodedExample]) -> Floats:
+        texts = list(texts_with_pairs(rows))
+        by_number: dict[int, Floats] = {}
+        for numbers, probs in self.computed(texts):
+            of_texts = probs.reshape(len(numbers), -1, probs.shape[-1])
+            by_number.update(zip(numbers.tolist(), of_texts, strict=True))
+        return np.concatenate(
+            [by_number[number][: len(text.examples)] for number, text in enumerate(texts)]
+        )
 
     def computed(
         self,

@@ -21,6 +21,7 @@ from kore.prediction.text_stream import (
     FREE_OPTIONS,
     JsonLines,
     json_lines_output,
+    texts_of,
     write_stream,
 )
 
@@ -60,6 +61,7 @@ def tag_file(options: TagOptions) -> Path:
 
     models = f"--model_file {model_file}"
     content = JsonLines(output)
-    texts = write_stream(test_file, options, output, content, manifest, tagged, models)
+    source = texts_of(test_file, options.text_column)
+    texts = write_stream(source, options, output, content, manifest, tagged, models)
     print(f"{texts} texts tagged with {model_file}: {output}")
     return output

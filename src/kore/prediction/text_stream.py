@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, Generic, NamedTuple, TypeVar
 
 from kore.common.errors import UserError
 from kore.common.manifest import Manifest
@@ -32,6 +33,22 @@ FREE_OPTIONS = {
 }
 
 Record = dict[str, Any]
+RowT = TypeVar("RowT")
+
+
+class Source(NamedTuple, Generic[RowT]):
+    """Where rows come from: texts with ids, or whatever else is computed one by one.
+
+    rows: reads all of them from the beginning, or what is wrong with one.
+    """
+
+    name: str
+    rows: Callable[[], Iterator[RowT | RowFault]]
+
+
+def texts_of(path: Path, column: str) -> Source[TextRow]:
+    """The texts of a file or of a folder, see `texts.iter_texts`."""
+    return Source(str(path), functools.partial(iter_texts, path, column))
 
 
 class TextSurvey(NamedTuple):
@@ -46,7 +63,7 @@ class TextSurvey(NamedTuple):
         return -(-(self.texts + self.faulty) // CHUNK_TEXTS)
 
 
-def survey_texts(path: Path, column: str, on_bad_row: str, output_dir: str) -> TextSurvey:
+def survey_texts(source: Source[Any], on_bad_row: str, output_dir: str) -> TextSurvey:
     """Checks every text before the first is computed.
 
     Raises:
@@ -54,15 +71,15 @@ def survey_texts(path: Path, column: str, on_bad_row: str, output_dir: str) -> T
     """
     texts = 0
     faults: list[RowFault] = []
-    for row in iter_texts(path, column):
+    for row in source.rows():
         if isinstance(row, RowFault):
             faults.append(row)
         else:
             texts += 1
     if faults:
-        stop_or_reject(str(path), faults, on_bad_row, Path(output_dir))
+        stop_or_reject(source.name, faults, on_bad_row, Path(output_dir))
     if not texts:
-        raise UserError(f"{path}: holds no text{' that can be used' if faults else ''}")
+        raise UserError(f"{source.name}: holds no text{' that can be used' if faults else ''}")
     return TextSurvey(texts, len(faults))
 
 
@@ -110,12 +127,12 @@ def json_lines_output(output_dir: str, output_name: str, default: str, test_file
 
 
 def write_stream(
-    path: Path,
+    source: Source[RowT],
     options: TextOptions,
     output: Path,
     content: Content,
     manifest: Manifest,
-    compute: Callable[[Sequence[TextRow]], list[Record]],
+    compute: Callable[[Sequence[RowT]], list[Record]],
     models: str,
 ) -> int:
     """Computes the texts of a file, writes the output, and returns how many texts there are.
@@ -127,11 +144,11 @@ def write_stream(
         UserError: texts are faulty, or the file changes meanwhile.
         KeyboardInterrupt: with a message that says how to continue.
     """
-    found = survey_texts(path, options.text_column, options.on_bad_row, options.output_dir)
+    found = survey_texts(source, options.on_bad_row, options.output_dir)
     parts = Parts(output, content, found.chunks, manifest)
     parts.open(resume=options.resume)
     try:
-        _compute_missing(path, options.text_column, found, parts, compute)
+        _compute_missing(source, found, parts, compute)
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"Stopped; what is computed so far is kept in {parts.folder}. To continue, give the "
@@ -142,11 +159,10 @@ def write_stream(
 
 
 def _compute_missing(
-    path: Path,
-    column: str,
+    source: Source[RowT],
     found: TextSurvey,
     parts: Parts,
-    compute: Callable[[Sequence[TextRow]], list[Record]],
+    compute: Callable[[Sequence[RowT]], list[Record]],
 ) -> None:
     """Computes the chunks whose parts are missing.
 
@@ -162,18 +178,20 @@ def _compute_missing(
         unit=" texts",
     ) as progress:
         texts = faulty = 0
-        for number, chunk in _chunks(path, column):
-            rows = [row for row in chunk if isinstance(row, TextRow)]
+        for number, chunk in _chunks(source):
+            rows = [row for row in chunk if not isinstance(row, RowFault)]
             texts, faulty = texts + len(rows), faulty + len(chunk) - len(rows)
             if number in missing:
                 parts.write(number, compute(rows))
                 progress.update(len(rows))
     if (texts, faulty) != found:
-        raise UserError(f"{path}: the file has changed while it was read; give the command again")
+        raise UserError(
+            f"{source.name}: the file has changed while it was read; give the command again"
+        )
 
 
-def _chunks(path: Path, column: str) -> Iterator[tuple[int, list[TextRow | RowFault]]]:
-    rows = iter_texts(path, column)
+def _chunks(source: Source[RowT]) -> Iterator[tuple[int, list[RowT | RowFault]]]:
+    rows = source.rows()
     for number in count():
         chunk = list(islice(rows, CHUNK_TEXTS))
         if not chunk:
