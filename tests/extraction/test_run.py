@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 from typing import Any
 
+import networkx
 import numpy as np
 import pytest
 import torch
 from tests.builders import EXAMPLES, make_trained
+from tests.network.test_levitated import make_levitated
 from tests.network.test_tagger import make_tagger
 from tests.runs import as_flags
 
@@ -18,6 +21,7 @@ import extract
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
+from kore.data.records import write_examples
 from kore.data.schema import Entity, Example, Span
 from kore.extraction import run as extract_run
 from kore.network.checkpoint import save_model, save_payload
@@ -177,8 +181,10 @@ def test_a_killed_run_resumes_to_the_identical_files(
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({}, "name either a --text or an --input_file"),
-        ({"text": "가", "input_file": "a.txt"}, "name either a --text or an --input_file"),
+        ({}, "name one of a --text, an --input_file, or a file of --pairs"),
+        ({"text": "가", "input_file": "a.txt"}, "name one of a --text, an --input_file"),
+        ({"text": "가", "figure": True}, "--graph and --figure are made of a file"),
+        ({"input_file": "."}, ".: holds no file that ends in .txt"),
         ({"text": "  "}, "expected a text that is not empty"),
         ({"input_file": "gone.txt"}, "gone.txt: no such file"),
         ({"text": "가", "inverses": "gone.json"}, "gone.json: no such file"),
@@ -194,3 +200,114 @@ def test_faults(models: Path, tmp_path: Path, changed: dict[str, Any], message: 
 def test_models_whose_types_do_not_meet(models: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"the tagger finds PS, LC, but the relation model knows"):
         extract.main(flags(models, tmp_path, text="가", ner_model=models / "other.pth"))
+
+
+def test_a_folder_has_a_document_each_file(models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "texts"
+    (folder / "inner").mkdir(parents=True)
+    write_lines(folder / "b.txt", TEXTS[:2])
+    write_lines(folder / "inner" / "a.txt", TEXTS[2:])
+    (folder / "empty.txt").write_text("\n")
+    (folder / "other.md").write_text(TEXTS[0], encoding="utf-8")
+    found = extracted(models, tmp_path, folder)
+    expected = [("b.txt", text) for text in TEXTS[:2]]
+    expected += [("inner/a.txt", text) for text in TEXTS[2:]]
+    assert [(row["document"], row["sentence"]) for row in found] == expected
+    assert found[1]["start"] == len(TEXTS[0]) + 1
+
+
+def test_a_document_id_twice(models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [{"id": name, "text": TEXTS[0]} for name in ("가", "나", "가")]
+    write_lines(path, [json.dumps(row) for row in rows])
+    with pytest.raises(UserError, match=r"a.jsonl:3 id: '가' is also the id of the row at 1"):
+        extracted(models, tmp_path, path)
+    found = extracted(models, tmp_path, path, on_bad_row="skip")
+    assert [row["document"] for row in found] == ["가", "나"]
+
+
+def test_standard_input_is_printed(
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    content = f"{TEXTS[2]}\n\n{TEXTS[0]}\n".encode()
+    printed = []
+    for text in (TEXTS[2], TEXTS[0]):
+        extract.main(flags(models, tmp_path, text=text))
+        printed.append(capsys.readouterr().out)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+    extract.main(flags(models, tmp_path, input_file="-"))
+    assert capsys.readouterr().out == "".join(printed)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("가\n나".encode("cp949"))))
+    with pytest.raises(UserError, match="standard input:1: not UTF-8"):
+        extract.main(flags(models, tmp_path, input_file="-"))
+
+
+def test_given_pairs_are_asked_about_and_nothing_else(models: Path, tmp_path: Path) -> None:
+    path = tmp_path / "pairs.csv"
+    write_examples(path, EXAMPLES)
+    changed = flags(models, tmp_path, pairs=path, output_name="out.jsonl", ner_model="gone.pth")
+    extract.main(changed)
+    lines = (tmp_path / "outputs" / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    found = [json.loads(line) for line in lines]
+    trained = make_trained("modernbert")
+    accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
+    probs = predict_examples(trained, EXAMPLES, accelerator)
+    assert [row["document"] for row in found] == [example.id for example in EXAMPLES]
+    for row, example, own in zip(found, EXAMPLES, probs, strict=True):
+        assert [one["word"] for one in row["entities"]] == [
+            *(example.subject.word, example.object.word)
+        ]
+        relation = trained.labels.names[own.argmax()]
+        said = [(one["relation"], one["probability"]) for one in row["triples"]]
+        assert said == ([] if relation == "no_relation" else [(relation, round(own.max(), 6))])
+    assert any(row["triples"] for row in found)
+
+
+def test_a_graph_of_what_was_extracted_before(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_lines(tmp_path / "a.txt", TEXTS)
+    found = extracted(models, tmp_path, path)
+    monkeypatch.setattr(extract_run, "load_tagger", None)  # nothing is computed again
+    extracted(models, tmp_path, path, resume=True, graph="graphml", figure=True)
+    folder = tmp_path / "outputs"
+    graph = networkx.read_graphml(folder / "out.graphml", force_multigraph=True)
+    triples = [one for row in found for one in row["triples"]]
+    facts = {(one["subject"]["word"], one["relation"], one["object"]["word"]) for one in triples}
+    edges = graph.edges(data=True)
+    assert facts == {
+        (graph.nodes[one]["name"], data["relation"], graph.nodes[other]["name"])
+        for one, other, data in edges
+    }
+    assert sum(data["sentences"] for *_, data in edges) == len(triples)
+    assert (folder / "out.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_levitated_markers_give_the_same_triples_pair_by_pair(models: Path, tmp_path: Path) -> None:
+    """A text is read once for all pairs here, and once for each pair by `pairs`."""
+    save_model(models / "levitated.pth", make_levitated("modernbert"))
+    changed = {"model_file": models / "levitated.pth"}
+    found = extracted(models, tmp_path, write_lines(tmp_path / "a.txt", TEXTS), **changed)
+    triples = [(row, one) for row in found for one in row["triples"]]
+    assert len(triples) > 5
+    asked = [_as_example(str(n), row["sentence"], one) for n, (row, one) in enumerate(triples)]
+    accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
+    trained = make_levitated("modernbert")
+    shuffled = asked[::2] + asked[1::2]  # so that few neighbours have the same text
+    probs = predict_examples(trained, shuffled, accelerator)
+    by_id = {row.id: own for row, own in zip(shuffled, probs, strict=True)}
+    for number, (_, one) in enumerate(triples):
+        own = by_id[str(number)]
+        assert trained.labels.names[own.argmax()] == one["relation"]
+        assert own.max() == pytest.approx(one["probability"], abs=1e-5)
+
+
+def _as_example(row_id: str, sentence: str, triple: dict[str, Any]) -> Example:
+    subject, object_ = (
+        Entity(side["word"], Span(side["start"], side["end"]), side["type"])
+        for side in (triple["subject"], triple["object"])
+    )
+    return Example(row_id, sentence, subject, object_)

@@ -70,13 +70,18 @@ def iter_texts(path: Path, column: str = "") -> Iterator[TextRow | RowFault]:
         yield row
 
 
+def text_files(folder: Path) -> list[Path]:
+    """The .txt files of a folder and of the folders in it, in the order of their paths."""
+    return sorted(path for path in folder.rglob("*.txt") if path.is_file())
+
+
 def _documents(folder: Path) -> Iterator[TextRow]:
-    """The texts of a folder's files, those of folders in it included, in the order of their paths.
+    """The texts of a folder's files.
 
     Raises:
         UserError: there is no .txt in it, or one is not UTF-8 text.
     """
-    paths = sorted(path for path in folder.rglob("*.txt") if path.is_file())
+    paths = text_files(folder)
     if not paths:
         raise UserError(f"{folder}: holds no file that ends in .txt")
     for path in paths:

@@ -8,21 +8,21 @@ from kore.common.flags import AUTO, option
 from kore.data.options import RowOptions, SchemaOptions
 from kore.network.options import ModelOptions
 
-NER = "ner"
+NER, EXTRACTION = "ner", "extraction"
 
 
 @dataclass
 class EvaluationOptions(RowOptions, SchemaOptions, group="Scores"):
     task: str = option(
         "relation",
-        "what is scored: relations of examples, or entities of texts",
-        choices=("relation", NER),
+        "what is scored: relations of examples, entities of texts, or triples from raw text",
+        choices=("relation", NER, EXTRACTION),
         essential=True,
     )
     prediction_file: str = option(
         "",
         "predictions as the command for prediction writes them: id, pred_label, probs; for ner "
-        "what the tagger wrote (.jsonl)",
+        "what the tagger wrote, for extraction what extract wrote (.jsonl)",
         essential=True,
     )
     gold_file: str = option(
@@ -36,7 +36,8 @@ class EvaluationOptions(RowOptions, SchemaOptions, group="Scores"):
     )
     compare: str = option(
         "",
-        "predictions of the same examples by another model, for a significance test",
+        "predictions of the same examples by another model, for a significance test; for "
+        "extraction another one's triples, beside the first",
         essential=True,
     )
     train_file: str = option(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -21,10 +22,11 @@ from kore.evaluation import figures
 from kore.evaluation.assessment import Assessment, assess, gold_numbers
 from kore.evaluation.assessment_text import full_text
 from kore.evaluation.error_analysis import changed_rows, confident_errors
+from kore.evaluation.extraction_run import evaluate_extraction
 from kore.evaluation.html_report import write_html
 from kore.evaluation.marked_run import evaluate_marked, holds_examples
 from kore.evaluation.ner_run import evaluate_entities
-from kore.evaluation.options import NER, EvaluationOptions
+from kore.evaluation.options import EXTRACTION, NER, EvaluationOptions
 from kore.prediction.predictions import find_labels, read_schema, read_submission
 from kore.scoring.label_shift import class_shares, estimate_prior, read_prior
 from kore.scoring.metrics import reliability
@@ -33,13 +35,15 @@ from kore.scoring.ner import EntityScores
 ESTIMATE = "estimate"
 
 
-def evaluate(options: EvaluationOptions) -> Assessment | EntityScores | dict[str, float]:
+def evaluate(options: EvaluationOptions) -> Assessment | EntityScores | dict[str, Any]:
     """Scores PREDICTION_FILE against GOLD_FILE, prints the result and writes it to OUTPUT_DIR.
 
     Raises:
         UserError: a file is faulty, or the files do not hold the same ids.
     """
     _check_options(options)
+    if options.task == EXTRACTION:
+        return evaluate_extraction(options)
     if options.task != NER:
         return evaluate_relations(options)
     if holds_examples(Path(options.gold_file)):
@@ -182,9 +186,13 @@ def _check_options(options: EvaluationOptions) -> None:
     for name in ("prediction_file", "gold_file"):
         if not getattr(options, name):
             raise UserError(f"`{name}` is missing: name the file")
-    for name in ("compare", "target_prior", "unlabelled_file"):
-        if options.task == NER and getattr(options, name):
-            raise UserError(f"`{name}` is for relations; leave it out with `task` {NER}")
+    foreign = {
+        NER: ("compare", "target_prior", "unlabelled_file"),
+        EXTRACTION: ("train_file", "target_prior", "unlabelled_file"),
+    }
+    for name in foreign.get(options.task, ()):
+        if getattr(options, name):
+            raise UserError(f"`{name}` is for relations; leave it out with `task` {options.task}")
     if options.target_prior == ESTIMATE and not options.unlabelled_file:
         raise UserError(
             "`target_prior` estimate needs `unlabelled_file`, predictions of the examples whose "

@@ -34,10 +34,10 @@ from kore.network.tagger_file import load_tagger
 from kore.network.trained import TrainedModel
 from kore.prediction.parts import is_finished
 from kore.prediction.text_stream import (
-    CHUNK_TEXTS,
     FREE_OPTIONS,
     Source,
     json_lines_output,
+    text_manifest,
     texts_of,
     write_stream,
 )
@@ -126,8 +126,13 @@ def _extract_file(
 ) -> Path:
     path = Path(options.input_file)
     content, output = _output(options, path)
-    files = {"ner_model": tagger_file, "model_file": model_file, "input_file": path}
-    manifest = _manifest(options, files, accelerator)
+    manifest = text_manifest(
+        options,
+        "input_file",
+        _FREE_OPTIONS,
+        {"ner_model": tagger_file, "model_file": model_file},
+        mixed_precision=accelerator.mixed_precision,
+    )
     models = f"--ner_model {tagger_file} --model_file {model_file}"
     if not _is_done(options, output, content, manifest):
         extractor = _extractor(options, tagger_file, model_file, accelerator)
@@ -150,7 +155,13 @@ def _extract_file(
 def _ask_about_pairs(options: ExtractOptions, model_file: Path, accelerator: Accelerator) -> Path:
     path = Path(options.pairs)
     content, output = _output(options, path)
-    manifest = _manifest(options, {"model_file": model_file, "pairs": path}, accelerator)
+    manifest = text_manifest(
+        options,
+        "pairs",
+        _FREE_OPTIONS,
+        {"model_file": model_file},
+        mixed_precision=accelerator.mixed_precision,
+    )
     if not _is_done(options, output, content, manifest):
         reader = PairReader(
             _relation_model(options, model_file),
@@ -181,18 +192,6 @@ def _draw(graph: networkx.MultiDiGraph[str], path: Path) -> None:
     from kore.evaluation.graph_figure import draw_graph  # matplotlib takes seconds to import
 
     draw_graph(graph, path)
-
-
-def _manifest(
-    options: ExtractOptions, files: dict[str, Path], accelerator: Accelerator
-) -> Manifest:
-    return Manifest.of(
-        options,
-        free=_FREE_OPTIONS,
-        files=files,
-        mixed_precision=accelerator.mixed_precision,
-        chunk_texts=CHUNK_TEXTS,
-    )
 
 
 def _is_done(

@@ -8,7 +8,6 @@ from typing import Any
 
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
-from kore.common.manifest import Manifest
 from kore.data.text_files import without_compression
 from kore.data.texts import TextRow
 from kore.network.locate import find_tagger
@@ -17,10 +16,10 @@ from kore.prediction.options import TagOptions
 from kore.prediction.parts import is_finished
 from kore.prediction.tagging import EntityFinder, record_of
 from kore.prediction.text_stream import (
-    CHUNK_TEXTS,
     FREE_OPTIONS,
     JsonLines,
     json_lines_output,
+    text_manifest,
     texts_of,
     write_stream,
 )
@@ -40,12 +39,12 @@ def tag_file(options: TagOptions) -> Path:
     test_file = Path(options.test_file)
     default = f"{model_file.stem}_{without_compression(test_file).stem}.jsonl"
     output = json_lines_output(options.output_dir, options.output_name, default, test_file)
-    manifest = Manifest.of(
+    manifest = text_manifest(
         options,
-        free=FREE_OPTIONS,
-        files={"model_file": model_file, "test_file": test_file},
+        "test_file",
+        FREE_OPTIONS,
+        {"model_file": model_file},
         mixed_precision=accelerator.mixed_precision,
-        chunk_texts=CHUNK_TEXTS,
     )
     if options.resume and is_finished(output, manifest):
         print(f"Nothing to resume, all is tagged with {model_file}: {output}")

@@ -6,16 +6,17 @@ import functools
 import gzip
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import count, islice
 from pathlib import Path
 from typing import IO, Any, Generic, NamedTuple, TypeVar
 
 from kore.common.errors import UserError
+from kore.common.files import checksum
 from kore.common.manifest import Manifest
 from kore.common.progress import progress_bar
 from kore.data.faults import RowFault, stop_or_reject
-from kore.data.texts import TextRow, iter_texts
+from kore.data.texts import TextRow, iter_texts, text_files
 from kore.prediction.options import TextOptions
 from kore.prediction.parts import Content, Parts
 
@@ -49,6 +50,24 @@ class Source(NamedTuple, Generic[RowT]):
 def texts_of(path: Path, column: str) -> Source[TextRow]:
     """The texts of a file or of a folder, see `texts.iter_texts`."""
     return Source(str(path), functools.partial(iter_texts, path, column))
+
+
+def text_manifest(
+    options: TextOptions, name: str, free: Collection[str], files: Mapping[str, Path], **more: Any
+) -> Manifest:
+    """What results depend on; of a folder of texts only these.
+
+    Args:
+        name: of the option that holds the path of the texts.
+        free, files, more: as of `Manifest.of`.
+    """
+    path = Path(getattr(options, name))
+    if path.is_dir():
+        content = {str(one.relative_to(path)): checksum(one) for one in text_files(path)}
+        free, more = {*free, name}, {**more, f"the content of `{name}`": content}
+    else:
+        files = {**files, name: path}
+    return Manifest.of(options, free=free, files=files, chunk_texts=CHUNK_TEXTS, **more)
 
 
 class TextSurvey(NamedTuple):
