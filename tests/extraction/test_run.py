@@ -184,7 +184,6 @@ def test_a_killed_run_resumes_to_the_identical_files(
         ({}, "name one of a --text, an --input_file, or a file of --pairs"),
         ({"text": "가", "input_file": "a.txt"}, "name one of a --text, an --input_file"),
         ({"text": "가", "figure": True}, "--graph and --figure are made of a file"),
-        ({"input_file": "."}, ".: holds no file that ends in .txt"),
         ({"text": "  "}, "expected a text that is not empty"),
         ({"input_file": "gone.txt"}, "gone.txt: no such file"),
         ({"text": "가", "inverses": "gone.json"}, "gone.json: no such file"),
@@ -214,6 +213,8 @@ def test_a_folder_has_a_document_each_file(models: Path, tmp_path: Path) -> None
     expected += [("inner/a.txt", text) for text in TEXTS[2:]]
     assert [(row["document"], row["sentence"]) for row in found] == expected
     assert found[1]["start"] == len(TEXTS[0]) + 1
+    with pytest.raises(UserError, match=r"models\d*: holds no file that ends in .txt"):
+        extracted(models, tmp_path, models)
 
 
 def test_a_document_id_twice(models: Path, tmp_path: Path) -> None:
