@@ -1,0 +1,144 @@
+"""Relations of all pairs of a sentence: pair by pair, batched, and with the text read once.
+
+    python benchmarks/bench_extraction.py --data_file klue-re-v1.1_dev_half.json
+
+Real sentences, in which words are drawn as entities: 2, 4, 8 and 16 of each sentence, every ordered
+pair of which is asked about. The encoder is kore-mini with heads of random weights, since only time
+is measured. The three ways take turns in one process on one thread; the medians are compared. Ends
+with a table for people and one line of JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+import _path  # noqa: F401
+from kore.common.flags import KORE_MINI
+from kore.data.rows import read_examples
+from kore.data.schema import Entity, Example, LabelMap, Span
+from kore.network.pretrained import load_pretrained
+from kore.network.trained import TrainedModel
+from kore.prediction.predictor import ComputeOn, Predictor, prepared
+from kore.training.new_model import new_model
+from kore.training.options import TrainOptions
+
+ENTITIES = (2, 4, 8, 16)
+WAYS = ("pair by pair", "pairs in batches", "text read once")
+_TYPES = ("PER", "ORG", "LOC")
+_LONGEST = 300  # characters, so that no example is cut
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data_file", type=Path, required=True, help="where sentences come from")
+    parser.add_argument("--sentences", type=int, default=16, help="of each number of entities")
+    parser.add_argument("--repeats", type=int, default=3, help="counted turns of each way")
+    parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
+    args = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    chosen = sentences_of(args.data_file, args.sentences)
+    compute = ComputeOn(torch.device("cpu"), "no" if args.precision == "fp32" else args.precision)
+    labels = LabelMap(tuple(f"relation_{number}" for number in range(30)), "relation_0")
+    models = {style: model_of(style, labels) for style in ("punct", "levitated")}
+    rows = []
+    for count in ENTITIES:
+        pairs = [pair for words in chosen for pair in pairs_of(words, count)]
+        rows.append({"entities": count, **measure(models, pairs, compute, args)})
+    print(table(rows))
+    print(json.dumps({"precision": args.precision, "sentences": args.sentences, "rows": rows}))
+
+
+def sentences_of(path: Path, count: int) -> list[tuple[str, list[Span]]]:
+    """Sentences with at least the most words that are asked about, and the words' places."""
+    found = {}
+    for example in read_examples(path):
+        words = [Span(*match.span()) for match in re.finditer(r"\w+", example.sentence)]
+        if len(words) >= ENTITIES[-1] and len(example.sentence) <= _LONGEST:
+            found[example.sentence] = words
+    drawn = random.Random(0).sample(sorted(found), count)
+    return [(sentence, found[sentence]) for sentence in drawn]
+
+
+def pairs_of(sentence: tuple[str, list[Span]], count: int) -> list[Example]:
+    """Every ordered pair of some words of a sentence."""
+    text, words = sentence
+    spans = random.Random(1).sample(words, count)
+    entities = [
+        Entity(text[span.start : span.end], span, _TYPES[number % len(_TYPES)])
+        for number, span in enumerate(spans)
+    ]
+    return [
+        Example("", text, one, other) for one in entities for other in entities if one is not other
+    ]
+
+
+def model_of(style: str, labels: LabelMap) -> TrainedModel:
+    """kore-mini with a new head."""
+    options = TrainOptions(
+        model_name_or_path=KORE_MINI, marker_style=style, max_length=512, span_pooling="mean"
+    )
+    types = [
+        Example("", "가 나", Entity("가", Span(0, 1), name), Entity("나", Span(2, 3), name))
+        for name in _TYPES
+    ]
+    return new_model(options, labels, types, load_pretrained(KORE_MINI, 0.0))
+
+
+def measure(
+    models: dict[str, TrainedModel],
+    pairs: list[Example],
+    compute: ComputeOn,
+    args: argparse.Namespace,
+) -> dict[str, float]:
+    """Sentences a second of each way, the median of its turns."""
+
+    def one_by_one(trained: TrainedModel, predictor: Predictor) -> None:
+        for pair in pairs:
+            predictor.probs(trained.input_encoder.encode([pair], quiet=True))
+
+    def at_once(trained: TrainedModel, predictor: Predictor) -> None:
+        predictor.probs(trained.input_encoder.encode(pairs, quiet=True))
+
+    work: dict[str, tuple[str, Callable[[TrainedModel, Predictor], None]]] = {
+        WAYS[0]: ("punct", one_by_one),
+        WAYS[1]: ("punct", at_once),
+        WAYS[2]: ("levitated", at_once),
+    }
+    predictors = {
+        style: Predictor(prepared(trained, compute), trained.input_encoder, compute)
+        for style, trained in models.items()
+    }
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    for _ in range(1 + args.repeats):
+        for way, (style, run) in work.items():
+            started = time.perf_counter()
+            run(models[style], predictors[style])
+            seconds[way].append(time.perf_counter() - started)
+    return {way: args.sentences / statistics.median(laps[1:]) for way, laps in seconds.items()}
+
+
+def table(rows: list[dict[str, float]]) -> str:
+    """Sentences a second, and how many times as many are read where the text is read once."""
+    header = "| entities | pairs | " + " | ".join(WAYS) + " | once / batches |"
+    lines = [header, "|" + " --- |" * (len(WAYS) + 3)]
+    for row in rows:
+        count = int(row["entities"])
+        cells = [f"{row[way]:.1f}" for way in WAYS]
+        ratio = row[WAYS[2]] / row[WAYS[1]]
+        lines.append(f"| {count} | {count * (count - 1)} | {' | '.join(cells)} | {ratio:.1f} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
