@@ -105,6 +105,17 @@ def test_the_vocabulary_knows_the_markers(folder, monkeypatch):
     assert tokenizer.unk_token_id not in ids
 
 
+def test_an_encoder_is_given_another_vocabulary(folder):
+    pretrain.main(flags_in(folder, num_epochs=1))
+    first = folder / "models" / "pretrained"
+    again = {"model_name_or_path": first, "run_name": "again", "num_epochs": 1}
+    pretrain.main(flags_in(folder, "valid_data.csv", learn_vocab="words", vocab_size=400, **again))
+    second = folder / "models" / "again"
+    before, after = (AutoTokenizer.from_pretrained(path).get_vocab() for path in (first, second))
+    assert len(after) == AutoModel.from_pretrained(second).config.vocab_size == 400
+    assert 50 < len(set(before) & set(after)) < 400
+
+
 def test_an_encoder_is_trained_further(folder):
     tiny = save_tiny_bert(folder / "tiny")
     pretrain.main(flags_in(folder, model_name_or_path=tiny, learning_rate=1e-4, num_epochs=1))
