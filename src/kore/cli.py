@@ -115,6 +115,11 @@ COMMANDS = {
         "kore.prediction.options:SubmissionCheckOptions",
         "kore.prediction.check_run:check",
     ),
+    "extract-on-ray": Command(
+        "Extract the triples of a whole corpus on a Ray cluster: texts to Parquet.",
+        "kore.extraction.options:ExtractOnRayOptions",
+        "kore.extraction.ray_run:extract_corpus",
+    ),
     "predict-on-ray": Command(
         "Predict the relations of a whole corpus on a Ray cluster: Parquet or CSV to Parquet.",
         "kore.prediction.options:RayOptions",

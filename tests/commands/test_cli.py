@@ -32,6 +32,7 @@ SCRIPTS = {
     "explain": "explain",
     "check_submission": "check-submission",
     "predict_on_ray": "predict-on-ray",
+    "extract_on_ray": "extract-on-ray",
     "plots": "eda",
     "train_ner": "train-ner",
     "inference_ner": "tag",

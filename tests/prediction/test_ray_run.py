@@ -33,6 +33,7 @@ from kore.network.checkpoint import MODEL_KIND, load_model, load_payload, save_m
 from kore.prediction import ray_run as ray_prediction
 from kore.prediction.options import RayOptions
 from kore.prediction.predictor import predict_examples
+from kore.prediction.ray_corpus import MOST_ATTEMPTS
 from kore.prediction.ray_run import PREDICTIONS, RayPredictor, predict_corpus
 from kore.prediction.ray_session import check_resources, ray_session
 from predict_on_ray import main
@@ -276,7 +277,7 @@ def test_rows_that_kill_every_worker_end_the_run(predictor, table, tmp_path, mon
         raise SystemExit
 
     monkeypatch.setattr(ray_prediction, "predict_examples", die)
-    for _ in range(ray_prediction.MOST_ATTEMPTS):
+    for _ in range(MOST_ATTEMPTS):
         with pytest.raises(SystemExit):
             predictor(table)
     with pytest.raises(UserError, match=r"rows\.csv:2: a worker died 5 times over the 5 rows"):
@@ -284,7 +285,7 @@ def test_rows_that_kill_every_worker_end_the_run(predictor, table, tmp_path, mon
 
 
 def test_rows_that_are_done_leave_no_count_of_attempts(predictor, table, tmp_path):
-    for _ in range(ray_prediction.MOST_ATTEMPTS + 1):
+    for _ in range(MOST_ATTEMPTS + 1):
         assert predictor(table).num_rows == 5
     assert [path.name for path in tmp_path.iterdir()] == ["rows.csv"]
     assert predictor(ROWS.empty_table()).equals(PREDICTIONS.empty_table())

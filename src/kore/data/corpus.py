@@ -18,12 +18,15 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from kore.common.errors import UserError
+from kore.data.faults import RowFault
 from kore.data.parquet import parquet_rows
 from kore.data.records import REQUIRED, Record, check_columns, iter_records
 from kore.data.rows import identity_faults, parse_record
 from kore.data.schema import Example
+from kore.data.texts import TextRow, document_of, iter_texts
 
 SUFFIXES = (".csv", ".parquet")
+TEXT_SUFFIXES = (".txt", ".csv", ".json", ".jsonl", ".parquet", ".gz")
 ROWS = pa.schema([("file", pa.string()), ("line", pa.int64()), ("record", pa.string())])
 FAULTS = pa.schema(
     [
@@ -60,21 +63,34 @@ def input_files(path: Path) -> list[Path]:
     Raises:
         UserError: there are none, or one cannot be read or lacks a column.
     """
-    path = path.absolute()  # the workers stand in other folders
-    if path.is_dir():
-        below = (file for file in sorted(path.rglob("*")) if file.suffix in SUFFIXES)
-        files = [f for f in below if not any(n[0] in "._" for n in f.relative_to(path).parts)]
-        if not files:
-            raise UserError(f"{path}: no file in it ends in {' or '.join(SUFFIXES)}")
-    else:
-        files = [path]
+    files = _files(path, SUFFIXES)
     for file in files:
-        if file.suffix not in SUFFIXES:
-            raise UserError(f"{file}: expected a file that ends in {' or '.join(SUFFIXES)}")
-        if not file.is_file():
-            raise UserError(f"{file}: no such file")
         next(_records(file), None)
     return files
+
+
+def text_input_files(path: Path) -> list[Path]:
+    """The same for texts, as `texts.iter_texts` reads them.
+
+    Raises:
+        UserError: there are none.
+    """
+    return _files(path, TEXT_SUFFIXES)
+
+
+def _files(path: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    path = path.absolute()  # the workers stand in other folders
+    if path.is_dir():
+        below = (file for file in sorted(path.rglob("*")) if file.suffix in suffixes)
+        files = [f for f in below if not any(n[0] in "._" for n in f.relative_to(path).parts)]
+        if not files:
+            raise UserError(f"{path}: no file in it ends in {' or '.join(suffixes)}")
+        return files
+    if path.suffix not in suffixes:
+        raise UserError(f"{path}: expected a file that ends in {' or '.join(suffixes)}")
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    return [path]
 
 
 def read_rows(path: Path, rows_per_table: int) -> Iterator[pa.Table]:
@@ -88,6 +104,54 @@ def read_rows(path: Path, rows_per_table: int) -> Iterator[pa.Table]:
         lines = [line for line, _ in rows]
         texts = [json.dumps(record, ensure_ascii=False, default=str) for _, record in rows]
         yield pa.table([[str(path)] * len(rows), lines, texts], schema=ROWS)
+
+
+def read_texts(path: Path, corpus: Path, column: str, rows_per_table: int) -> Iterator[pa.Table]:
+    """The texts of a file as tables of `ROWS`; their records have `id` and `text`, or a fault.
+
+    A .txt in a folder is one text, as for `texts.iter_texts`. The id of a text is that of the file
+    in the corpus, and its own behind it.
+
+    Raises:
+        UserError: the file is damaged, or has no such column.
+    """
+    is_document = corpus.is_dir() and path.suffix == ".txt"
+    name = path.relative_to(corpus).as_posix() if corpus.is_dir() else path.name
+    rows = iter([document_of(path)]) if is_document else iter_texts(path, column)
+    number = 0
+    while chunk := list(islice(rows, rows_per_table)):
+        records: list[dict[str, Any]] = []
+        for row in chunk:
+            if isinstance(row, RowFault):
+                fault = {"column": row.column, "reason": row.message, "line": row.line}
+                records.append({"fault": fault, "record": row.record})
+            else:
+                row_id = name if is_document else f"{name}:{row.id}"
+                records.append({"id": row_id, "text": row.text})
+        texts = [json.dumps(record, ensure_ascii=False, default=str) for record in records]
+        lines = list(range(number + 1, number + 1 + len(chunk)))
+        number += len(chunk)
+        yield pa.table([[str(path)] * len(chunk), lines, texts], schema=ROWS)
+
+
+def parse_texts(table: pa.Table) -> tuple[list[TextRow], list[dict[str, Any]]]:
+    """The texts of a table that `read_texts` gave, and the faults of its other rows as `FAULTS`."""
+    texts: list[TextRow] = []
+    faults: list[dict[str, Any]] = []
+    for row in table.to_pylist():
+        record = json.loads(row["record"])
+        if "fault" in record:
+            shown = json.dumps(record["record"], ensure_ascii=False, default=str)
+            faults.append({**row, "id": None, **record["fault"], "record": shown})
+        else:
+            texts.append(TextRow(record["id"], record["text"]))
+    return texts, faults
+
+
+def summarize_texts(table: pa.Table) -> pa.Table:
+    """One row, as `SUMMARY`, of what a table of texts holds."""
+    columns = {"rows": table.num_rows, "faults": parse_texts(table)[1], "types": []}
+    return pa.Table.from_pylist([columns], schema=SUMMARY)
 
 
 def parse_rows(table: pa.Table) -> ParsedRows:

@@ -85,9 +85,18 @@ def _documents(folder: Path) -> Iterator[TextRow]:
     if not paths:
         raise UserError(f"{folder}: holds no file that ends in .txt")
     for path in paths:
-        text = "\n".join(line for _, line in iter_lines(path))
-        if text.strip():
-            yield TextRow(path.relative_to(folder).as_posix(), text)
+        row = document_of(path)
+        if row.text.strip():
+            yield row._replace(id=path.relative_to(folder).as_posix())
+
+
+def document_of(path: Path) -> TextRow:
+    """A text file as one text, named as the file.
+
+    Raises:
+        UserError: it is not UTF-8 text.
+    """
+    return TextRow(path.name, "\n".join(line for _, line in iter_lines(path)))
 
 
 def _text_column(path: Path, record: Record) -> str:

@@ -4,12 +4,41 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kore.common.flags import AUTO, option
-from kore.prediction.options import TextOptions
+from kore.common.flags import AUTO, BATCH_TOKENS, Checked, option
+from kore.prediction.options import ClusterOptions, TextOptions
 
 
 @dataclass
-class ExtractOptions(TextOptions, group="Texts"):
+class ReadingOptions(Checked, group="Extraction"):
+    """How texts become triples."""
+
+    min_probability: float = option(
+        0.5, "triples that are less probable are left out", within="[0, 1]", essential=True
+    )
+    sentences: str = option(
+        AUTO,
+        "how texts are split: kiwi, a sentence a line, or auto = kiwi where it is installed",
+        choices=(AUTO, "kiwi", "line"),
+    )
+    ner_model: str = option(
+        "",
+        "tagger; '' = the newest in MODEL_DIR, or kore-mini-ner, which ships",
+        essential=True,
+    )
+    model_file: str = option(
+        "",
+        "relation model; '' = the newest in MODEL_DIR, or kore-mini-re, which ships",
+        essential=True,
+    )
+    inverses: str = option(
+        AUTO,
+        "JSON of inverse relations, which are one fact; auto = klue_inverses.json for the "
+        "relations of KLUE-RE, '' = none",
+    )
+
+
+@dataclass
+class ExtractOptions(TextOptions, ReadingOptions, group="Texts"):
     text: str = option(
         "", "a text whose triples are printed, in place of INPUT_FILE", essential=True
     )
@@ -38,26 +67,20 @@ class ExtractOptions(TextOptions, group="Texts"):
         essential=True,
     )
     figure: bool = option(False, "draw the surest facts (.png)", essential=True)
-    min_probability: float = option(
-        0.5, "triples that are less probable are left out", within="[0, 1]", essential=True
-    )
-    sentences: str = option(
-        AUTO,
-        "how texts are split: kiwi, a sentence a line, or auto = kiwi where it is installed",
-        choices=(AUTO, "kiwi", "line"),
-    )
-    ner_model: str = option(
-        "",
-        "tagger; '' = the newest in MODEL_DIR, or kore-mini-ner, which ships",
+
+
+@dataclass
+class ExtractOnRayOptions(ClusterOptions, ReadingOptions, group="Texts"):
+    input_file: str = option(
+        "data/test_texts.txt",
+        "texts: .txt, .csv, .json, .jsonl, also .gz; .parquet; or a folder of them, in which every "
+        ".txt is a document",
         essential=True,
     )
-    model_file: str = option(
-        "",
-        "relation model; '' = the newest in MODEL_DIR, or kore-mini-re, which ships",
-        essential=True,
+    text_column: str = option(
+        "", "column of the texts; '' = text, sentence, input, document or content", essential=True
     )
-    inverses: str = option(
-        AUTO,
-        "JSON of inverse relations, which are one fact; auto = klue_inverses.json for the "
-        "relations of KLUE-RE, '' = none",
+    model_dir: str = option("models", "folder where checkpoints are looked for")
+    batch_tokens: int = option(
+        BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
     )

@@ -15,7 +15,7 @@ from kore.prediction.text_stream import JsonLines
 if TYPE_CHECKING:
     import networkx
 
-_COLUMNS = (
+COLUMNS = (
     *("document", "subject", "subject_type", "subject_start", "subject_end", "relation"),
     *("object", "object_type", "object_start", "object_end", "probability", "sentence"),
 )
@@ -57,8 +57,8 @@ class TripleLines(JsonLines):
         """Table, graph and picture of the triples in the lines."""
         with atomic_write(self.beside[0]) as file:
             writer = csv_writer(file)
-            writer.writerow(_COLUMNS)
-            writer.writerows(map(_cells, read_triples(output)))
+            writer.writerow(COLUMNS)
+            writer.writerows(map(cells_of, read_triples(output)))
         if self._graph or self._draw is not None:
             graph = build_graph(read_triples(output))
             if self._graph:
@@ -76,7 +76,8 @@ def read_triples(lines: Path) -> Iterator[dict[str, Any]]:
                 yield {**triple, "document": record["document"], "sentence": record["sentence"]}
 
 
-def _cells(triple: dict[str, Any]) -> list[Any]:
+def cells_of(triple: dict[str, Any]) -> list[Any]:
+    """A triple of `read_triples` as a row of `COLUMNS`."""
     entities = [
         [side["word"], side["type"], side["start"], side["end"]]
         for side in (triple["subject"], triple["object"])

@@ -12,14 +12,11 @@ from accelerate import Accelerator
 
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
-from kore.common.flags import AUTO
 from kore.common.manifest import Manifest
-from kore.common.resources import find_file
 from kore.data.faults import RowFault
-from kore.data.inverses import read_inverses
 from kore.data.records import iter_records
 from kore.data.rows import iter_rows
-from kore.data.schema import Example, LabelMap
+from kore.data.schema import Example
 from kore.data.text_files import has_half_character, without_compression
 from kore.data.texts import TextRow
 from kore.extraction.options import ExtractOptions
@@ -27,7 +24,7 @@ from kore.extraction.output import TripleLines
 from kore.extraction.pipeline import Extractor, PairReader, records_of
 from kore.extraction.sentences import splitter_of
 from kore.extraction.triples import Triple
-from kore.extraction.types import check_types, known_inverses
+from kore.extraction.types import check_types, inverses_at
 from kore.network.checkpoint import load_model
 from kore.network.locate import find_model, find_tagger
 from kore.network.tagger_file import load_tagger
@@ -216,7 +213,7 @@ def _extractor(
         tagger,
         relations,
         accelerator,
-        inverses=_inverses(options.inverses, relations.labels),
+        inverses=inverses_at(options.inverses, relations.labels),
         split=splitter_of(options.sentences),
         min_probability=options.min_probability,
         batch_tokens=options.batch_tokens,
@@ -228,9 +225,3 @@ def _relation_model(options: ExtractOptions, model_file: Path) -> TrainedModel:
     if options.compile:
         relations.classifier.run_encoder(compiled=True)
     return relations
-
-
-def _inverses(path: str, labels: LabelMap) -> dict[str, str]:
-    if path == AUTO:
-        return known_inverses(labels)
-    return read_inverses(find_file(path), labels) if path else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from kore.common.errors import UserError
+from kore.common.flags import AUTO
 from kore.common.resources import find_file
 from kore.data.inverses import read_inverses
 from kore.data.schema import LabelMap
@@ -28,6 +29,17 @@ def check_types(tagger: TrainedTagger, relations: TrainedModel) -> None:
             f"{', '.join(known)}; train the tagger with the types of the relations (`type_names` "
             "of src/train_ner.py)"
         )
+
+
+def inverses_at(path: str, labels: LabelMap) -> dict[str, str]:
+    """The inverse relations of a file; "auto" = `known_inverses`, "" = none.
+
+    Raises:
+        UserError: the file is missing or damaged, or names an unknown relation.
+    """
+    if path == AUTO:
+        return known_inverses(labels)
+    return read_inverses(find_file(path), labels) if path else {}
 
 
 def known_inverses(labels: LabelMap) -> dict[str, str]:

@@ -78,10 +78,9 @@ class TagOptions(TextOptions, group="Texts"):
 
 
 @dataclass
-class RayOptions(ModelOptions, PrecisionOptions, RowOptions, group="Cluster"):
-    test_file: str = option(
-        "data/test_data.csv", "examples to predict: .csv, .parquet, or a folder", essential=True
-    )
+class ClusterOptions(PrecisionOptions, RowOptions, group="Cluster"):
+    """What every command on Ray has."""
+
     output_dir: str = option(
         "outputs/ray", "folder for the Parquet files, and for nothing else", essential=True
     )
@@ -105,6 +104,13 @@ class RayOptions(ModelOptions, PrecisionOptions, RowOptions, group="Cluster"):
         "stop",
         "faulty rows stop the run, or are skipped and written to OUTPUT_DIR.rejected.parquet",
         choices=("stop", "skip"),
+    )
+
+
+@dataclass
+class RayOptions(ClusterOptions, ModelOptions, group="Prediction"):
+    test_file: str = option(
+        "data/test_data.csv", "examples to predict: .csv, .parquet, or a folder", essential=True
     )
 
 
