@@ -193,7 +193,7 @@ def edit(path: Path, **changes: Any) -> None:
     ("changes", "part"),
     [
         ({"kind": "other"}, "not written by KoRE"),
-        ({"format_version": 5}, "format 5, but this version of KoRE reads 4; update KoRE"),
+        ({"format_version": 6}, "format 6, but this version of KoRE reads 5; update KoRE"),
         ({"markers": None, "labels": None}, "lacks labels, markers;"),
         ({"labels": ["no_relation", "org:founded"]}, "do not fit"),  # there were 3
         ({"labels": ["a", "a", "a"], "no_relation": "a"}, "not unique"),

@@ -127,7 +127,7 @@ def test_an_onnx_file_of_something_else(tmp_path):
     ("changes", "part"),
     [
         ({"kind": "other"}, "none that KoRE wrote"),
-        ({"format_version": 4}, "format 4, but this version of KoRE reads 3; update KoRE"),
+        ({"format_version": 5}, "format 5, but this version of KoRE reads 4; update KoRE"),
         ({"tokenizer": None, "max_length": None}, "lacks tokenizer, max_length;"),
         ({"tokenizer": "{}"}, "its description is damaged"),
         ({"markers": {"style": 1}}, "its description is damaged"),

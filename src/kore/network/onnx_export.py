@@ -148,6 +148,8 @@ def _graph_of(model: RelationClassifier, batch: Batch) -> Graph:
         (NGRAMS_INPUT, batch.ngrams, {0: "batch", 1: "ngrams"}),
         (BORDERS_INPUT, batch.borders, {0: "batch"}),
     ]
+    while optional and optional[-1][1] is None:  # the exporter forgets the names of all axes
+        optional.pop()
     for name, tensor, axis in optional:  # arguments go by their place, and None is no input
         arguments = (*arguments, tensor)
         axes = (*axes, None if tensor is None else axis)
