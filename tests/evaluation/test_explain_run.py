@@ -119,6 +119,12 @@ def test_an_onnx_file_only_predicts(folder, monkeypatch):
         explain.main(flags(folder, row="a"))
 
 
+def test_levitated_markers_are_not_explained(folder, tmp_path):
+    save_model(tmp_path / "levitated.pth", make_trained("roberta", "levitated"))
+    with pytest.raises(UserError, match="levitated.pth: levitated markers stand behind the text"):
+        explain.main(flags(folder, model_file=tmp_path / "levitated.pth"))
+
+
 def make_explanation(*words: Part) -> Explanation:
     probs = {"org:founded": 0.5, "no_relation": 0.375, "b": 0.0625, "c": 0.0625}
     return Explanation("7", None, "b", probs, -2.75, -4.0, list(words), list(words), None)

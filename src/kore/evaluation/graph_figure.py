@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,9 +37,7 @@ def draw_graph(graph: networkx.MultiDiGraph[str], path: Path) -> None:
     figure = KoreanFigure(figsize=(size, 0.75 * size), layout="constrained")
     axes = figure.subplots()
     axes.axis("off")
-    places = networkx.spring_layout(
-        networkx.Graph(shown), seed=0, k=2.2 / max(1, len(shown)) ** 0.5
-    )
+    places = _places(networkx.Graph(shown))
     types = sorted({data["type"] for _, data in shown.nodes(data=True)})
     colours = dict(zip(types, sns.color_palette("pastel", len(types)), strict=True))
     networkx.draw_networkx_nodes(
@@ -71,6 +70,21 @@ def draw_graph(graph: networkx.MultiDiGraph[str], path: Path) -> None:
     axes.set_title(title)
     axes.margins(0.12)
     save_figure(figure, path)
+
+
+def _places(graph: networkx.Graph[str]) -> dict[str, tuple[float, float]]:
+    """Places of the nodes: each connected group has a square of its own, the largest first."""
+    import networkx
+
+    groups = sorted(networkx.connected_components(graph), key=len, reverse=True)
+    columns = max(1, math.ceil(len(groups) ** 0.5))
+    places: dict[str, tuple[float, float]] = {}
+    for number, group in enumerate(groups):
+        row, column = divmod(number, columns)
+        middle = (column, -row)
+        own = networkx.spring_layout(graph.subgraph(group), seed=0, center=middle, scale=0.36)
+        places |= {node: (float(x), float(y)) for node, (x, y) in own.items()}
+    return places
 
 
 def _shortened(name: str) -> str:
