@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import torch
 from transformers import BertConfig, BertModel
 
 import train
@@ -33,7 +34,10 @@ def write_sample(folder: Path, rows: int = 300) -> None:
 
 
 def save_tiny_bert(folder: Path) -> Path:
-    """A random BERT of 2 layers x 32 with its tokenizer, as a folder that AutoModel loads."""
+    """A random BERT of 2 layers x 32 with its tokenizer, as a folder that AutoModel loads.
+
+    Always the same one, whatever was drawn before.
+    """
     texts = (row.sentence for row in make_sample(300, seed=7).train)
     tokenizer = mini.learn_tokenizer(texts, 500)
     config = BertConfig(
@@ -44,7 +48,10 @@ def save_tiny_bert(folder: Path) -> Path:
         intermediate_size=64,
         max_position_embeddings=200,
     )
-    BertModel(config, add_pooling_layer=False).save_pretrained(folder)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        encoder = BertModel(config, add_pooling_layer=False)
+    encoder.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return folder
 

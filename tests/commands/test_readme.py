@@ -40,7 +40,7 @@ PAGES = sorted(
 # Why a block is not run: it needs a GPU, a connection, or time and data that a test has not.
 KINDS = {"bash", "bash gpu", "bash network", "bash no-test", "csv", "text", "python"}
 # Flags of other programs.
-FOREIGN = {"help", "lock", "with", "multi_gpu", "num_processes"}
+FOREIGN = {"help", "lock", "with", "multi_gpu", "num_processes", "nodes", "relationships"}
 
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)

@@ -250,7 +250,7 @@ def test_damage_found_on_a_worker_is_told_in_a_sentence(session, tmp_path, model
 
 
 def test_a_full_disk_of_a_worker_is_told_in_a_sentence(session, tmp_path, model_file, monkeypatch):
-    def fill(*_: Any) -> None:
+    def fill(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
     write_corpus(tmp_path / "corpus")
