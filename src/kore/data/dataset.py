@@ -225,6 +225,7 @@ class InputEncoder:
         self._special_ids = set(tokenizer.all_special_ids)
         self._type_numbers = {name: number for number, name in enumerate(scheme.types, start=1)}
         self.is_levitated = scheme.use_markers and scheme.style == LEVITATED
+        self._marker_ids: dict[str, int] = tokenizer.get_added_vocab() if self.is_levitated else {}
         self._check_max_length()
 
     def encode(self, examples: Sequence[Example], quiet: bool = False) -> list[EncodedExample]:
@@ -298,8 +299,7 @@ class InputEncoder:
     def _with_markers(self, row: EncodedExample, example: Example) -> EncodedExample:
         """The row of an unmarked text with the markers behind it; the spans are now theirs."""
         markers = levitated_markers(example, self.scheme)
-        numbers = self.tokenizer.get_added_vocab()
-        ids = [numbers[token] for token in markers]
+        ids = [self._marker_ids[token] for token in markers]
         start, half = len(row.input_ids), PAIR_MARKERS // 2
         spans = (row.subject_span, row.object_span)
         return row._replace(
@@ -310,12 +310,14 @@ class InputEncoder:
         )
 
     def _encode_marked(self, marked: list[MarkedText]) -> list[EncodedExample]:
-        texts = self._tokenize([row.text for row in marked], offsets=True)
+        # Pairs of one text share it where markers are levitated: it is tokenized once.
+        numbers = {text: n for n, text in enumerate(dict.fromkeys(row.text for row in marked))}
+        texts = self._tokenize(list(numbers), offsets=True)
         leads = iter(self._tokenize([part for row in marked for part in row.lead])["input_ids"])
         rows = []
-        for row, ids, offsets in zip(
-            marked, texts["input_ids"], texts["offset_mapping"], strict=True
-        ):
+        for row in marked:
+            number = numbers[row.text]
+            ids, offsets = texts["input_ids"][number], texts["offset_mapping"][number]
             lead = self._lead_ids([next(leads) for _ in row.lead])
             rows.append(self._windowed(row, lead, ids, offsets))
         return rows

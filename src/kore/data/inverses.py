@@ -8,9 +8,14 @@ from kore.common.errors import UserError, nearest
 from kore.common.files import read_json
 from kore.data.schema import LabelMap
 
+KLUE_INVERSES = "klue_inverses.json"  # of the relations of KLUE-RE, among the resources
 
-def read_inverses(path: Path, labels: LabelMap) -> dict[str, str]:
+
+def read_inverses(path: Path, labels: LabelMap | None) -> dict[str, str]:
     """{"per:parents": "per:children", …} in both directions, from a table that names one of them.
+
+    Args:
+        labels: the relations there are; None = any.
 
     Raises:
         UserError: it is missing or damaged, names an unknown relation or contradicts itself.
@@ -21,7 +26,7 @@ def read_inverses(path: Path, labels: LabelMap) -> dict[str, str]:
     inverses: dict[str, str] = {}
     for pair in table.items():
         for name in pair:
-            if name not in labels.names:
+            if labels is not None and name not in labels.names:
                 raise UserError(
                     f"{path}: {name!r} is not one of the {len(labels)} relations; did you mean "
                     f"{nearest(str(name), labels.names)}?"

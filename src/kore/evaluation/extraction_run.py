@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kore.common.errors import UserError
-from kore.common.files import atomic_write, read_json, write_table
+from kore.common.files import atomic_write, write_table
 from kore.common.resources import find_file
+from kore.data.inverses import KLUE_INVERSES, read_inverses
 from kore.data.rows import read_examples
 from kore.data.schema import Entity, Example
 from kore.data.text_files import iter_lines
 from kore.evaluation.options import EvaluationOptions
 
-_INVERSES = "klue_inverses.json"
 _SCORES = (
     ("entities", "both entities are found, with exact borders and types"),
     ("relations", "the relation is found as well: the triple is right"),
@@ -48,7 +48,7 @@ def evaluate_extraction(options: EvaluationOptions) -> dict[str, dict[str, float
         on_bad_row=options.on_bad_row,
         output_dir=options.output_dir,
     )
-    inverses = _inverses()
+    inverses = read_inverses(find_file(KLUE_INVERSES), None)
     rows = []
     scores = {}
     for file in filter(None, (options.prediction_file, options.compare)):
@@ -203,9 +203,3 @@ def _cells(scores: Mapping[str, Mapping[str, float]], name: str, form: str) -> l
 
 def _row(about: str, cells: Iterable[str]) -> str:
     return about.ljust(58) + "".join(cell.rjust(10) for cell in cells)
-
-
-def _inverses() -> dict[str, str]:
-    """KLUE's, both ways; relations of another schema are none's inverse."""
-    table: dict[str, str] = read_json(find_file(_INVERSES))
-    return {**table, **{inverse: name for name, inverse in table.items()}}

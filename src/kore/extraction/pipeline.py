@@ -39,6 +39,28 @@ class Extraction(NamedTuple):
         return [one for part in self.sentences for one in part.triples]
 
 
+class RelationAsker:
+    """A relation model on its device that answers questions. Threads may share it.
+
+    Args:
+        batch_tokens: most tokens computed at once, padding included.
+    """
+
+    def __init__(
+        self, relations: TrainedModel, compute: Compute, batch_tokens: int = BATCH_TOKENS
+    ) -> None:
+        self.relations = relations
+        encoder = relations.input_encoder
+        self._predictor = Predictor(prepared(relations, compute), encoder, compute, batch_tokens)
+
+    def __call__(self, asked: Sequence[Example]) -> list[Answer]:
+        """The most probable relation of each question."""
+        if not asked:
+            return []
+        rows = self.relations.input_encoder.encode(asked, quiet=True)
+        return answers(self._predictor.probs(rows), self.relations.labels)
+
+
 class Extractor:
     """A tagger and a relation model that read texts together. Threads may share it.
 
@@ -60,9 +82,8 @@ class Extractor:
         batch_tokens: int = BATCH_TOKENS,
     ) -> None:
         self._finder = EntityFinder(tagger, compute, batch_tokens)
+        self._asker = RelationAsker(relations, compute, batch_tokens)
         self._relations = relations
-        encoder = relations.input_encoder
-        self._predictor = Predictor(prepared(relations, compute), encoder, compute, batch_tokens)
         self._inverses = inverses or {}
         self._split = split
         self._min_probability = min_probability
@@ -77,18 +98,12 @@ class Extractor:
             list(questions(sentence.text, [hit.entity for hit in own], pairs))
             for sentence, own in zip(flat, entities, strict=True)
         ]
-        answered = iter(self._answers([row for own in asked for row in own]))
+        answered = iter(self._asker([row for own in asked for row in own]))
         found = iter(
             self._facts(sentence, hits, rows, [next(answered) for _ in rows])
             for sentence, hits, rows in zip(flat, entities, asked, strict=True)
         )
         return [Extraction([next(found) for _ in own]) for own in split]
-
-    def _answers(self, asked: list[Example]) -> list[Answer]:
-        if not asked:
-            return []
-        rows = self._relations.input_encoder.encode(asked, quiet=True)
-        return answers(self._predictor.probs(rows), self._relations.labels)
 
     def _facts(
         self,
@@ -114,41 +129,29 @@ class PairReader:
     """A relation model that is asked about given pairs alone. Threads may share it.
 
     Args:
-        min_probability, batch_tokens: as of `Extractor`.
+        min_probability: facts that are less probable are left out.
     """
 
-    def __init__(
-        self,
-        relations: TrainedModel,
-        compute: Compute,
-        *,
-        min_probability: float = 0.0,
-        batch_tokens: int = BATCH_TOKENS,
-    ) -> None:
-        self._relations = relations
-        encoder = relations.input_encoder
-        self._predictor = Predictor(prepared(relations, compute), encoder, compute, batch_tokens)
+    def __init__(self, asker: RelationAsker, *, min_probability: float = 0.0) -> None:
+        self._asker = asker
         self._min_probability = min_probability
 
     def __call__(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
         """A record for each example, as of extraction: its pair, and the triple if there is one."""
-        rows = self._relations.input_encoder.encode(examples, quiet=True)
-        labels = self._relations.labels
-        probs = self._predictor.probs(rows)
         return [
-            self._record(example, answer, labels.no_relation)
-            for example, answer in zip(examples, answers(probs, labels), strict=True)
+            self._record(example, answer)
+            for example, answer in zip(examples, self._asker(examples), strict=True)
         ]
 
-    def _record(self, example: Example, answer: Answer, no_relation: str | None) -> dict[str, Any]:
-        is_fact = answer.relation != no_relation and answer.probability >= self._min_probability
-        triple = Triple(example.subject, answer.relation, example.object, answer.probability)
+    def _record(self, example: Example, answer: Answer) -> dict[str, Any]:
+        labels = self._asker.relations.labels
+        found = facts([example], [answer], labels, {}, self._min_probability)
         return {
             "document": example.id,
             "start": 0,
             "sentence": example.sentence,
             "entities": [_as_json(example.subject), _as_json(example.object)],
-            "triples": [_triple_as_json(triple)] if is_fact else [],
+            "triples": [_triple_as_json(one) for one in found],
         }
 
 

@@ -21,7 +21,7 @@ from kore.data.text_files import has_half_character, without_compression
 from kore.data.texts import TextRow
 from kore.extraction.options import ExtractOptions
 from kore.extraction.output import TripleLines
-from kore.extraction.pipeline import Extractor, PairReader, records_of
+from kore.extraction.pipeline import Extractor, PairReader, RelationAsker, records_of
 from kore.extraction.sentences import splitter_of
 from kore.extraction.triples import Triple
 from kore.extraction.types import check_types, inverses_at
@@ -160,12 +160,9 @@ def _ask_about_pairs(options: ExtractOptions, model_file: Path, accelerator: Acc
         mixed_precision=accelerator.mixed_precision,
     )
     if not _is_done(options, output, content, manifest):
-        reader = PairReader(
-            _relation_model(options, model_file),
-            accelerator,
-            min_probability=options.min_probability,
-            batch_tokens=options.batch_tokens,
-        )
+        relations = _relation_model(options, model_file)
+        asker = RelationAsker(relations, accelerator, options.batch_tokens)
+        reader = PairReader(asker, min_probability=options.min_probability)
         source = Source(str(path), lambda: _examples_of(path))
         models = f"--model_file {model_file}"
         rows = write_stream(source, options, output, content, manifest, reader, models)

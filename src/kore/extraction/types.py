@@ -7,13 +7,12 @@ import logging
 from kore.common.errors import UserError
 from kore.common.flags import AUTO
 from kore.common.resources import find_file
-from kore.data.inverses import read_inverses
+from kore.data.inverses import KLUE_INVERSES, read_inverses
 from kore.data.schema import LabelMap
 from kore.network.tagger_file import TrainedTagger
 from kore.network.trained import TrainedModel
 
 _LOGGER = logging.getLogger(__name__)
-_KLUE_INVERSES = "klue_inverses.json"
 
 
 def check_types(tagger: TrainedTagger, relations: TrainedModel) -> None:
@@ -45,7 +44,7 @@ def inverses_at(path: str, labels: LabelMap) -> dict[str, str]:
 def known_inverses(labels: LabelMap) -> dict[str, str]:
     """The inverse relations of KLUE-RE, where `labels` has them; {} for another schema."""
     try:
-        return read_inverses(find_file(_KLUE_INVERSES), labels)
+        return read_inverses(find_file(KLUE_INVERSES), labels)
     except UserError:
-        _LOGGER.info(f"the relations are not those of {_KLUE_INVERSES}: none is another's inverse")
+        _LOGGER.info(f"the relations are not those of {KLUE_INVERSES}: none is another's inverse")
         return {}
