@@ -24,6 +24,7 @@ MAY_IMPORT = {
     "pretraining": (*BASE, "prediction", "training"),
     "studies": (*BASE, "prediction", "training", "evaluation"),
     "extraction": (*BASE, "prediction"),
+    "serve": (*BASE, "prediction", "extraction"),
 }
 # What a single module may import as well: a run draws its curves, and nothing below it.
 MODULE_MAY_IMPORT = {

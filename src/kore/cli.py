@@ -53,6 +53,11 @@ COMMANDS = {
         "kore.extraction.options:ExtractOptions",
         "kore.extraction.run:extract",
     ),
+    "serve": Command(
+        "Answer over HTTP: entities, triples and relations, and a page to try them.",
+        "kore.serve.options:ServeOptions",
+        "kore.serve.run:serve",
+    ),
     "evaluate": Command(
         "Score predictions against gold labels.",
         "kore.evaluation.options:EvaluationOptions",

@@ -99,6 +99,14 @@ def test_an_entity_has_no_space_at_its_ends() -> None:
     assert find_entities("  ", composed("  "), probs[:2], tags) == []
 
 
+@pytest.mark.parametrize(("text", "words"), [(",*", []), ("½", ["½"]), ("&B", ["&B"])])
+def test_mere_punctuation_is_no_entity(text: str, words: list[str]) -> None:
+    probs = np.tile([0.1, 0.1, 0.8], (len(text), 1))
+    probs[0] = [0.1, 0.8, 0.1]
+    found = find_entities(text, composed(text), probs, ("O", "B-PS", "I-PS"))
+    assert [hit.entity.word for hit in found] == words
+
+
 def test_offsets_are_those_of_the_text_as_it_is(model: Path, tmp_path: Path) -> None:
     """Decomposed, as macOS writes it: the same entities, cut out of the text that was given."""
     composed = tag(model, tmp_path, write_lines(tmp_path / "a.txt", TEXTS))

@@ -10,9 +10,8 @@ import torch
 from kore.common.errors import UserError
 from kore.common.flags import AUTO
 from kore.data.text_files import has_half_character
+from kore.extraction.assembly import make_extractor
 from kore.extraction.pipeline import Extraction, Extractor
-from kore.extraction.sentences import splitter_of
-from kore.extraction.types import check_types, known_inverses
 from kore.network.checkpoint import load_model
 from kore.network.shipped import RELATION_MODEL, TAGGER, resolve
 from kore.network.tagger_file import load_tagger
@@ -62,12 +61,10 @@ def _extractor(
     with LOADING, torch.random.fork_rng(devices=[]):
         tagger = load_tagger(Path(resolve(ner_model)))
         relations = load_model(Path(resolve(model)))
-    check_types(tagger, relations)
-    return Extractor(
+    return make_extractor(
         tagger,
         relations,
         compute_on(device, AUTO),
-        inverses=known_inverses(relations.labels),
-        split=splitter_of(sentences),
+        sentences=sentences,
         min_probability=min_probability,
     )

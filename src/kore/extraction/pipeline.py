@@ -81,7 +81,7 @@ class Extractor:
         min_probability: float = 0.0,
         batch_tokens: int = BATCH_TOKENS,
     ) -> None:
-        self._finder = EntityFinder(tagger, compute, batch_tokens)
+        self.finder = EntityFinder(tagger, compute, batch_tokens)
         self._asker = RelationAsker(relations, compute, batch_tokens)
         self._relations = relations
         self._inverses = inverses or {}
@@ -92,7 +92,7 @@ class Extractor:
         """What is found in each document, all sentences computed together."""
         split = [self._split(document) for document in documents]
         flat = [sentence for own in split for sentence in own]
-        entities = self._finder([sentence.text for sentence in flat])
+        entities = self.finder([sentence.text for sentence in flat])
         pairs = set(self._relations.type_pairs)
         asked = [
             list(questions(sentence.text, [hit.entity for hit in own], pairs))

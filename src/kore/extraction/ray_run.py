@@ -16,9 +16,10 @@ from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.flags import DeviceOptions
 from kore.data.corpus import parse_texts, read_texts, summarize_texts, text_input_files
+from kore.extraction.assembly import make_extractor
 from kore.extraction.options import ExtractOnRayOptions
 from kore.extraction.output import COLUMNS, cells_of
-from kore.extraction.pipeline import Extractor, records_of
+from kore.extraction.pipeline import records_of
 from kore.extraction.sentences import splitter_of
 from kore.extraction.types import check_types, inverses_at
 from kore.network.checkpoint import load_model, model_from_payload, model_payload
@@ -50,13 +51,12 @@ class RayExtractor:
         use_cuda = "True" if options.num_gpus_per_worker else "False"
         device = DeviceOptions(use_cuda=use_cuda, precision=options.precision)
         tagger, relations = ray.get(payloads)
-        trained = model_from_payload(Path("relations"), relations)
-        self.extractor = Extractor(
+        self.extractor = make_extractor(
             tagger_from_payload(Path("tagger"), tagger),
-            trained,
+            model_from_payload(Path("relations"), relations),
             make_accelerator(device),
-            inverses=inverses_at(options.inverses, trained.labels),
-            split=splitter_of(options.sentences),
+            inverses=options.inverses,
+            sentences=options.sentences,
             min_probability=options.min_probability,
             batch_tokens=options.batch_tokens,
         )

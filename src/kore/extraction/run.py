@@ -19,16 +19,14 @@ from kore.data.rows import iter_rows
 from kore.data.schema import Example
 from kore.data.text_files import has_half_character, without_compression
 from kore.data.texts import TextRow
+from kore.extraction.assembly import make_extractor
 from kore.extraction.options import ExtractOptions
 from kore.extraction.output import TripleLines
 from kore.extraction.pipeline import Extractor, PairReader, RelationAsker, records_of
-from kore.extraction.sentences import splitter_of
 from kore.extraction.triples import Triple
-from kore.extraction.types import check_types, inverses_at
 from kore.network.checkpoint import load_model
 from kore.network.locate import find_model, find_tagger
 from kore.network.tagger_file import load_tagger
-from kore.network.trained import TrainedModel
 from kore.prediction.parts import is_finished
 from kore.prediction.text_stream import (
     FREE_OPTIONS,
@@ -160,7 +158,9 @@ def _ask_about_pairs(options: ExtractOptions, model_file: Path, accelerator: Acc
         mixed_precision=accelerator.mixed_precision,
     )
     if not _is_done(options, output, content, manifest):
-        relations = _relation_model(options, model_file)
+        relations = load_model(model_file)
+        if options.compile:
+            relations.classifier.run_encoder(compiled=True)
         asker = RelationAsker(relations, accelerator, options.batch_tokens)
         reader = PairReader(asker, min_probability=options.min_probability)
         source = Source(str(path), lambda: _examples_of(path))
@@ -202,23 +202,13 @@ def _is_done(
 def _extractor(
     options: ExtractOptions, tagger_file: Path, model_file: Path, accelerator: Accelerator
 ) -> Extractor:
-    tagger, relations = load_tagger(tagger_file), _relation_model(options, model_file)
-    check_types(tagger, relations)
-    if options.compile:
-        tagger.tagger.run_encoder(compiled=True)
-    return Extractor(
-        tagger,
-        relations,
+    return make_extractor(
+        load_tagger(tagger_file),
+        load_model(model_file),
         accelerator,
-        inverses=inverses_at(options.inverses, relations.labels),
-        split=splitter_of(options.sentences),
+        inverses=options.inverses,
+        sentences=options.sentences,
         min_probability=options.min_probability,
         batch_tokens=options.batch_tokens,
+        compiled=options.compile,
     )
-
-
-def _relation_model(options: ExtractOptions, model_file: Path) -> TrainedModel:
-    relations = load_model(model_file)
-    if options.compile:
-        relations.classifier.run_encoder(compiled=True)
-    return relations

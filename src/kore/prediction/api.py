@@ -94,7 +94,7 @@ class Model:
             first = _as_entity("subject", subject, sentence)
             second = _as_entity("object", object, sentence)
             example = Example("", sentence, first, second)
-            fault = _fault_of(example)
+            fault = fault_of(example)
         if fault:
             raise UserError(fault)
         return self.predict_many([example])[0]
@@ -116,7 +116,7 @@ class Model:
         faults = [
             f"example {number} ({example.id!r}): {fault}"
             for number, example in enumerate(examples)
-            if (fault := _fault_of(example))
+            if (fault := fault_of(example))
         ]
         if faults:
             raise UserError("\n".join(faults))
@@ -220,7 +220,7 @@ def _is_offset(value: Any) -> TypeGuard[int]:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
-def _fault_of(example: Example) -> str:
+def fault_of(example: Example) -> str:
     """What is wrong with an example that no file reader has checked; "" where nothing is."""
     sentence = example.sentence
     if fault := _sentence_fault(sentence):

@@ -92,7 +92,8 @@ def find_entities(
     found = []
     for with_spaces, kind in spans_of(chosen):
         span = _without_spaces(form.text, with_spaces)
-        if span.start == span.end:
+        # Nothing has a name of mere punctuation, which a small tagger marks now and then.
+        if not any(map(str.isalnum, form.text[span.start : span.end])):
             continue
         places = range(span.start, span.end)
         score = float(np.mean([probs[place, number[chosen[place]]] for place in places]))
@@ -102,9 +103,13 @@ def find_entities(
 
 
 def record_of(text_id: str, text: str, entities: Sequence[FoundEntity]) -> dict[str, Any]:
-    """A line of the output, in the form of the service's answer."""
+    """A line of the output: the service's answer, and the id."""
+    return {"id": text_id, **answer_of(text, entities)}
+
+
+def answer_of(text: str, entities: Sequence[FoundEntity]) -> dict[str, Any]:
+    """What the service answers to a text."""
     return {
-        "id": text_id,
         "input": text,
         "result": [
             {
