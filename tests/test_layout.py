@@ -55,7 +55,8 @@ def faults_of(module: str, source: str) -> list[str]:
     for name in imports_of(tree):
         top, _, inner = name.partition(".")
         places = [wing, *MAY_IMPORT.get(wing, ()), *MODULE_MAY_IMPORT.get(module, ())]
-        if wing and top == "kore" and not f"{inner}.".startswith(tuple(f"{p}." for p in places)):
+        within = tuple(f"{place}." for place in [*places, "__version__"])
+        if wing and top == "kore" and not f"{inner}.".startswith(within):
             faults.append(f"imports {name}")
         if top in {"matplotlib", "seaborn"} and wing not in DRAWING_WINGS:
             faults.append(f"draws with {top}")

@@ -43,13 +43,16 @@ def tagger_of(types: tuple[str, ...]) -> TrainedTagger:
     return trained
 
 
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("models")
+def write_models(folder: Path) -> Path:
     save_payload(folder / "tagger.pth", TAGGER_KIND, tagger_payload(tagger_of(("PER", "ORG"))))
     save_payload(folder / "other.pth", TAGGER_KIND, tagger_payload(tagger_of(("PS", "LC"))))
     save_model(folder / "relations.pth", make_trained("modernbert"))
     return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_models(tmp_path_factory.mktemp("models"))
 
 
 def flags(models: Path, folder: Path, **changed: Any) -> list[str]:

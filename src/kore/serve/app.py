@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
-import kore
+from kore import __version__
 from kore.data.schema import Entity, Example, Span
 from kore.extraction.pipeline import records_of
 from kore.prediction.api import fault_of
@@ -42,7 +42,7 @@ PAGE = Path(__file__).with_name("page")
 class Bounds:
     """What the service takes; see `LimitOptions`."""
 
-    max_characters: int = 20_000
+    max_characters: int = 10_000
     max_body: int = 1_000_000
     body_seconds: float = 10.0
     queue_size: int = 256
@@ -85,7 +85,7 @@ def make_app(reader: Reader, bounds: Bounds, min_probability: float = 0.5) -> Fa
 
     app = FastAPI(
         title="KoRE",
-        version=kore.__version__,
+        version=__version__,
         summary="Korean entities, relations and triples",
         lifespan=lifespan,
         max_body_size=bounds.max_body,
@@ -142,7 +142,7 @@ def make_app(reader: Reader, bounds: Bounds, min_probability: float = 0.5) -> Fa
         """That the service is up, and what it answers with."""
         return {
             "status": "ok",
-            "version": kore.__version__,
+            "version": __version__,
             "ner_model": reader.names[0],
             "model": reader.names[1],
             "entity_types": reader.entity_types,

@@ -12,7 +12,7 @@ from kore.extraction.options import ReadingOptions
 class LimitOptions(Checked, group="Limits"):
     """What the service takes, so that nobody can fill its memory."""
 
-    max_characters: int = option(20_000, "longest text", within="[1, 10000000]")
+    max_characters: int = option(10_000, "longest text", within="[1, 10000000]")
     max_body: int = option(1_000_000, "largest body of a request, in bytes", within="[1, inf)")
     body_seconds: float = option(
         10.0, "how long a client may take to send its body", within="(0, 3600]"

@@ -178,7 +178,9 @@ function layOut({ nodes, edges }) {
     // A pull to the middle keeps parts that no edge joins in the picture.
     for (const node of nodes) [node.dx, node.dy] = [-node.x * 0.4, -node.y * 0.4];
     nodes.forEach((one, number) => {
-      for (const other of nodes.slice(number + 1)) push(one, other, (distance) => 1 / distance);
+      // No further than three edges: parts that no edge joins need not flee each other.
+      const apart = (distance) => (distance < 3 ? 1 / distance : 0);
+      for (const other of nodes.slice(number + 1)) push(one, other, apart);
     });
     for (const { from, to } of edges) {
       if (from !== to) push(from, to, (distance) => -(distance ** 2));
