@@ -15,6 +15,7 @@ BASE = ("common", "data", "scoring", "network")
 MAY_IMPORT = {
     "common": (),
     "data": BASE[:1],
+    "conversion": BASE[:2],
     "scoring": BASE[:2],
     "network": BASE[:3],
     "prediction": BASE,

@@ -69,9 +69,9 @@ COMMANDS = {
         "kore.inspection.run:check",
     ),
     "prepare-data": Command(
-        "Split labelled examples into train_data.csv and valid_data.csv.",
-        "kore.data.options:PrepareOptions",
-        "kore.data.prepare_run:prepare",
+        "Take examples in any usual format, and split them into train_data.csv and valid_data.csv.",
+        "kore.conversion.options:PrepareOptions",
+        "kore.conversion.prepare_run:prepare",
     ),
     "make-sample-data": Command(
         "Generate examples in the form of KLUE-RE from invented names.",

@@ -19,7 +19,8 @@ import train
 from kore.common.errors import EncoderUnavailableError, UserError, run_command
 from kore.common.flags import KORE_MINI, MINI, RECIPE, given_flags, given_value, parse_options
 from kore.common.recipes import recipe_flags
-from kore.data.options import PrepareOptions, SampleOptions
+from kore.conversion.options import PrepareOptions
+from kore.data.options import SampleOptions
 from kore.training.options import TrainOptions
 
 DATA_DIR = Path("data")
@@ -98,7 +99,7 @@ def _training_data(flags: Sequence[str]) -> list[str]:
             "with --train_file and --valid_file, or remove the other"
         )
     if (DATA_DIR / "train.csv").exists():
-        from kore.data.prepare_run import prepare
+        from kore.conversion.prepare_run import prepare
 
         print(f"Splitting {DATA_DIR / 'train.csv'}:")
         options = parse_options(TrainOptions, flags)

@@ -37,10 +37,11 @@ SCRIPTS = {
     "train_ner": "train-ner",
     "inference_ner": "tag",
     "extract": "extract",
+    "serve": "serve",
 }
 HEAVY = {
     *("torch", "transformers", "tokenizers", "accelerate", "numpy", "pandas", "pyarrow", "scipy"),
-    *("sklearn", "matplotlib", "ray", "optuna"),
+    *("sklearn", "matplotlib", "ray", "optuna", "fastapi", "uvicorn"),
 }
 
 # Prints the help of every command, and after each the modules that are loaded by then.
@@ -160,7 +161,7 @@ def test_an_unknown_command_ends_in_one_sentence(monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit) as caught:
         console(monkeypatch, "serach")
     assert caught.value.code == 2
-    message = "error: 'serach' is not a command; did you mean search or extract?\n"
+    message = "error: 'serach' is not a command; did you mean search or extract or serve?\n"
     assert capsys.readouterr().err == message
 
 

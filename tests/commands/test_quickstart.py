@@ -14,8 +14,8 @@ import quickstart
 import train
 from kore.common.errors import EncoderUnavailableError, UserError
 from kore.common.flags import parse_options
-from kore.data import prepare_run
-from kore.data.options import PrepareOptions
+from kore.conversion import prepare_run
+from kore.conversion.options import PrepareOptions
 from kore.prediction.options import InferenceOptions
 from kore.training.options import TrainOptions
 

@@ -19,7 +19,8 @@ from kore.common.flags import (
     option,
     parse_options,
 )
-from kore.data.options import PrepareOptions, SampleOptions
+from kore.conversion.options import PrepareOptions
+from kore.data.options import SampleOptions
 from kore.evaluation.options import EvaluationOptions, ExplainOptions
 from kore.inspection.options import CheckOptions
 from kore.prediction.options import EnsembleOptions, InferenceOptions

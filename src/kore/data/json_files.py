@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from kore.common.errors import UserError
 from kore.data.text_files import open_text
@@ -23,17 +23,21 @@ class _Place(NamedTuple):
     line: int
 
 
-def list_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def list_rows(path: Path, text: str | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line, fields) of every object of a JSON list, by the line on which it begins.
 
     Where several begin on one line, as `json.dump` writes them, no line would tell them apart:
     their numbers, from 1, stand in its place.
 
+    Args:
+        text: what the file holds, where it has been read already.
+
     Raises:
         UserError: anything but one list of objects, with the line.
     """
-    with open_text(path) as file:
-        text = file.read()
+    if text is None:
+        with open_text(path) as file:
+            text = file.read()
     if not text.strip():
         raise UserError(f"{path}: the file is empty")
     places = list(_object_places(path, text))
@@ -44,14 +48,17 @@ def list_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield place.line if by_line else number, record
 
 
-def line_rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def line_rows(path: Path, lines: IO[str] | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line, fields) of every object of JSON lines; empty lines are passed over.
+
+    Args:
+        lines: of the file, where it has been read already.
 
     Raises:
         UserError: a line is anything but an object.
     """
     is_empty = True
-    with open_text(path) as file:
+    with open_text(path) if lines is None else lines as file:
         for line, text in enumerate(file, start=1):
             if not text.strip():
                 continue

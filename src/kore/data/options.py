@@ -30,25 +30,6 @@ class SchemaOptions(Checked, group="Relations"):
 
 
 @dataclass
-class PrepareOptions(RowOptions, group="Split"):
-    input_file: str = option(
-        "data/train.csv", "all labelled examples (.csv, .json, .jsonl)", essential=True
-    )
-    data_dir: str = option("data", "folder for train_data.csv and valid_data.csv", essential=True)
-    valid_ratio: float = option(
-        0.2, "share of the examples held out for validation", within="(0, 1)", essential=True
-    )
-    overwrite: bool = option(
-        False, "replace train_data.csv and valid_data.csv where they exist", essential=True
-    )
-    group_by_sentence: bool = option(True, "keep every sentence on one side of the split")
-    seed: int = option(42, "random seed of the split", within="[0, 4294967295]")
-    hub_dataset: str = option("", "instead of INPUT_FILE, a data set on the hub, e.g. klue/klue")
-    hub_config: str = option("re", "configuration of the hub data set")
-    hub_split: str = option("train", "split of the hub data set")
-
-
-@dataclass
 class SampleOptions(Checked):
     data_dir: str = option("data/sample", "folder for the generated files", essential=True)
     num_rows: int = option(

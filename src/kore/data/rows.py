@@ -54,7 +54,7 @@ def read_examples(
 
 def check_records(
     name: str,
-    records: Iterable[tuple[int, Record]],
+    records: Iterable[tuple[int, Record] | RowFault],
     *,
     need_labels: bool = False,
     known_labels: Collection[str] | None = None,
@@ -65,7 +65,7 @@ def check_records(
 
     Args:
         name: of the file or data set, for messages.
-        records: (line, fields) of every row.
+        records: (line, fields) of every row, or why it could not be read.
         need_labels: a missing or blind label is a fault; otherwise labels are taken as they are.
         known_labels: with `need_labels`, any other label is a fault.
         on_bad_row: "stop" raises the faults; "skip" writes the faulty rows, with their faults, to
@@ -87,7 +87,7 @@ def check_records(
 
 def iter_checked(
     name: str,
-    records: Iterable[tuple[int, Record]],
+    records: Iterable[tuple[int, Record] | RowFault],
     *,
     need_labels: bool = False,
     known_labels: Collection[str] | None = None,
@@ -117,12 +117,14 @@ def iter_checked(
 
 def iter_rows(
     name: str,
-    records: Iterable[tuple[int, Record]],
+    records: Iterable[tuple[int, Record] | RowFault],
     *,
     need_labels: bool = False,
     known_labels: Collection[str] | None = None,
 ) -> Iterator[CheckedRow]:
     """Every row, good or faulty, in order; the arguments are those of `check_records`.
+
+    A fault among the records is a row that could not even be read.
 
     Memory does not grow with the rows, but for a hash of every id.
 
@@ -132,7 +134,11 @@ def iter_rows(
     places = PlacesOfIds()
     fields: dict[str, None] = {}  # in order
     bar = progress_bar(records, desc=f"reading {name}", unit=" rows", quiet=not is_main_process())
-    for line, record in bar:
+    for found in bar:
+        if isinstance(found, RowFault):
+            yield CheckedRow(found.line, None, [found])
+            continue
+        line, record = found
         fields.update(dict.fromkeys(name for name in record if name != SURPLUS))
         example, faults = parse_record(line, record)
         if example is not None:

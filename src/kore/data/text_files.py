@@ -36,6 +36,13 @@ def open_text(path: Path, newline: str | None = None) -> IO[str]:
     return file
 
 
+def read_bytes(path: Path) -> bytes:
+    """The content of a file, uncompressed."""
+    with _opener(path)(path, "rb") as file:
+        content: bytes = file.read()
+    return content
+
+
 def iter_lines(path: Path) -> Iterator[tuple[int, str]]:
     """(line, text) of every line of a text file, without its line end.
 

@@ -279,15 +279,3 @@ def test_the_hub_without_the_package_datasets(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datasets", None)  # what makes an import fail
     with pytest.raises(UserError, match="needs the package datasets: python -m pip"):
         prepare_in(tmp_path, "--hub_dataset", "klue/klue")
-
-
-@pytest.mark.parametrize(
-    ("names", "is_said"), [(("29", "4"), True), (("29", "org:members"), False)]
-)
-def test_labels_that_are_numbers_are_named_so(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, str], is_said: bool
-):
-    rows = make_rows({names[0]: 10, names[1]: 10})
-    write_examples(tmp_path / "rows.csv", rows)
-    prepare_in(tmp_path, "--input_file", str(tmp_path / "rows.csv"))
-    assert ("The labels are numbers ('29'), not names" in capsys.readouterr().out) is is_said
