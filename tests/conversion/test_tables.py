@@ -95,6 +95,7 @@ def test_what_is_doubtful_is_asked_for() -> None:
         ((17, "조지 해리슨"), "found 17, expected the fields of an entity"),
         (({"word": "비틀즈", "start": "x"}, "조지 해리슨"), "found 'x', expected an offset"),
         (({"word": "비틀즈", "start": 0.5}, "조지 해리슨"), "found 0.5, expected a whole number"),
+        (({"word": "비틀즈", "start": 10**400}, "조지 해리슨"), "expected an offset"),
     ],
 )
 def test_a_faulty_entity_has_one_sentence(cells: tuple[Any, Any], message: str) -> None:

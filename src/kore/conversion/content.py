@@ -82,8 +82,7 @@ def _is_json(text: str) -> bool:
 
 
 def _table_rows(path: Path, text: str) -> Iterator[Row]:
-    header = text.split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=lambda mark: len(next(csv.reader([header], delimiter=mark))))
+    separator = _separator(text)
     if separator != ",":
         _LOGGER.info(f"{path}: columns are separated by {_SEPARATORS[separator]}")
     csv.field_size_limit(2**31 - 1)
@@ -105,6 +104,13 @@ def _table_rows(path: Path, text: str) -> Iterator[Row]:
         raise UserError(
             f"{path}:{line}: not valid CSV ({error}); check the double quotes"
         ) from error
+
+
+def _separator(text: str) -> str:
+    """That which makes most columns of the first line."""
+    header = next(iter(text.splitlines()), "")
+    columns = {mark: len(next(csv.reader([header], delimiter=mark), [])) for mark in _SEPARATORS}
+    return max(columns, key=lambda mark: columns[mark])
 
 
 def _json_objects(path: Path, text: str) -> Iterator[Row]:

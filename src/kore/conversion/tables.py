@@ -206,7 +206,7 @@ def _whole(value: Any, role: str) -> int | None:
         return None
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise FormError(role, f"found {shortened(value)}, expected an offset") from None
     if not number.is_integer():
         raise FormError(role, f"found {shortened(value)}, expected a whole number")

@@ -77,11 +77,11 @@ def write_examples(path: Path, examples: Iterable[Example]) -> None:
 def _csv_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int, Record]]:
     csv.field_size_limit(2**31 - 1)
     with open_text(path, newline="") as file:
-        _check_separator(path, file.readline(), needed)
-        file.seek(0)
         reader = csv.reader(file, strict=True)
         line = 1  # where the row begins: a quoted cell may run over several lines
         try:
+            _check_separator(path, file.readline(), needed)
+            file.seek(0)
             columns = next(reader, None)
             if columns is None:
                 raise UserError(f"{path}: the file is empty")

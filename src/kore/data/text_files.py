@@ -64,7 +64,9 @@ def decode_errors_as_user_error(path: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError:
-        raise UserError(_encoding_message(path)) from None
+        with decode_errors_as_user_error(path):  # a damaged file may end in the middle as well
+            message = _encoding_message(path)
+        raise UserError(message) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         kind = path.suffix.removeprefix(".").replace("gz", "gzip")
         raise UserError(f"{path}: not a whole {kind} file ({error}); copy it once more") from error

@@ -158,7 +158,7 @@ def _parse_probs(cell: Any) -> tuple[float, ...] | None:
     try:
         listed = ast.literal_eval(cell) if isinstance(cell, str) else cell
         return tuple(float(value) for value in listed)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+    except (ValueError, OverflowError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
 
 
