@@ -24,13 +24,13 @@ from kore.data.options import SampleOptions
 
 # In the order in which their commands run, each on what the pages before it leave.
 GUIDES = (
-    *("training", "prediction", "ner", "extraction", "data", "evaluation", "ensembles"),
-    *("pretraining", "export"),
+    *("training", "prediction", "ner", "extraction", "service", "data", "evaluation"),
+    *("ensembles", "pretraining", "export"),
 )
 RUN = ("README.md", *(f"docs/{name}.md" for name in GUIDES), "docs/python.md")
 TRANSLATED = (
     "README.md",
-    *(f"docs/{n}.md" for n in ("training", "prediction", "ner", "extraction", "data")),
+    *(f"docs/{n}.md" for n in ("training", "prediction", "ner", "extraction", "service", "data")),
 )
 PAGES = sorted(
     str(path.relative_to(REPOSITORY))
@@ -40,7 +40,7 @@ PAGES = sorted(
 # Why a block is not run: it needs a GPU, a connection, or time and data that a test has not.
 KINDS = {"bash", "bash gpu", "bash network", "bash no-test", "csv", "text", "python"}
 # Flags of other programs.
-FOREIGN = {"help", "lock", "with", "multi_gpu", "num_processes", "nodes", "relationships"}
+FOREIGN = {"help", "lock", "with", "multi_gpu", "num_processes", "nodes", "relationships", "rm"}
 
 FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^(#+) (.+)$", re.MULTILINE)

@@ -70,5 +70,6 @@ def test_every_process_stops_at_faulty_rows(
 def test_the_faults_beyond_those_shown_are_counted() -> None:
     assert str(faults_error("rows.csv", ["one", "two"], faults=5, rows=3)) == (
         "one\ntwo\n… and 3 more\n"
-        "3 faulty rows in rows.csv: correct them, or set them aside with `on_bad_row` skip"
+        "3 faulty rows in rows.csv: correct them, set them aside with `on_bad_row` skip, or "
+        "convert data of another tool with src/tools/prepare_data.py"
     )

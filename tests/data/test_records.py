@@ -332,7 +332,8 @@ def test_parquet_without_a_column_or_without_rows(tmp_path: Path) -> None:
         path, parquet_bytes([{"id": "1", "sentence": "가", "object_entity": "나"}])
     ) == (
         f"{path}:1: no column subject_entity; expected id, sentence, subject_entity, "
-        "object_entity, found id, sentence, object_entity"
+        "object_entity, found id, sentence, object_entity; src/tools/prepare_data.py converts data "
+        "of other tools"
     )
     table = pyarrow.Table.from_pylist(ROWS)
     parquet.write_table(table.slice(0, 0), path)

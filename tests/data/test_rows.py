@@ -180,7 +180,8 @@ def test_a_faulty_cell_is_named(
     assert fault.startswith(f"{path}:3 {column}: ")
     assert message in fault
     assert summary == (
-        f"1 faulty rows in {path}: correct them, or set them aside with `on_bad_row` skip"
+        f"1 faulty rows in {path}: correct them, set them aside with `on_bad_row` skip, or convert "
+        "data of another tool with src/tools/prepare_data.py"
     )
 
 

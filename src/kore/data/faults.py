@@ -53,7 +53,10 @@ def stop_or_reject(
 def faults_error(name: str, first: Sequence[str], faults: int, rows: int) -> UserError:
     """What a run with `on_bad_row` stop ends in: the first of so many faults in so many rows."""
     more = [f"… and {faults - len(first)} more"] if faults > len(first) else []
-    advice = f"{rows} faulty rows in {name}: correct them, or set them aside with `on_bad_row` skip"
+    advice = (
+        f"{rows} faulty rows in {name}: correct them, set them aside with `on_bad_row` skip, or "
+        "convert data of another tool with src/tools/prepare_data.py"
+    )
     return UserError("\n".join([*first, *more, advice]))
 
 

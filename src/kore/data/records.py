@@ -119,7 +119,12 @@ def check_columns(
     """Raises UserError, with what is missing, where a table lacks a needed column."""
     missing = missing_columns(columns, needed)
     if missing:
-        raise UserError(f"{path}:1: {missing}")
+        raise UserError(f"{path}:1: {missing}{_other_tools(needed)}")
+
+
+def _other_tools(needed: Collection[str]) -> str:
+    is_example = set(REQUIRED) <= set(needed)
+    return "; src/tools/prepare_data.py converts data of other tools" if is_example else ""
 
 
 def missing_columns(columns: Collection[str], needed: Collection[str]) -> str:
