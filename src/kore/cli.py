@@ -38,6 +38,12 @@ COMMANDS = {
         "kore.studies.run:train_ner",
         keeps_memory=True,
     ),
+    "train-emotion": Command(
+        "Train a classifier of many labels, such as emotions, toward a target or none.",
+        "kore.training.emotion_options:TrainEmotionOptions",
+        "kore.studies.run:train_emotion",
+        keeps_memory=True,
+    ),
     "predict": Command(
         "Predict the relation of every example.",
         "kore.prediction.options:InferenceOptions",
@@ -47,6 +53,11 @@ COMMANDS = {
         "Find the entities of every text of a file.",
         "kore.prediction.options:TagOptions",
         "kore.prediction.tag_run:tag_file",
+    ),
+    "predict-emotion": Command(
+        "Predict which labels of every text are true.",
+        "kore.prediction.options:PredictEmotionOptions",
+        "kore.prediction.emotion_run:predict_emotion",
     ),
     "extract": Command(
         "Extract triples from texts: entities, and the relations between them.",

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from kore.common.errors import UserError
 
 ESSENTIALS = "Essentials"
-_BOOLEANS = {"true": True, "false": False}
+_BOOLEANS = {"true": True, "false": False, "yes": True, "no": False}
 
 Fields = Mapping[str, dataclasses.Field[Any]]
 

@@ -187,6 +187,32 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
         )
 
 
+def tokenized(
+    tokenizer: PreTrainedTokenizerBase, texts: list[str], *, offsets: bool = False
+) -> dict[str, list[list]]:
+    """`input_ids` of each text without [CLS] and [SEP], and where asked for `offset_mapping`.
+
+    What looks like a special token in a text is text.
+    """
+    if not texts:
+        return {"input_ids": [], "offset_mapping": []}
+    tokens = tokenizer(
+        texts,
+        add_special_tokens=False,
+        return_attention_mask=False,
+        return_token_type_ids=False,
+        return_offsets_mapping=offsets,
+        split_special_tokens=True,
+        verbose=False,
+    )
+    unknown, special = tokenizer.unk_token_id, set(tokenizer.all_special_ids)
+    if unknown is not None:  # a Unigram vocabulary lists its "[SEP]" and finds it even so
+        for ids in tokens["input_ids"]:
+            if not special.isdisjoint(ids):
+                ids[:] = [unknown if token in special else token for token in ids]
+    return tokens
+
+
 def padded_ngrams(rows: Sequence[EncodedExample]) -> Tensor | None:
     """(B, F), int64: the n-grams of rows, 0 on padding; None where they have none."""
     lists = [row.ngrams for row in rows if row.ngrams is not None]
@@ -222,7 +248,6 @@ class InputEncoder:
         self.max_length = max_length
         self.ngram_buckets = ngram_buckets
         self.pad_id: int = tokenizer.pad_token_id
-        self._special_ids = set(tokenizer.all_special_ids)
         self._type_numbers = {name: number for number, name in enumerate(scheme.types, start=1)}
         self.is_levitated = scheme.use_markers and scheme.style == LEVITATED
         self._marker_ids: dict[str, int] = tokenizer.get_added_vocab() if self.is_levitated else {}
@@ -323,23 +348,7 @@ class InputEncoder:
         return rows
 
     def _tokenize(self, texts: list[str], offsets: bool = False) -> dict[str, list[list]]:
-        if not texts:
-            return {"input_ids": []}
-        tokens = self.tokenizer(
-            texts,
-            add_special_tokens=False,
-            return_attention_mask=False,
-            return_token_type_ids=False,
-            return_offsets_mapping=offsets,
-            split_special_tokens=True,  # "[SEP]" in a user's sentence is text
-            verbose=False,
-        )
-        unknown = self.tokenizer.unk_token_id
-        if unknown is not None:  # a Unigram vocabulary lists its "[SEP]" and finds it even so
-            for ids in tokens["input_ids"]:
-                if not self._special_ids.isdisjoint(ids):
-                    ids[:] = [unknown if token in self._special_ids else token for token in ids]
-        return tokens
+        return tokenized(self.tokenizer, texts, offsets=offsets)
 
     def _lead_ids(self, segments: list[list[int]]) -> list[int]:
         """The leading segments, each closed by [SEP]."""
@@ -360,8 +369,8 @@ class InputEncoder:
     ) -> EncodedExample:
         starts = [start for start, _ in offsets]
         ends = [end for _, end in offsets]
-        subject = _token_entity(marked.subject, starts, ends)
-        object_ = _token_entity(marked.object, starts, ends)
+        subject = token_entity(marked.subject, starts, ends)
+        object_ = token_entity(marked.object, starts, ends)
         budget = self.max_length - 2 - len(lead) - (PAIR_MARKERS if self.is_levitated else 0)
         kept = kept_tokens(len(ids), budget, subject, object_)
         before = 1 + len(lead)
@@ -397,7 +406,8 @@ class InputEncoder:
             )
 
 
-def _token_entity(entity: MarkedEntity, starts: list[int], ends: list[int]) -> TokenEntity:
+def token_entity(entity: MarkedEntity, starts: list[int], ends: list[int]) -> TokenEntity:
+    """The tokens of an entity, of the first and the last character of each token."""
     outer = _token_span(entity.outer, starts, ends)
     if outer.start >= outer.end:  # every character was dropped by the tokenizer's normalisation
         start = max(0, min(outer.start, len(starts) - 1))

@@ -91,6 +91,15 @@ def mark(example: Example, scheme: MarkerScheme) -> MarkedText:
     return MarkedText(lead, text, spans["subject"], spans["object"])
 
 
+def mark_target(text: str, target: Span) -> tuple[str, MarkedEntity]:
+    """A text with its one target marked as a subject of no type, and where that then is."""
+    opening, closing = _punctuation_markers("subject", None)
+    word = text[target.start : target.end]
+    marked = f"{text[: target.start]}{opening}{word}{closing}{text[target.end :]}"
+    inner = Span(target.start + len(opening), target.end + len(opening))
+    return marked, MarkedEntity(Span(target.start, inner.end + len(closing)), inner)
+
+
 def _without_marker_tokens(example: Example, scheme: MarkerScheme) -> Example:
     """The example with a wide bracket in place of the first of each "[E1-PER]" it holds.
 

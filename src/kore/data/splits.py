@@ -6,8 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
+
 from kore.common.errors import UserError
 from kore.data.schema import Example
+
+_HELD_OUT_SEED = 0
 
 
 def split(
@@ -64,3 +68,20 @@ def shared_sentences(examples: Sequence[Example], in_valid: Sequence[bool]) -> i
     return sum(
         held and row.sentence in in_train for row, held in zip(examples, in_valid, strict=True)
     )
+
+
+def held_out(texts: Sequence[str], valid_ratio: float, name: str) -> set[str]:
+    """The texts to validate on, the same ones for every seed of training; a text is on one side.
+
+    Raises:
+        UserError: there are too few in the file `name`.
+    """
+    different = list(dict.fromkeys(texts))
+    count = round(len(different) * valid_ratio)
+    if not 0 < count < len(different):
+        raise UserError(
+            f"{name}: {len(different)} texts are too few to hold {valid_ratio:.0%} of them out; "
+            "name a `valid_file`"
+        )
+    order = np.random.default_rng(_HELD_OUT_SEED).permutation(len(different)).tolist()
+    return {different[number] for number in order[:count]}

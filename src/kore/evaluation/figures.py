@@ -227,3 +227,16 @@ def reliability(curves: Mapping[str, Sequence[ReliabilityBin]], path: Path) -> N
     for axes in (accuracy, counts):
         axes.grid(alpha=0.3)
     save_figure(figure, path)
+
+
+@korean_text()
+def label_f1(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """A bar for the F1 of each label, and how often it is gold; rows as `labels.csv` has them."""
+    ordered = sorted(rows, key=lambda row: row["gold"])
+    figure = KoreanFigure(figsize=(8, 1.4 + 0.24 * len(ordered)))
+    axes = figure.subplots()
+    bars = axes.barh([row["label"] for row in ordered], [row["f1"] for row in ordered])
+    axes.bar_label(bars, labels=[f"{row['f1']:.1f}  ({row['gold']})" for row in ordered], padding=3)
+    axes.set(xlim=(0, 115), xlabel="F1 (texts in which the label is true)")
+    axes.margins(y=0.01)
+    save_figure(figure, path)

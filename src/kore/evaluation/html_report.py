@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -15,6 +16,7 @@ from kore.evaluation.assessment_text import adjusted_lines, comparison_lines, er
 from kore.scoring.metrics import TITLES
 
 TEMPLATE = "report.html.jinja"
+TABLE_TEMPLATE = "table.html.jinja"
 SHOWN_ROWS = 50  # of errors and changed predictions; their CSV files hold all
 
 
@@ -33,11 +35,6 @@ def write_html(
     Raises:
         UserError: the file cannot be written.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,  # sentences are a user's text, and may look like HTML
-        undefined=StrictUndefined,
-    )
     content = {
         "cards": _cards(result),
         "sentences": adjusted_lines(result) + comparison_lines(result),
@@ -51,8 +48,38 @@ def write_html(
         "num_changed": 0 if changed is None else len(changed),
         "pictures": {picture.stem: _embedded(picture) for picture in pictures},
     }
+    _write_page(path, TEMPLATE, content)
+
+
+def write_table_page(
+    path: Path,
+    title: str,
+    cards: Sequence[tuple[str, str]],
+    rows: Sequence[Mapping[str, Any]],
+    pictures: Sequence[Path],
+) -> None:
+    """Writes a page of scores, one table and pictures, which become part of it.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    content = {
+        "title": title,
+        "cards": cards,
+        "rows": rows,
+        "pictures": {picture.stem: _embedded(picture) for picture in pictures},
+    }
+    _write_page(path, TABLE_TEMPLATE, content)
+
+
+def _write_page(path: Path, template: str, content: Mapping[str, Any]) -> None:
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,  # sentences are a user's text, and may look like HTML
+        undefined=StrictUndefined,
+    )
     with atomic_write(path) as file:
-        file.write(environment.get_template(TEMPLATE).render(content))
+        file.write(environment.get_template(template).render(content))
 
 
 def _cards(result: Assessment) -> list[tuple[str, str, str]]:

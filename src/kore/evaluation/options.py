@@ -8,21 +8,22 @@ from kore.common.flags import AUTO, option
 from kore.data.options import RowOptions, SchemaOptions
 from kore.network.options import ModelOptions
 
-NER, EXTRACTION = "ner", "extraction"
+NER, EXTRACTION, EMOTION = "ner", "extraction", "emotion"
 
 
 @dataclass
 class EvaluationOptions(RowOptions, SchemaOptions, group="Scores"):
     task: str = option(
         "relation",
-        "what is scored: relations of examples, entities of texts, or triples from raw text",
-        choices=("relation", NER, EXTRACTION),
+        "what is scored: relations of examples, entities of texts, triples from raw text, or many "
+        "labels of each text",
+        choices=("relation", NER, EXTRACTION, EMOTION),
         essential=True,
     )
     prediction_file: str = option(
         "",
-        "predictions as the command for prediction writes them: id, pred_label, probs; for ner "
-        "what the tagger wrote, for extraction what extract wrote (.jsonl)",
+        "predictions as the command for prediction writes them: id, pred_label, probs; for the "
+        "other tasks what their commands wrote (.jsonl)",
         essential=True,
     )
     gold_file: str = option(

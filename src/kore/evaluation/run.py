@@ -21,21 +21,25 @@ from kore.data.schema import Example, LabelMap
 from kore.evaluation import figures
 from kore.evaluation.assessment import Assessment, assess, gold_numbers
 from kore.evaluation.assessment_text import full_text
+from kore.evaluation.emotion_run import evaluate_emotion
 from kore.evaluation.error_analysis import changed_rows, confident_errors
 from kore.evaluation.extraction_run import evaluate_extraction
 from kore.evaluation.html_report import write_html
 from kore.evaluation.marked_run import evaluate_marked, holds_examples
 from kore.evaluation.ner_run import evaluate_entities
-from kore.evaluation.options import EXTRACTION, NER, EvaluationOptions
+from kore.evaluation.options import EMOTION, EXTRACTION, NER, EvaluationOptions
 from kore.prediction.predictions import find_labels, read_schema, read_submission
 from kore.scoring.label_shift import class_shares, estimate_prior, read_prior
+from kore.scoring.labels import LabelScores
 from kore.scoring.metrics import reliability
 from kore.scoring.ner import EntityScores
 
 ESTIMATE = "estimate"
 
 
-def evaluate(options: EvaluationOptions) -> Assessment | EntityScores | dict[str, Any]:
+def evaluate(
+    options: EvaluationOptions,
+) -> Assessment | EntityScores | LabelScores | dict[str, Any]:
     """Scores PREDICTION_FILE against GOLD_FILE, prints the result and writes it to OUTPUT_DIR.
 
     Raises:
@@ -44,6 +48,8 @@ def evaluate(options: EvaluationOptions) -> Assessment | EntityScores | dict[str
     _check_options(options)
     if options.task == EXTRACTION:
         return evaluate_extraction(options)
+    if options.task == EMOTION:
+        return evaluate_emotion(options)
     if options.task != NER:
         return evaluate_relations(options)
     if holds_examples(Path(options.gold_file)):

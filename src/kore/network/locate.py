@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from kore.common.errors import UserError
 from kore.network.checkpoint import MODEL_KIND, kind_of
+from kore.network.emotion_file import EMOTION_KIND
 from kore.network.options import ModelOptions
 from kore.network.shipped import RELATION_MODEL, TAGGER, resolve
 from kore.network.tagger_file import TAGGER_KIND
@@ -33,6 +35,23 @@ def find_tagger(model_file: str, model_dir: str) -> Path:
     return _find(model_file, model_dir, TAGGER_KIND, TAGGER)
 
 
+def find_emotions(model_files: Sequence[str], model_dir: str) -> list[Path]:
+    """The same for classifiers of many labels, any number of them; none ships.
+
+    Raises:
+        UserError: none is named, and `model_dir` holds none.
+    """
+    if model_files:
+        return [_given(name, model_dir) for name in model_files]
+    newest = newest_model(Path(model_dir), EMOTION_KIND)
+    if newest is None:
+        raise UserError(
+            f"`model_dir` {model_dir} holds no checkpoint of emotions; name a `model_file`, or "
+            "train one with src/train_emotion.py"
+        )
+    return [newest]
+
+
 def _find(model_file: str, model_dir: str, kind: str, shipped: str) -> Path:
     """See `find_model`; checkpoints of another kind are passed over."""
     if not model_file:
@@ -45,6 +64,10 @@ def _find(model_file: str, model_dir: str, kind: str, shipped: str) -> Path:
             f"no checkpoint (*.pth) in {model_dir}: {shipped} is taken, which ships with KoRE"
         )
         return Path(resolve(shipped))
+    return _given(model_file, model_dir)
+
+
+def _given(model_file: str, model_dir: str) -> Path:
     given = Path(model_file)
     inside = Path(model_dir) / given
     return inside if not given.exists() and inside.exists() else Path(resolve(model_file))

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from kore.data.levitated import PAIR_MARKERS
-from kore.network.dropout import Dropout, replace_dropouts
+from kore.network.dropout import replace_dropouts
 from kore.network.encoder_pass import EncoderPass, at_positions
+from kore.network.heads import make_head
 from kore.network.ngrams import NgramHead
 from kore.network.pooling import CLS_ONLY, POOLINGS, span_mask
 
@@ -88,13 +89,7 @@ class RelationClassifier(nn.Module):
         joined_size = state_size * (1 + 2 * getattr(self.pooling, "vectors", 1))
         if self.pooling is None:
             joined_size = state_size
-        self.head = nn.Sequential(
-            Dropout(dropout),
-            nn.Linear(joined_size, hidden_size),
-            nn.GELU(),
-            Dropout(dropout),
-            nn.Linear(hidden_size, num_labels),
-        )
+        self.head = make_head(joined_size, hidden_size, num_labels, dropout)
         # Divides the logits in evaluation mode; fitted on the validation examples (Guo et al. 2017,
         # "On Calibration of Modern Neural Networks").
         self.temperature: Tensor

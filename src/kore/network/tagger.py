@@ -14,8 +14,9 @@ from transformers import PreTrainedModel
 from kore.common.arrays import Floats
 from kore.data.ner import OUTSIDE
 from kore.data.tagging import MOST_PLACES, UNKNOWN
-from kore.network.dropout import Dropout, replace_dropouts
+from kore.network.dropout import replace_dropouts
 from kore.network.encoder_pass import EncoderPass, at_positions
+from kore.network.heads import make_head
 
 _NEVER = -1e4  # the log-probability of what cannot be; finite, so that sums stay numbers
 
@@ -37,13 +38,7 @@ class Tagger(nn.Module):
         size = encoder.config.hidden_size
         self.places = nn.Embedding(MOST_PLACES + 1, size)
         nn.init.normal_(self.places.weight, std=0.02)
-        self.head = nn.Sequential(
-            Dropout(dropout),
-            nn.Linear(size, size),
-            nn.GELU(),
-            Dropout(dropout),
-            nn.Linear(size, num_tags),
-        )
+        self.head = make_head(size, size, num_tags, dropout)
         # Added to the logit of O in evaluation mode; fitted on the validation texts, see
         # training/tagging.py.
         self.outside_bias: Tensor

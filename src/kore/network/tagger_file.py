@@ -25,7 +25,7 @@ from kore.network.hf_folder import folder_kind, read_folder, whole, write_folder
 from kore.network.onnx_file import OUTPUT, damage_as_user_error, open_onnx
 from kore.network.onnx_file import TAGGER_KIND as ONNX_KIND
 from kore.network.tagger import Tagger
-from kore.network.trained import make_tokenizer
+from kore.network.trained import make_tokenizer, tokenizer_as_texts
 from kore.scoring.ner import SCORE_NAMES
 
 TAGGER_KIND = "kore-tagger"
@@ -113,10 +113,8 @@ def tagger_payload(trained: TrainedTagger) -> dict[str, Any]:
 
 def description_of(trained: TrainedTagger) -> dict[str, Any]:
     """All of a tagger but its weights, as texts and numbers."""
-    tokenizer = trained.encoder.tokenizer
     return {
-        "tokenizer": tokenizer.backend_tokenizer.to_str(),
-        "special_tokens": dict(tokenizer.special_tokens_map),
+        **tokenizer_as_texts(trained.encoder.tokenizer),
         "tags": list(trained.tags),
         "max_length": trained.encoder.max_length,
         "options": trained.options,

@@ -88,10 +88,8 @@ class TrainedModel:
 
 def describe(trained: TrainedModel) -> dict[str, Any]:
     """All of a model but its weights, as texts and numbers that JSON can hold."""
-    tokenizer = trained.input_encoder.tokenizer
     return {
-        "tokenizer": tokenizer.backend_tokenizer.to_str(),
-        "special_tokens": dict(tokenizer.special_tokens_map),
+        **tokenizer_as_texts(trained.input_encoder.tokenizer),
         "labels": list(trained.labels.names),
         "no_relation": trained.labels.no_relation,
         "markers": {
@@ -169,6 +167,14 @@ def check_format(
     missing = [key for key in keys if key not in content]
     if missing:
         raise UserError(f"{path}: lacks {', '.join(missing)}; {remedy}")
+
+
+def tokenizer_as_texts(tokenizer: Any) -> dict[str, Any]:
+    """What `make_tokenizer` makes it of again."""
+    return {
+        "tokenizer": tokenizer.backend_tokenizer.to_str(),
+        "special_tokens": dict(tokenizer.special_tokens_map),
+    }
 
 
 def make_tokenizer(serialized: str, special_tokens: Mapping[str, str]) -> PreTrainedTokenizerFast:

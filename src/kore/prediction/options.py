@@ -43,12 +43,9 @@ class InferenceOptions(ModelOptions, DeviceOptions, RowOptions, group="Predictio
 
 
 @dataclass
-class TextOptions(DeviceOptions, RowOptions, group="Texts"):
+class StreamOptions(DeviceOptions, RowOptions, group="Texts"):
     """Texts in, JSON lines out; streamed and resumable."""
 
-    text_column: str = option(
-        "", "column of the texts; '' = text, sentence, input, document or content", essential=True
-    )
     output_dir: str = option("outputs", "folder for results and rejected rows", essential=True)
     resume: bool = option(
         False, "continue a killed run of the same command where it stopped", essential=True
@@ -57,6 +54,35 @@ class TextOptions(DeviceOptions, RowOptions, group="Texts"):
     batch_tokens: int = option(
         BATCH_TOKENS, "most tokens computed at once, padding included", within="[16, 10000000]"
     )
+
+
+@dataclass
+class TextOptions(StreamOptions, group="Texts"):
+    text_column: str = option(
+        "", "column of the texts; '' = text, sentence, input, document or content", essential=True
+    )
+
+
+@dataclass
+class PredictEmotionOptions(StreamOptions, group="Texts"):
+    test_file: str = option(
+        "data/emotion_test.jsonl",
+        "texts with a target or without (.jsonl, .json, also .gz)",
+        essential=True,
+    )
+    output_name: str = option(
+        "", "file in OUTPUT_DIR (.jsonl, .jsonl.gz); '' = MODEL_TESTFILE.jsonl", essential=True
+    )
+    model_file: Sequence[str] = option(
+        (), "checkpoint, or several that vote; '' = the newest in MODEL_DIR", essential=True
+    )
+    vote: str = option(
+        "soft",
+        "of several checkpoints: the mean of their probabilities, or the majority",
+        choices=("soft", "hard"),
+        essential=True,
+    )
+    probs: bool = option(False, "write the probabilities as well", essential=True)
 
 
 @dataclass

@@ -17,7 +17,7 @@ from kore.common.manifest import Manifest
 from kore.common.progress import progress_bar
 from kore.data.faults import RowFault, stop_or_reject
 from kore.data.texts import TextRow, iter_texts, text_files
-from kore.prediction.options import TextOptions
+from kore.prediction.options import StreamOptions
 from kore.prediction.parts import Content, Parts
 
 CHUNK_TEXTS = 512
@@ -53,7 +53,7 @@ def texts_of(path: Path, column: str) -> Source[TextRow]:
 
 
 def text_manifest(
-    options: TextOptions, name: str, free: Collection[str], files: Mapping[str, Path], **more: Any
+    options: StreamOptions, name: str, free: Collection[str], files: Mapping[str, Path], **more: Any
 ) -> Manifest:
     """What results depend on; of a folder of texts only these.
 
@@ -147,7 +147,7 @@ def json_lines_output(output_dir: str, output_name: str, default: str, test_file
 
 def write_stream(
     source: Source[RowT],
-    options: TextOptions,
+    options: StreamOptions,
     output: Path,
     content: Content,
     manifest: Manifest,

@@ -35,6 +35,7 @@ from kore.prediction.predictions import write_submission
 from kore.prediction.predictor import predict_examples
 from kore.scoring.label_shift import read_prior, row_weights
 from kore.scoring.metrics import ALL_TITLES, score
+from kore.training.emotion_options import TrainEmotionOptions
 from kore.training.ner_options import TrainNerOptions
 from kore.training.options import TrainOptions
 from kore.training.run import read_labelled, train
@@ -145,6 +146,16 @@ def summary(
     return "\n".join(lines)
 
 
+def spread_lines(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
+    """Each score of the folds: mean ± sd, and all of them."""
+    lines = []
+    for name in names:
+        values = [row[name] for row in rows]
+        spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
+        lines.append(f"{name} {spread} ({', '.join(f'{value:.2f}' for value in values)})")
+    return "\n".join(lines)
+
+
 def refuse_processes() -> None:
     """Raises UserError where several processes were started."""
     if is_launched():
@@ -153,7 +164,9 @@ def refuse_processes() -> None:
         )
 
 
-def check_manifest(options: TrainOptions | TrainNerOptions, files: RunFiles) -> None:
+def check_manifest(
+    options: TrainOptions | TrainNerOptions | TrainEmotionOptions, files: RunFiles
+) -> None:
     """Refuses to continue with other folds than those that were begun: their files would change."""
     split: dict[str, Any] = {"`num_folds`": options.num_folds, "`seed`": options.seed}
     manifest = Manifest.of(files={"train_file": Path(options.train_file)}, **split)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import statistics
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ from kore.data.ner import TaggedText, read_tagged, with_types, write_json_lines
 from kore.network.tagger_file import load_tagger
 from kore.prediction.tagging import EntityFinder, record_of
 from kore.scoring.ner import SCORE_NAMES
-from kore.studies.folds_run import check_manifest, refuse_processes
+from kore.studies.folds_run import check_manifest, refuse_processes, spread_lines
 from kore.training.ner_options import TrainNerOptions
 from kore.training.ner_run import read_type_names, train_ner
 from kore.training.run_files import RunFiles, run_files
@@ -82,7 +81,7 @@ def train_ner_folds(options: TrainNerOptions) -> Path:
             file.write(f"{json.dumps(found[number], ensure_ascii=False)}\n")
     gold = output.with_name(f"{files.run_name}_gold.jsonl")
     write_json_lines(gold, texts)
-    print(_summary(rows))
+    print(spread_lines(rows, SCORE_NAMES))
     print(
         f"Found by models that never saw the text: {output}; to score it, python "
         f"src/evaluation.py --task ner --prediction_file {output} --gold_file {gold}"
@@ -129,13 +128,3 @@ def _fold_options(options: TrainNerOptions, files: RunFiles, fold: int) -> Train
         train_file=str(folder / "train.jsonl"),
         valid_file=str(folder / "valid.jsonl"),
     )
-
-
-def _summary(rows: Sequence[dict[str, Any]]) -> str:
-    """Scores of the folds, mean ± sd."""
-    lines = []
-    for name in SCORE_NAMES:
-        values = [row[name] for row in rows]
-        spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
-        lines.append(f"{name} {spread} ({', '.join(f'{value:.2f}' for value in values)})")
-    return "\n".join(lines)

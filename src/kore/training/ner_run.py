@@ -8,8 +8,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from kore.common.errors import UserError
 from kore.common.files import read_json
 from kore.common.flags import KORE_MINI, MINI
@@ -23,6 +21,7 @@ from kore.data.ner import (
     with_types,
 )
 from kore.data.rows import read_examples
+from kore.data.splits import held_out
 from kore.data.tagging import TextEncoder
 from kore.network.pretrained import check_positions, load_pretrained
 from kore.network.tagger import Tagger, tags_for
@@ -36,8 +35,6 @@ from kore.training.tagging import (
     inside_tokens,
 )
 from kore.training.task_run import Start, Task, run_task
-
-_SPLIT_SEED = 0  # of the texts that are held out: the same ones for every seed of training
 
 
 def train_ner(options: TrainNerOptions) -> Path:
@@ -121,15 +118,7 @@ def _held_out(
     options: TrainNerOptions, train_texts: list[TaggedText]
 ) -> tuple[list[TaggedText], list[TaggedText]]:
     """The texts to learn from and those to validate on, where one file holds both."""
-    different = list(dict.fromkeys(row.text for row in train_texts))  # a text is on one side
-    held_out = round(len(different) * options.valid_ratio)
-    if not 0 < held_out < len(different):
-        raise UserError(
-            f"{options.train_file}: {len(different)} texts are too few to hold "
-            f"{options.valid_ratio:.0%} of them out; name a `valid_file`"
-        )
-    order = np.random.default_rng(_SPLIT_SEED).permutation(len(different)).tolist()
-    held = {different[number] for number in order[:held_out]}
+    held = held_out([row.text for row in train_texts], options.valid_ratio, options.train_file)
     return (
         [row for row in train_texts if row.text not in held],
         [row for row in train_texts if row.text in held],
