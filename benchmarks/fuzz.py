@@ -37,6 +37,7 @@ from pyarrow import parquet
 import _path  # noqa: F401
 from kore.common.errors import UserError
 from kore.conversion.formats import Reading, convert
+from kore.data.emotion import read_judged
 from kore.data.inverses import read_inverses
 from kore.data.label_files import load_label_map, read_label_names
 from kore.data.ner import read_tagged
@@ -131,6 +132,11 @@ def readers() -> dict[str, Reader]:
     probs = [round(1 / 30, 6)] * 30
     submission = [{"id": row["id"], "pred_label": "no_relation", "probs": probs} for row in rows]
     tagged = {"text": "이순신은 서울", "entities": [{"start": 0, "end": 3, "type": "PS"}]}
+    judged = {
+        "id": "1",
+        "input": {"form": "비틀즈가 좋다", "target": {"form": "비틀즈", "begin": 0, "end": 3}},
+        "output": {"joy": "True", "fear": "False"},
+    }
     numbers = {name: number for number, name in enumerate(LABELS.names)}
     tsv = "## 1\n이\tB-PS\n순\tI-PS\n신\tI-PS\n은\tO\n\n## 2\n가\tO\n".encode()
     return {
@@ -146,6 +152,7 @@ def readers() -> dict[str, Reader]:
         "klue-ner": Reader(".tsv", tsv, read_tagged),
         "conll": Reader(".conll", "이순신 B-PS\n은 O\n".encode(), read_tagged),
         "tagged jsonl": Reader(".jsonl", as_lines(tagged, tagged), read_tagged),
+        "judged": Reader(".jsonl", as_lines(judged, {**judged, "id": "2"}), read_judged),
         "texts": Reader(".txt", "가나다\n라마바\n".encode(), lambda path: list(iter_texts(path))),
         "text csv": Reader(".csv", b"id,text\n1,a\n", lambda path: list(iter_texts(path))),
         "labels pkl": Reader(".pkl", pickle.dumps(numbers), read_label_names),

@@ -38,6 +38,8 @@ SCRIPTS = {
     "inference_ner": "tag",
     "extract": "extract",
     "serve": "serve",
+    "train_emotion": "train-emotion",
+    "inference_emotion": "predict-emotion",
 }
 HEAVY = {
     *("torch", "transformers", "tokenizers", "accelerate", "numpy", "pandas", "pyarrow", "scipy"),
@@ -200,5 +202,5 @@ def test_only_commands_that_train_keep_all_freed_memory(monkeypatch, command) ->
         command(name, lambda options: None)
         positional = {"check-data", "check-submission", "ensemble", "pretrain"}
         cli.run(name, ["a"] if name in positional else [])
-    assert kept == ["train", "train-ner", "search", "pretrain"]
+    assert kept == ["train", "train-ner", "train-emotion", "search", "pretrain"]
     assert memory.keep_freed_memory is not cli.keep_freed_memory

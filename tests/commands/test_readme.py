@@ -24,13 +24,16 @@ from kore.data.options import SampleOptions
 
 # In the order in which their commands run, each on what the pages before it leave.
 GUIDES = (
-    *("training", "prediction", "ner", "extraction", "service", "data", "evaluation"),
-    *("ensembles", "pretraining", "export"),
+    *("training", "prediction", "ner", "extraction", "service", "emotion", "data"),
+    *("evaluation", "ensembles", "pretraining", "export"),
 )
 RUN = ("README.md", *(f"docs/{name}.md" for name in GUIDES), "docs/python.md")
 TRANSLATED = (
     "README.md",
-    *(f"docs/{n}.md" for n in ("training", "prediction", "ner", "extraction", "service", "data")),
+    *(
+        f"docs/{n}.md"
+        for n in ("training", "prediction", "ner", "extraction", "service", "emotion", "data")
+    ),
 )
 PAGES = sorted(
     str(path.relative_to(REPOSITORY))

@@ -11,24 +11,39 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 import uvicorn
 from fastapi import FastAPI
-from tests.builders import make_trained
+from tests.builders import ENCODERS, make_bert_tokenizer, make_trained
 from tests.extraction.test_run import tagger_of
 
 from kore.common.flags import AUTO
+from kore.data.targets import TargetEncoder
 from kore.extraction.assembly import make_extractor
+from kore.network.emotion import EmotionClassifier
+from kore.network.emotion_file import TrainedEmotions
 from kore.prediction.api import Model, compute_on
+from kore.prediction.judging import Judge
 from kore.serve.app import Bounds, make_app
 from kore.serve.reader import Reader
 
 CPU = compute_on("cpu", AUTO)
 
 
-def make_reader() -> Reader:
+def make_reader(judge: Judge | None = None) -> Reader:
     tagger, relations = tagger_of(("PER", "ORG")), make_trained("modernbert")
     extractor = make_extractor(tagger, relations, CPU, inverses="", sentences="line")
-    return Reader(tagger, extractor, Model(relations, CPU), ("tagger.pth", "relations.pth"))
+    names = ("tagger.pth", "relations.pth")
+    return Reader(tagger, extractor, Model(relations, CPU), names, judge)
+
+
+def make_judge() -> Judge:
+    tokenizer = make_bert_tokenizer()
+    torch.manual_seed(4)
+    encoder = ENCODERS["bert"](len(tokenizer))
+    model = EmotionClassifier(encoder, 2, "mean", 0.0)
+    trained = TrainedEmotions(model, TargetEncoder(tokenizer, 64), ("joy", "fear"), {}, {})
+    return Judge({"emotions": trained}, CPU)
 
 
 def make_service(reader: Reader | None = None, **bounds: Any) -> FastAPI:

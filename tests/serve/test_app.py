@@ -13,8 +13,18 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tests.builders import EXAMPLES, make_trained
 from tests.extraction.test_run import tagger_of
-from tests.serve.service import CPU, connected, listening, make_reader, make_service, response_of
+from tests.serve.service import (
+    CPU,
+    connected,
+    listening,
+    make_judge,
+    make_reader,
+    make_service,
+    response_of,
+)
 
+from kore.data.emotion import JudgedText
+from kore.data.schema import Span
 from kore.prediction.api import Model
 from kore.prediction.tagging import EntityFinder
 from kore.serve.forms import klue_groups
@@ -242,3 +252,25 @@ def test_a_defect_is_the_services_own_fault_and_others_go_on(
         assert (answer.status_code, answer.json()["detail"][:8]) == (500, "a defect")
         assert client.post("/extract", json={"text": "가"}).status_code == 200
     assert "ZeroDivisionError" in caplog.text
+
+
+def test_emotions_are_answered_where_a_model_of_them_is_given(client: TestClient) -> None:
+    assert client.post("/emotion", json={"text": "가"}).status_code == 404
+    judge = make_judge()
+    text = "비틀즈를 좋아한다."
+    with TestClient(make_service(make_reader(judge))) as other:
+        assert other.get("/health").json()["emotions"] == ["joy", "fear"]
+        for target in (None, Span(0, 3)):
+            form = target and {"begin": target.start, "end": target.end}
+            answer = other.post("/emotion", json={"text": text, "target": form}).json()
+            (probs,) = judge([JudgedText("", text, target, None, {})]).probs
+            assert [one["probability"] for one in answer["labels"]] == pytest.approx(
+                probs.tolist(), abs=1e-5
+            )
+            assert [one["is_true"] for one in answer["labels"]] == (probs >= 0.5).tolist()
+        for body, words in (
+            ({"text": text, "target": {"begin": 0, "end": 99}}, "target: (0, 99) lies outside"),
+            ({"text": " "}, "text: is empty"),
+        ):
+            answer = other.post("/emotion", json=body)
+            assert (answer.status_code, words in answer.text) == (422, True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.builders import EXAMPLES
-from tests.serve.service import listening, make_service
+from tests.serve.service import listening, make_judge, make_reader, make_service
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
@@ -18,7 +18,7 @@ TEXT = EXAMPLES[0].sentence
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with listening(make_service(max_characters=200)) as address:
+    with listening(make_service(make_reader(make_judge()), max_characters=200)) as address:
         yield address
 
 
@@ -64,6 +64,7 @@ def test_entities_triples_and_graph_are_shown(page: Page) -> None:
     assert all(word in TEXT for word in texts)
     assert page.locator("#rows tr").count() > 0
     assert page.locator("#graph .node").count() > 1
+    assert page.locator("#emotions li").count() == 2
 
 
 def test_the_threshold_leaves_out_what_is_less_probable(page: Page) -> None:

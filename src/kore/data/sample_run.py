@@ -9,6 +9,7 @@ pattern -> words chosen -> names drawn and written in, spans noted on the way ->
 from __future__ import annotations
 
 import csv
+import json
 import random
 import re
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kore.common.errors import UserError
+from kore.common.files import atomic_write
+from kore.data.emotion_sample import emotion_rows
 from kore.data.ner import TaggedText, write_klue
 from kore.data.options import SampleOptions
 from kore.data.particles import choose_particle
@@ -25,6 +28,8 @@ from kore.data.schema import BLIND_LABEL, Entity, Example, Span
 
 SOURCE = "synthetic"
 NER_FILE = "ner_data.tsv"
+EMOTION_FILE = "emotion_data.jsonl"
+NUM_EMOTION_ROWS = 400
 NO_RELATION = "no_relation"
 NUM_TEST_ROWS = 200
 VALID_SHARE = 0.2
@@ -201,17 +206,22 @@ def write_sample(options: SampleOptions) -> None:
     """
     folder = Path(options.data_dir)
     names = ("train_data.csv", "valid_data.csv", "test_data.csv", "test_gold.csv", NER_FILE)
-    _refuse_foreign_files([folder / name for name in names])
+    _refuse_foreign_files([folder / name for name in (*names, EMOTION_FILE)])
     sample = make_sample(options.num_rows, options.seed)
     blind = [row._replace(label=BLIND_LABEL) for row in sample.test]
     for name, rows in zip(names, (sample.train, sample.valid, blind, sample.test), strict=False):
         write_examples(folder / name, rows)
     write_klue(folder / NER_FILE, (tagged_row(row) for row in sample.train))
+    people = sorted({row.subject.word for row in sample.train if row.subject.type == "PER"})
+    with atomic_write(folder / EMOTION_FILE) as file:
+        for row in emotion_rows(NUM_EMOTION_ROWS, people, random.Random(options.seed)):
+            file.write(f"{json.dumps(row, ensure_ascii=False)}\n")
     print(
         f"{folder}: train_data.csv ({len(sample.train)} rows), valid_data.csv "
         f"({len(sample.valid)}), test_data.csv ({len(sample.test)}, labels hidden), test_gold.csv "
         f"(the same rows, labels shown), {NER_FILE} (the sentences of train_data.csv with the tags "
-        "of their two entities)\n"
+        f"of their two entities), {EMOTION_FILE} ({NUM_EMOTION_ROWS} sentences, emotions toward "
+        "a person)\n"
         "All rows are synthetic: invented names in our own sentence patterns. Scores on them say "
         "nothing about quality on real text."
     )
@@ -241,6 +251,8 @@ def _is_ours(path: Path) -> bool:
     with path.open(encoding="utf-8", errors="replace", newline="") as file:
         if path.name == NER_FILE:
             return file.readline().startswith(f"## {SOURCE}-")
+        if path.name == EMOTION_FILE:
+            return file.readline().startswith(f'{{"id": "{SOURCE}-')
         try:
             first_row = next(csv.DictReader(file), None)
         except csv.Error:

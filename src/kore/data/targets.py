@@ -1,7 +1,7 @@
 """Texts with a target or none -> token ids and the target's place: the encoding path of labels.
 
-The target is marked as a subject is, without a type: `@ 비틀즈 @`. A text without a target is read
-from [CLS] alone.
+The target is marked as a subject is, without a type: `@ 비틀즈 @`. Where there is none, the whole
+text stands in its place: an encoder that was pretrained on masked words alone has nothing in [CLS].
 """
 
 from __future__ import annotations
@@ -22,11 +22,9 @@ from kore.data.markers import mark_target
 from kore.data.schema import Span
 from kore.data.window import kept_tokens, moved
 
-_ONLY_CLS = Span(0, 1)
-
 
 class EncodedTarget(NamedTuple):
-    """A text as the model reads it; the span holds the target with its markers, or [CLS]."""
+    """A text as the model reads it; the span holds the target with its markers, or all of it."""
 
     input_ids: list[int]
     target_span: Span
@@ -153,13 +151,14 @@ class TargetEncoder:
         for (_, entity), ids, offsets in zip(
             marked, tokens["input_ids"], tokens["offset_mapping"], strict=True
         ):
-            if entity is None:
-                kept, span = list(range(min(budget, len(ids)))), _ONLY_CLS
-            else:
+            kept = list(range(min(budget, len(ids))))
+            whole = Span(0, len(kept))
+            if entity is not None:
                 place = token_entity(entity, [one for one, _ in offsets], [e for _, e in offsets])
                 kept = kept_tokens(len(ids), budget, place, place)
-                start, end = moved(place.outer, kept)
-                span = Span(1 + start, 1 + max(end, start + 1))
+                whole = moved(place.outer, kept)
+            # [SEP] where the tokenizer has dropped everything.
+            span = Span(1 + whole.start, 1 + max(whole.end, whole.start + 1))
             row = [cls_id, *(ids[number] for number in kept), sep_id]
             rows.append(EncodedTarget(row, span, len(kept) < len(ids)))
         return rows

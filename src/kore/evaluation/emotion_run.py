@@ -54,8 +54,8 @@ def _matched(
     lacking = [text.id for text in gold if text.id not in by_id]
     if lacking:
         raise UserError(
-            f"{path}: lacks {len(lacking)} texts of {options.gold_file}, {lacking[0]!r} among them; "
-            "predict the same texts"
+            f"{path}: lacks {len(lacking)} texts of {options.gold_file}, {lacking[0]!r} among "
+            "them; predict the same texts"
         )
     return [by_id[text.id] for text in gold]
 

@@ -17,6 +17,7 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from kore import __version__
+from kore.data.emotion import JudgedText
 from kore.data.schema import Entity, Example, Span
 from kore.extraction.pipeline import records_of
 from kore.prediction.api import fault_of
@@ -27,6 +28,8 @@ from kore.serve.forms import (
     ExtractOut,
     HealthOut,
     InferOut,
+    JudgeIn,
+    JudgeOut,
     PairIn,
     RelationOut,
     TextIn,
@@ -74,10 +77,11 @@ def make_app(reader: Reader, bounds: Bounds, min_probability: float = 0.5) -> Fa
     infer = batcher("infer", reader.infer)
     extract = batcher("extract", reader.extract)
     predict = batcher("predict", reader.predict)
+    batchers = [infer, extract, predict]
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(one.run()) for one in (infer, extract, predict)]
+        tasks = [asyncio.create_task(one.run()) for one in batchers]
         yield  # uvicorn comes back when the last request that was taken has its answer
         for task in tasks:
             task.cancel()
@@ -137,6 +141,25 @@ def make_app(reader: Reader, bounds: Bounds, min_probability: float = 0.5) -> Fa
             "probs": prediction.probs,
         }
 
+    if reader.emotions:
+        judge = batcher("emotion", reader.judge)
+        batchers.append(judge)
+
+        @app.post("/emotion", response_model=JudgeOut)
+        async def emotion_route(form: JudgeIn) -> Any:
+            """Which emotions the text has toward its target, or by itself."""
+            text = checked(form.text)
+            target = None if form.target is None else Span(form.target.begin, form.target.end)
+            if not text.strip():
+                raise HTTPException(422, "text: is empty, expected a text")
+            if target and not 0 <= target.start < target.end <= len(text):
+                raise HTTPException(
+                    422,
+                    f"target: ({target.start}, {target.end}) lies outside the text of {len(text)} "
+                    "characters",
+                )
+            return {"labels": await judge.ask(JudgedText("", text, target, None, {}))}
+
     @app.get("/health", response_model=HealthOut)
     async def health_route() -> Any:
         """That the service is up, and what it answers with."""
@@ -147,6 +170,7 @@ def make_app(reader: Reader, bounds: Bounds, min_probability: float = 0.5) -> Fa
             "model": reader.names[1],
             "entity_types": reader.entity_types,
             "relations": reader.relations,
+            "emotions": reader.emotions,
             "min_probability": min_probability,
             "max_characters": bounds.max_characters,
         }

@@ -47,6 +47,25 @@ class PairIn(_Form):
     object: EntityIn
 
 
+class TargetIn(_Form):
+    begin: int = Field(ge=0)
+    end: int = Field(gt=0, description="exclusive")
+
+
+class JudgeIn(TextIn):
+    target: TargetIn | None = None
+
+
+class LabelOut(_Form):
+    label: str
+    is_true: bool
+    probability: float
+
+
+class JudgeOut(_Form):
+    labels: list[LabelOut]
+
+
 class Group(_Form):
     """An entity in KLUE-NER's groups."""
 
@@ -103,6 +122,7 @@ class HealthOut(_Form):
     model: str
     entity_types: list[str]
     relations: list[str]
+    emotions: list[str]
     min_probability: float
     max_characters: int
 

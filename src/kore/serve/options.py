@@ -27,6 +27,9 @@ class LimitOptions(Checked, group="Limits"):
 
 @dataclass
 class ServeOptions(ReadingOptions, LimitOptions, DeviceOptions, group="Service"):
+    emotion_model: str = option(
+        "", "classifier of emotions (.pth), for POST /emotion; '' = none", essential=True
+    )
     host: str = option(
         "127.0.0.1", "address to listen on; 0.0.0.0 = all of this machine", essential=True
     )

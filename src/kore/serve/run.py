@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import socket
-from pathlib import Path
 
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.extraction.assembly import make_extractor
 from kore.network.checkpoint import load_model
-from kore.network.locate import find_model, find_tagger
+from kore.network.emotion_file import load_emotions
+from kore.network.locate import find_emotions, find_model, find_tagger
 from kore.network.tagger_file import load_tagger
 from kore.prediction.api import Model
+from kore.prediction.judging import Judge
 from kore.prediction.predictor import ComputeOn
 from kore.serve.options import ServeOptions
 
@@ -36,6 +37,9 @@ def serve(options: ServeOptions) -> None:
         ) from error
     tagger_file = find_tagger(options.ner_model, options.model_dir)
     model_file = find_model(options.model_file, options.model_dir)
+    emotion_file = None
+    if options.emotion_model:
+        (emotion_file,) = find_emotions([options.emotion_model], options.model_dir)
     with bound_socket(options.host, options.port) as listener:
         accelerator = make_accelerator(options)
         tagger, relations = load_tagger(tagger_file), load_model(model_file)
@@ -57,8 +61,17 @@ def serve(options: ServeOptions) -> None:
             queue_size=options.queue_size,
             batch_size=options.batch_size,
         )
-        names = (_name(tagger_file), _name(model_file))
-        app = make_app(Reader(tagger, extractor, model, names), bounds, options.min_probability)
+        names = (tagger_file.name, model_file.name)
+        judge = None
+        if emotion_file is not None:
+            judge = Judge(
+                {str(emotion_file): load_emotions(emotion_file)},
+                compute,
+                batch_tokens=options.batch_tokens,
+            )
+        app = make_app(
+            Reader(tagger, extractor, model, names, judge), bounds, options.min_probability
+        )
         config = uvicorn.Config(
             app,
             log_level="warning",
@@ -99,8 +112,3 @@ def url_of(bound: socket.socket) -> str:
     """Where a browser finds it."""
     host, port = bound.getsockname()[:2]
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _name(path: Path) -> str:
-    """Of a model, without the folders that lead to it."""
-    return path.name

@@ -1,9 +1,9 @@
 """Many labels as what a run learns: texts each label of which is true or false.
 
     bce      -[y log p + (1 - y) log(1 - p)]
-    focal    -[y (1 - p)**gamma log p + (1 - y) p**gamma log(1 - p)]                 Lin et al. 2017
+    focal    -[y (1 - p)**gamma log p + (1 - y) p**gamma log(1 - p)]                Lin et al. 2017
     asl      -[y (1 - p)**gamma_positive log p + (1 - y) q**gamma_negative log(1 - q)],
-             q = max(p - clip, 0)                                                  Ridnik et al. 2021
+             q = max(p - clip, 0)                                                 Ridnik et al. 2021
 
 of each label; an example's loss is the mean over its labels. The authors of the last published it
 twice: `AsymmetricLoss`, in which the weights (1 - p)**… and q**… are constants for the gradient,

@@ -14,6 +14,7 @@ const WORDS = {
     relation: "관계",
     object: "대상",
     probability: "확률",
+    emotions: "감정",
     graph: "그래프",
     drag: "점을 끌어 옮기거나, 점을 고른 뒤 화살표 키로 옮길 수 있습니다.",
     reading: "읽는 중…",
@@ -38,6 +39,7 @@ const WORDS = {
     relation: "Relation",
     object: "Object",
     probability: "Probability",
+    emotions: "Emotions",
     graph: "Graph",
     drag: "Drag a node, or focus it and press an arrow key.",
     reading: "Reading…",
@@ -58,10 +60,11 @@ const EXAMPLES = [
 ];
 const SVG = "http://www.w3.org/2000/svg";
 const MOST_EDGES = 60;
+const MOST_LABELS = 12;
 const MARGIN = { x: 55, y: 32 };
 
 const $ = (id) => document.getElementById(id);
-const state = { language: "ko", types: [], sentences: [], text: "", fault: "", places: new Map() };
+const state = { language: "ko", types: [], sentences: [], labels: [], hasEmotions: false, text: "", fault: "", places: new Map() };
 
 const say = (key, ...values) => {
   const words = WORDS[state.language][key];
@@ -117,6 +120,19 @@ function showEntities() {
   $("legend").replaceChildren(
     ...types.map((type) =>
       element("li", {}, colour(element("mark", { textContent: type }), type))),
+  );
+}
+
+function showEmotions() {
+  $("emotion-section").hidden = state.labels.length === 0;
+  const sorted = [...state.labels].sort((one, other) => other.probability - one.probability);
+  $("emotions").replaceChildren(
+    ...sorted.slice(0, MOST_LABELS).map((one) => {
+      const meter = element("meter", { min: 0, max: 1, value: one.probability });
+      meter.setAttribute("aria-hidden", "true");
+      return element("li", { className: one.is_true ? "true" : "" },
+        meter, `${one.label} ${one.probability.toFixed(2)}`);
+    }),
   );
 }
 
@@ -318,7 +334,8 @@ async function read() {
   showStatus(say("reading"));
   try {
     const { sentences } = await ask("/extract", { text, min_probability: 0 });
-    Object.assign(state, { sentences, text, places: new Map() });
+    const labels = state.hasEmotions ? (await ask("/emotion", { text })).labels : [];
+    Object.assign(state, { sentences, text, labels, places: new Map() });
     $("results").hidden = false;
     showAll();
   } catch (error) {
@@ -335,6 +352,7 @@ function showStatus(message, isFault = false) {
 
 function showAll() {
   showEntities();
+  showEmotions();
   showTriples();
   const entities = state.sentences.flatMap((sentence) => sentence.entities).length;
   showStatus(entities ? say("done", entities, allTriples().length) : say("none"));
@@ -373,6 +391,7 @@ async function begin() {
   try {
     const health = await ask("/health");
     state.types = health.entity_types;
+    state.hasEmotions = health.emotions.length > 0;
     $("threshold").value = health.min_probability;
   } catch (error) {
     showStatus(error.message, true);
