@@ -86,7 +86,7 @@ def encoder(
     flags = [
         *("--train_file", str(train_file), "--valid_ratio", str(VALID_RATIO)),
         *("--model_dir", str(work / "models"), "--output_dir", str(work), "--run_name", name),
-        *("--batch_size", "32", "--num_epochs", "12", "--optimizer", "muon"),
+        *("--batch_size", "32", "--num_epochs", "8", "--optimizer", "muon"),
         *("--thresholds", "fitted", "--seed", str(seed), *more),
     ]
     train_emotion.main(flags)

@@ -14,6 +14,8 @@ from kore.network.trained import TrainedModel
 from kore.prediction.predictor import Compute, Predictor, prepared
 from kore.prediction.tagging import EntityFinder, FoundEntity
 
+SENTENCES_AT_ONCE = 1_024
+
 
 class SentenceFacts(NamedTuple):
     """What was found in a sentence; all spans are in characters of the document."""
@@ -89,21 +91,29 @@ class Extractor:
         self._min_probability = min_probability
 
     def __call__(self, documents: Sequence[str]) -> list[Extraction]:
-        """What is found in each document, all sentences computed together."""
+        """What is found in each document, their sentences computed together."""
         split = [self._split(document) for document in documents]
         flat = [sentence for own in split for sentence in own]
-        entities = self.finder([sentence.text for sentence in flat])
+        # A document may be a book: the pairs of all its sentences at once would fill the memory.
+        found = iter(
+            facts
+            for start in range(0, len(flat), SENTENCES_AT_ONCE)
+            for facts in self._read(flat[start : start + SENTENCES_AT_ONCE])
+        )
+        return [Extraction([next(found) for _ in own]) for own in split]
+
+    def _read(self, sentences: Sequence[Sentence]) -> list[SentenceFacts]:
+        entities = self.finder([sentence.text for sentence in sentences])
         pairs = set(self._relations.type_pairs)
         asked = [
             list(questions(sentence.text, [hit.entity for hit in own], pairs))
-            for sentence, own in zip(flat, entities, strict=True)
+            for sentence, own in zip(sentences, entities, strict=True)
         ]
         answered = iter(self._asker([row for own in asked for row in own]))
-        found = iter(
+        return [
             self._facts(sentence, hits, rows, [next(answered) for _ in rows])
-            for sentence, hits, rows in zip(flat, entities, asked, strict=True)
-        )
-        return [Extraction([next(found) for _ in own]) for own in split]
+            for sentence, hits, rows in zip(sentences, entities, asked, strict=True)
+        ]
 
     def _facts(
         self,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from kore.common.flags import AUTO
 from kore.data import morphemes
 
 LINE, KIWI = "line", "kiwi"
+MOST_CHARACTERS = 4_000  # that Kiwi gets at a time
 _LINE = re.compile(r"[^\r\n]+")
 _WANTED_BY = "`sentences` kiwi"
 
@@ -43,11 +44,31 @@ def by_line(document: str) -> list[Sentence]:
 
 
 def by_kiwi(document: str) -> list[Sentence]:
-    """As Kiwi splits Korean (https://github.com/bab2min/kiwipiepy)."""
+    """As Kiwi splits Korean (https://github.com/bab2min/kiwipiepy), a block at a time."""
     kiwi = morphemes.load_kiwi(_WANTED_BY)
-    spans = [(part.start, part.end) for part in kiwi.split_into_sents(document)]
-    found = (_stripped(document, start, end) for start, end in spans)
+    found = []
+    for first, behind in blocks(document):
+        for part in kiwi.split_into_sents(document[first:behind]):
+            found.append(_stripped(document, first + part.start, first + part.end))
     return [sentence for sentence in found if sentence.text]
+
+
+def blocks(document: str) -> Iterator[tuple[int, int]]:
+    """Parts of at most MOST_CHARACTERS, which end at a line end, a sentence end or a space.
+
+    Kiwi takes a text whole: 10 MB in one line would take it minutes, and a bracket that nobody
+    closes would make one sentence of all that follows.
+    """
+    first = 0
+    while len(document) - first > MOST_CHARACTERS:
+        piece = document[first : first + MOST_CHARACTERS]
+        ends = (piece.rfind("\n"), max(piece.rfind(mark) for mark in (". ", "? ", "! ")) + 1)
+        behind = next((end for end in ends if end > MOST_CHARACTERS // 2), 0)
+        behind = behind or piece.rfind(" ") + 1 or MOST_CHARACTERS
+        yield first, first + behind
+        first += behind
+    if first < len(document):
+        yield first, len(document)
 
 
 def _stripped(document: str, start: int, end: int) -> Sentence:
