@@ -46,8 +46,10 @@ def served(*flags: str) -> Iterator[tuple[str, psutil.Process]]:
         found = re.search(r"http://\S+", process.stdout.readline())
         if found is None:
             raise SystemExit("the service did not start; its message stands above")
-        yield found[0], psutil.Process(process.pid)
-        process.send_signal(signal.SIGTERM)
+        try:
+            yield found[0], psutil.Process(process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
 
 
 async def ask(

@@ -4,11 +4,11 @@
 
 Training, prediction, extraction and pretraining run once undisturbed. Then each is killed with
 SIGKILL at a random moment of its time, continued, killed again, and ended after every third kill:
-its results must be those of the undisturbed run, and no file but a temporary one may ever be
-different from them or unreadable. Then the disk is full (ENOSPC) or broken (EIO) from a certain
-write on, by a layer between the process and the C library (fault_layer.c, built with `cc`): the
-command must end with status 2 and one sentence, and with `--resume` the results must be the same
-again. Ends with a table and one line of JSON; exit status 1 where something was wrong.
+its results must be those of the undisturbed run, no checkpoint or state may ever be unreadable,
+and no result of prediction or extraction may be there and not whole. Then the disk is full
+(ENOSPC) or broken (EIO) from a certain write on, by a layer between the process and the C library
+(fault_layer.c, built with `cc`): the command must end with status 2 and one sentence, and with
+`--resume` the results must be the same again. Ends with a table and one line of JSON; exit status 1 where something was wrong.
 """
 
 from __future__ import annotations
@@ -161,7 +161,7 @@ def kill_at_random(
         command(job, folder), env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
         text=True,
     ) as process:  # fmt: skip
-        time.sleep(random_.uniform(0.5, 1.0) ** 0.5 * seconds)
+        time.sleep(random_.uniform(0, seconds))
         was_working = process.poll() is None
         process.send_signal(signal.SIGKILL)
         _, said = process.communicate()

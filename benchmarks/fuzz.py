@@ -97,6 +97,43 @@ DOCCANO = {
 }
 
 
+TOKENS = ["비틀즈", "의", "조지"]
+SPERT = {
+    "tokens": TOKENS,
+    "entities": [{"type": "ORG", "start": 0, "end": 1}, {"type": "PER", "start": 2, "end": 3}],
+    "relations": [{"type": "members", "head": 0, "tail": 1}],
+}
+SCIERC = {
+    "doc_key": "d",
+    "sentences": [TOKENS],
+    "ner": [[[0, 0, "ORG"], [2, 2, "PER"]]],
+    "relations": [[[0, 0, 2, 2, "members"]]],
+}
+DOCRED = {
+    "title": "d",
+    "sents": [TOKENS],
+    "vertexSet": [
+        [{"name": "비틀즈", "pos": [0, 1], "sent_id": 0, "type": "ORG"}],
+        [{"name": "조지", "pos": [2, 3], "sent_id": 0, "type": "PER"}],
+    ],
+    "labels": [{"h": 0, "t": 1, "r": "members"}],
+}
+LABEL_STUDIO = {
+    "id": 1,
+    "data": {"text": "비틀즈의 조지"},
+    "annotations": [
+        {
+            "result": [
+                {"id": "a", "type": "labels", "value": {"start": 0, "end": 3, "labels": ["ORG"]}},
+                {"id": "b", "type": "labels", "value": {"start": 5, "end": 7, "labels": ["PER"]}},
+                {"type": "relation", "from_id": "a", "to_id": "b", "labels": ["members"]},
+            ]
+        }
+    ],
+}
+MARKED = "id,text,label\n1,<e1>비틀즈</e1>의 <e2>조지</e2>,members\n"
+
+
 def as_json(content: Any) -> bytes:
     return json.dumps(content, ensure_ascii=False, indent=1).encode()
 
@@ -147,6 +184,11 @@ def readers() -> dict[str, Reader]:
         "parquet": Reader(".parquet", as_parquet(rows), labelled),
         "table": Reader(".csv", as_csv(rows).replace(b"subject_entity", b"head"), converted),
         "tacred": Reader(".json", as_json([TACRED]), converted),
+        "spert": Reader(".json", as_json([SPERT]), converted),
+        "scierc": Reader(".jsonl", as_lines(SCIERC), converted),
+        "docred": Reader(".json", as_json([DOCRED]), converted),
+        "label studio": Reader(".json", as_json([LABEL_STUDIO]), converted),
+        "marked": Reader(".csv", MARKED.encode(), converted),
         "doccano": Reader(".jsonl", as_lines(DOCCANO, {**DOCCANO, "id": 2}), converted),
         "converted parquet": Reader(".parquet", as_parquet(rows), converted),
         "klue-ner": Reader(".tsv", tsv, read_tagged),
@@ -188,7 +230,7 @@ class Service:
     def __call__(self, path: Path) -> object:
         if self._client is None:
             self._client = make_client()
-        for route in ("/infer", "/extract", "/predict"):
+        for route in ("/infer", "/extract", "/predict", "/emotion"):
             answer = self._client.post(
                 route, content=path.read_bytes(), headers={"Content-Type": "application/json"}
             )

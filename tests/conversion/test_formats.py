@@ -188,7 +188,7 @@ FILES: dict[str, tuple[str, Any]] = {
     "docred": ("d.json", [DOCRED]),
     "doccano": ("e.jsonl", doccano()),
     "label-studio": ("f.json", [label_studio()]),
-    "fewrel": ("g.json", FEWREL),
+    "opennre": ("g.json", FEWREL),
     "table": ("h.json", [opennre(0), opennre(1)]),
     "table ": ("i.csv", DEEPKE),
     "table  ": ("j.tsv", COLUMNS),
@@ -220,7 +220,8 @@ def test_every_format_has_the_same_examples(tmp_path: Path, name: str) -> None:
 def test_brat(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write(tmp_path, "a.txt", TOGETHER)
     lines = [
-        f"T{number}\t{one['label']} {one['start_offset']} {one['end_offset']}\tx\n"
+        f"T{number}\t{one['label']} {one['start_offset']} {one['end_offset']}\t"
+        f"{TOGETHER[one['start_offset'] : one['end_offset']]}\n"
         for number, one in enumerate(doccano()["entities"])
     ]
     relations = "R1\tmember_of Arg1:T0 Arg2:T1\t\n#1\tAnnotatorNotes R1\tnone\n"
@@ -233,6 +234,86 @@ def test_brat(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
         (KIM, DAWN, "no_relation"),
         (DAWN, KIM, "no_relation"),
     ]
+
+
+def test_brat_offsets_that_cut_out_another_word_are_a_fault(tmp_path: Path) -> None:
+    write(tmp_path, "a.txt", "비틀즈의 조지가 있다.")
+    lines = "T1\tORG 1 4\t비틀즈\nT2\tPER 5 7\t조지\nR1\ta Arg1:T1 Arg2:T2\n"
+    path = write(tmp_path, "a.ann", lines)
+    with pytest.raises(UserError, match=r"\(1, 4\) is '틀즈의', but the file says '비틀즈'"):
+        converted(path)
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_brat_offsets_may_count_a_windows_line_end_as_one_or_as_two(
+    tmp_path: Path, width: int
+) -> None:
+    (tmp_path / "a.txt").write_bytes("첫 줄.\r\n비틀즈의 조지".encode())
+    start = 4 + width
+    lines = (
+        f"T1\tORG {start} {start + 3}\t비틀즈\nT2\tPER {start + 5} {start + 7}\t조지\n"
+        "R1\tmembers Arg1:T1 Arg2:T2\n"
+    )
+    ((sentence, subject, object_, _),) = converted(write(tmp_path, "a.ann", lines))
+    assert (sentence, subject.word, object_.word) == ("비틀즈의 조지", "비틀즈", "조지")
+
+
+def test_label_studio_counts_as_javascript_does(tmp_path: Path) -> None:
+    source = label_studio()
+    source["data"]["text"] = f"\U0001f600{TOGETHER}"
+    for one in source["annotations"][1]["result"][:4]:
+        value = one["value"]
+        value["text"] = TOGETHER[value["start"] : value["end"]]
+        value["start"], value["end"] = value["start"] + 2, value["end"] + 2
+    ((_, subject, object_, _), _) = converted(write(tmp_path, "a.json", [source]))
+    assert (subject.word, object_.word) == (HARRISON.word, BEATLES.word)
+    source["annotations"][1]["result"][0]["value"]["text"] = "다른 말"
+    (tmp_path / "converted.csv").unlink()
+    with pytest.raises(UserError, match="but the file says '다른 말'"):
+        converted(write(tmp_path, "b.json", [source]))
+
+
+def test_one_task_alone_is_a_document_and_no_wrapper(tmp_path: Path) -> None:
+    assert converted(write(tmp_path, "a.json", label_studio())) == EXPECTED
+
+
+def test_several_lists_in_one_file_are_asked_about(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.json", {"train": [opennre(0)], "dev": [opennre(1)]})
+    with pytest.raises(UserError, match=r"several lists of rows \(train, dev\)"):
+        converted(path)
+
+
+def test_mentions_of_one_entity_are_no_pair(tmp_path: Path) -> None:
+    twice = {
+        "title": "d",
+        "sents": [["가", "나", "다", "라"]],
+        "vertexSet": [
+            [
+                {"pos": [0, 1], "sent_id": 0, "type": "PER"},
+                {"pos": [2, 3], "sent_id": 0, "type": "PER"},
+            ],
+            [{"pos": [1, 2], "sent_id": 0, "type": "ORG"}],
+            [{"pos": [3, 4], "sent_id": 0, "type": "LOC"}],
+        ],
+        "labels": [{"h": 0, "t": 1, "r": "a"}],
+    }
+    found = converted(write(tmp_path, "a.json", [twice]), unrelated_pairs=True)
+    pairs = {(one.word, other.word): label for _, one, other, label in found}
+    assert {pair for pair, label in pairs.items() if label == "a"} == {("가", "나"), ("다", "나")}
+    assert set(pairs) == {
+        *(("가", "나"), ("다", "나")),
+        *(("가", "라"), ("라", "가"), ("다", "라"), ("라", "다"), ("나", "라"), ("라", "나")),
+    }
+
+
+def test_markers_without_a_header_or_around_nothing(tmp_path: Path) -> None:
+    row = "<e1>비틀즈</e1>의 <e2>조지</e2>\ta\n"
+    with pytest.raises(UserError, match="the first line holds markers"):
+        converted(write(tmp_path, "a.tsv", row * 3))
+    with pytest.raises(UserError, match="1 faulty rows"):
+        converted(write(tmp_path, "b.csv", "sentence,label\n<e1></e1> 가 <e2>나</e2>,x\n"))
+    ((_, _, _, label),) = converted(write(tmp_path, "c.tsv", f"문장\t관계\n{row}"))
+    assert label == "a"
 
 
 def test_every_format_can_be_named() -> None:
@@ -261,7 +342,7 @@ def test_a_relation_across_lines_has_both_lines(tmp_path: Path) -> None:
         ("scierc", {"ner": [[[0, 99, "PER"]]]}, "lie outside"),
         ("doccano", {"text": ""}, "text: found '', expected a text"),
         ("label-studio", {"annotations": []}, "expected a text and an annotation"),
-        ("fewrel", {"h": 3}, "h: found 3"),
+        ("opennre", {"h": 3}, "h: found 3"),
     ],
 )
 def test_a_faulty_object_is_named_and_the_others_are_kept(
@@ -288,6 +369,7 @@ def test_a_faulty_object_is_named_and_the_others_are_kept(
         ("[E2]라[/E2] 다 [E1]가나[/E1]", "라 다 가나", (4, 6), (0, 1)),
         ("[E1-PER]가[/E1-PER][E2-ORG]나[/E2-ORG]", "가나", (0, 1), (1, 2)),
         ("<subj>가</subj> <obj>나</obj>", "가 나", (0, 1), (2, 3)),
+        ("[E1] 가 나 [/E1] 의 [E2] 다 [/E2] 라", "가 나 의 다 라", (0, 3), (6, 7)),
     ],
 )
 def test_markers_in_the_text(

@@ -16,6 +16,7 @@ from tests.builders import KLUE_RELATIONS
 import prepare_data
 from kore.common.errors import UserError
 from kore.conversion.labels import KLUE_RELATIONS as KLUE_FILE
+from kore.conversion.labels import named_labels, with_no_relation
 from kore.conversion.tables import records_of_rows
 from kore.data.faults import RowFault
 from kore.data.label_files import read_label_names
@@ -249,3 +250,57 @@ def test_words_of_another_composition_are_made_to_agree(
         ((_, subject, _, _),) = prepared(path)
     assert unicodedata.normalize("NFC", subject.word) == "조지 해리슨"
     assert "1 rows whose word and sentence differed in composition" in caplog.text
+
+
+def test_words_that_look_like_numbers_are_words() -> None:
+    fields = {"sentence": "이순신은 1545년 1,000 명", "head": "이순신", "tail": "1,000"}
+    ((_, record),) = records_of_rows([(1, fields)], "rows.csv")  # type: ignore[misc]
+    assert record["object_entity"]["word"] == "1,000"
+
+
+def test_types_may_stand_beside_whole_entities() -> None:
+    cell = "{'word': '비틀즈', 'start_idx': 0, 'end_idx': 2}"
+    other = "{'word': '조지 해리슨', 'start_idx': 5, 'end_idx': 10, 'type': 'PER'}"
+    fields = row(other, cell, subject_type="XXX", object_type="ORG")
+    ((_, record),) = records_of_rows([(1, fields)], "rows.csv")  # type: ignore[misc]
+    assert record["subject_entity"]["type"] == "PER"  # what the entity itself says
+    assert record["object_entity"] == {
+        "word": "비틀즈", "start_idx": 0, "end_idx": 2, "type": "ORG",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ((3.0, None, "0.0"), ["three", None, "zero"]),
+        (("3", "-1", "0"), ["three", None, "zero"]),
+        ((3, "", 0), ["three", None, "zero"]),
+        ((1.5, "x", "-1"), ["1.5", "x", None]),
+    ],
+)
+def test_numbers_beside_empty_cells_are_numbers(
+    tmp_path: Path, labels: tuple[Any, ...], expected: list[str | None]
+) -> None:
+    names = tmp_path / "names.json"
+    names.write_text('["zero", "one", "two", "three"]', encoding="utf-8")
+    records: Any = [(number, {"label": label}) for number, label in enumerate(labels)]
+    path = "" if "x" in labels else str(names)
+    named = named_labels(records, tmp_path / "rows.csv", path)
+    assert [one[1]["label"] for one in named] == expected  # type: ignore[index]
+
+
+def test_names_for_labels_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="names numbers, but the labels are a, b; leave it out"):
+        named_labels([(1, {"label": "a"}), (2, {"label": "b"})], tmp_path, "x.json")
+
+
+def test_a_negative_label_may_be_a_number() -> None:
+    found = with_no_relation([(1, {"label": 0}), (2, {"label": 1})], "0", "no_relation")
+    assert [one[1]["label"] for one in found] == ["no_relation", 1]  # type: ignore[index]
+
+
+def test_a_list_of_json_in_a_txt_of_one_long_line(tmp_path: Path) -> None:
+    rows = [dict(zip(HEADER, line, strict=True), more="x" * 200_000) for line in LINES]
+    path = tmp_path / "rows.txt"
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    assert [one[0] for one in prepared(path)] == ["7", "8"]

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 from tests.builders import ENCODERS, make_bert_tokenizer, make_trained
 from tests.extraction.test_run import tagger_of
 
@@ -46,12 +46,12 @@ def make_judge() -> Judge:
     return Judge({"emotions": trained}, CPU)
 
 
-def make_service(reader: Reader | None = None, **bounds: Any) -> FastAPI:
+def make_service(reader: Reader | None = None, **bounds: Any) -> ASGIApp:
     return make_app(reader or make_reader(), Bounds(**bounds), min_probability=0.0)
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
+def listening(app: ASGIApp) -> Iterator[str]:
     """The address at which the app answers, in a thread of this process."""
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)

@@ -9,8 +9,8 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.types import ASGIApp
 from tests.builders import EXAMPLES, make_trained
 from tests.extraction.test_run import tagger_of
 from tests.serve.service import (
@@ -34,12 +34,12 @@ TEXTS = [row.sentence for row in EXAMPLES]
 
 
 @pytest.fixture(scope="module")
-def app() -> FastAPI:
+def app() -> ASGIApp:
     return make_service(max_characters=300, max_body=3000)
 
 
 @pytest.fixture(scope="module")
-def client(app: FastAPI) -> Iterator[TestClient]:
+def client(app: ASGIApp) -> Iterator[TestClient]:
     with TestClient(app) as client:
         yield client
 
@@ -116,7 +116,7 @@ PAIR = {"sentence": "가 나", "subject": {"start": 0, "end": 1}, "object": {"st
         (b'{"texts": "a"}', 422, "text: Field required; texts: Extra inputs"),
         (b"[]", 422, "body: Input should be a valid dictionary"),
         (b'{"text": "%s"}' % (b"a" * 301), 413, "301 characters; at most 300 are taken"),
-        (b'{"text": "%s"}' % (b"a" * 3000), 413, ""),
+        (b'{"text": "%s"}' % (b"a" * 3000), 413, "the body has 3012 bytes; at most 3000"),
     ],
 )
 def test_a_faulty_body_has_one_sentence(
@@ -124,7 +124,8 @@ def test_a_faulty_body_has_one_sentence(
 ) -> None:
     answer = client.post("/infer", content=body, headers=JSON)
     assert answer.status_code == status
-    assert words in answer.text
+    assert words in answer.json()["detail"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 @pytest.mark.parametrize(
@@ -250,6 +251,7 @@ def test_a_defect_is_the_services_own_fault_and_others_go_on(
     with TestClient(make_service(Broken()), raise_server_exceptions=False) as client:
         answer = client.post("/infer", json={"text": "가"})
         assert (answer.status_code, answer.json()["detail"][:8]) == (500, "a defect")
+        assert 'kore_requests_total{route="/infer",status="500"} 1.0' in client.get("/metrics").text
         assert client.post("/extract", json={"text": "가"}).status_code == 200
     assert "ZeroDivisionError" in caplog.text
 

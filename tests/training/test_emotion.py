@@ -161,7 +161,13 @@ def test_several_checkpoints_vote(shared_folder: Path) -> None:
     votes = sum(one.truths.astype(int) for one in single)
     assert (hard.truths == (votes >= 2)).all()
     assert (hard.truths != soft.truths).any()
-    models["c"].labels = tuple(reversed(models["c"].labels))
+    last = models["c"]
+    reordered = tuple(reversed(last.labels))
+    head: Any = last.model.head[-1]
+    head.weight.data, head.bias.data = head.weight.data.flip(0), head.bias.data.flip(0)
+    last.labels = reordered  # as a training file with another order makes it
+    assert Judge(models, CPU)(texts).probs == pytest.approx(mean)
+    last.labels = (*reordered[1:], "another")
     with pytest.raises(UserError, match="only models of the same labels can vote"):
         Judge(models, CPU)
 

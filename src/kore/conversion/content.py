@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,6 @@ Row = tuple[int, Mapping[str, Any]]  # (line or number from 1, fields)
 
 TABLES = (".csv", ".tsv", ".txt")
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
-_WRAPPERS = ("data", "rows", "examples", "records", "items", "train", "annotations")
 
 
 def read_text(path: Path) -> str:
@@ -55,8 +54,11 @@ def read_text(path: Path) -> str:
     raise UserError(f"{path}: no text in UTF-8, UTF-16 or cp949")
 
 
-def objects_of(path: Path) -> list[Row]:
+def objects_of(path: Path, is_document: Callable[[Mapping[str, Any]], bool]) -> list[Row]:
     """The rows of a table, or the objects of JSON in any of its usual shapes.
+
+    Args:
+        is_document: whether one object is a whole document, and no wrapper around rows.
 
     Raises:
         UserError: none can be found in the file.
@@ -65,10 +67,14 @@ def objects_of(path: Path) -> list[Row]:
     if kind == ".parquet":
         return list(parquet_rows(path, lambda columns: None))
     if kind in (".json", ".jsonl"):
-        return list(_json_objects(path, read_text(path)))
+        return list(_json_objects(path, read_text(path), is_document))
     if kind in TABLES:
         text = read_text(path)
-        return list(_table_rows(path, text) if not _is_json(text) else _json_objects(path, text))
+        return list(
+            _table_rows(path, text)
+            if not _is_json(text)
+            else _json_objects(path, text, is_document)
+        )
     hint = "; save it as CSV" if kind in (".xlsx", ".xls", ".ods") else ""
     raise UserError(
         f"{path}: expected a file that ends in .csv, .tsv, .txt, .json, .jsonl, .parquet or "
@@ -77,15 +83,16 @@ def objects_of(path: Path) -> list[Row]:
 
 
 def _is_json(text: str) -> bool:
-    """OpenNRE's .txt holds an object a line."""
-    return text.lstrip()[:1] == "{" and text.lstrip().splitlines()[0].rstrip().endswith("}")
+    """OpenNRE's .txt holds an object a line, and others a list."""
+    first = next(iter(text.strip().splitlines()), "").rstrip()
+    return first[:1] + first[-1:] in ("{}", "[]", "[{") or first == "["
 
 
 def _table_rows(path: Path, text: str) -> Iterator[Row]:
+    csv.field_size_limit(2**31 - 1)
     separator = _separator(text)
     if separator != ",":
         _LOGGER.info(f"{path}: columns are separated by {_SEPARATORS[separator]}")
-    csv.field_size_limit(2**31 - 1)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     line = 1
     try:
@@ -113,7 +120,9 @@ def _separator(text: str) -> str:
     return max(columns, key=lambda mark: columns[mark])
 
 
-def _json_objects(path: Path, text: str) -> Iterator[Row]:
+def _json_objects(
+    path: Path, text: str, is_document: Callable[[Mapping[str, Any]], bool]
+) -> Iterator[Row]:
     """A list, lines, a list inside an object, or pandas' columns of cells."""
     start = text.lstrip()[:1]
     if start == "[":
@@ -126,9 +135,18 @@ def _json_objects(path: Path, text: str) -> Iterator[Row]:
         return
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected a list of objects, found {str(content)[:40]}")
-    inner = next((content[name] for name in _WRAPPERS if _is_list_of_rows(content.get(name))), None)
-    if inner is not None:
-        rows: list[Mapping[str, Any]] = inner
+    inner = {name: value for name, value in content.items() if _is_list_of_rows(value)}
+    rows: list[Mapping[str, Any]]
+    if is_document(content):
+        rows = [content]
+    elif len(inner) > 1:
+        raise UserError(
+            f"{path}: holds several lists of rows ({', '.join(inner)}); write each to a file of "
+            "its own"
+        )
+    elif inner:
+        ((name, rows),) = inner.items()
+        _LOGGER.info(f"{path}: read the list {name!r}")
     elif content and all(isinstance(column, dict) for column in content.values()):
         _LOGGER.info(f"{path}: read as pandas writes a table by columns")
         numbers = list(dict.fromkeys(key for column in content.values() for key in column))
@@ -136,7 +154,7 @@ def _json_objects(path: Path, text: str) -> Iterator[Row]:
             {name: column.get(number) for name, column in content.items()} for number in numbers
         ]
     else:
-        rows = [content]  # one document
+        rows = [content]
     yield from enumerate(rows, start=1)
 
 

@@ -30,6 +30,7 @@ class Document:
     """A text with everything that is marked in it.
 
     breaks: where its sentences end, in characters; () = at the ends of lines.
+    mentions_of: of an entity's key, what it is a mention of; nothing else has several mentions.
     """
 
     id: str
@@ -38,6 +39,7 @@ class Document:
     relations: Sequence[tuple[Any, Any, Any]]  # key of the subject, relation, key of the object
     breaks: Sequence[int] = ()
     source: str = ""
+    mentions_of: Mapping[Any, Any] = field(default_factory=dict)
     _bounds: list[int] = field(default_factory=list, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +64,8 @@ def document_of_tokens(
     sentences: Sequence[Sequence[str]],
     entities: Mapping[Any, tuple[int, int, str]],
     relations: Sequence[tuple[Any, Any, Any]],
-    source: str = "",
+    *,
+    mentions_of: Mapping[Any, Any] | None = None,
 ) -> Document:
     """A document of tokens, joined by spaces.
 
@@ -93,7 +96,7 @@ def document_of_tokens(
     for sentence in sentences:
         number += len(sentence)
         breaks.append(starts[number] - 1)
-    return Document(document_id, text, found, relations, breaks, source)
+    return Document(document_id, text, found, relations, breaks, mentions_of=mentions_of or {})
 
 
 def records_of_pairs(document: Document, no_relation: str | None) -> Iterator[Record]:
@@ -109,8 +112,15 @@ def records_of_pairs(document: Document, no_relation: str | None) -> Iterator[Re
 
 
 def unrelated(document: Document) -> Iterator[tuple[Any, Any]]:
-    """Ordered pairs of entities of a sentence without a relation in either direction."""
-    related = {frozenset((subject, object_)) for subject, _, object_ in document.relations}
+    """Ordered pairs of entities of a sentence without a relation in either direction.
+
+    Two mentions of one entity are no pair.
+    """
+
+    def pair(one: Any, other: Any) -> frozenset[Any]:
+        return frozenset(document.mentions_of.get(key, key) for key in (one, other))
+
+    related = {pair(subject, object_) for subject, _, object_ in document.relations}
     places = {
         key: document.sentence_around(entity.span, entity.span)
         for key, entity in document.entities.items()
@@ -118,7 +128,8 @@ def unrelated(document: Document) -> Iterator[tuple[Any, Any]]:
     for (first, one), (second, other) in permutations(document.entities.items(), 2):
         if (
             places[first] == places[second]
-            and frozenset((first, second)) not in related
+            and len(pair(first, second)) == 2
+            and pair(first, second) not in related
             and not one.span.overlaps(other.span)
         ):
             yield first, second
@@ -132,7 +143,7 @@ def _record(document: Document, number: int, subject: Any, object_: Any, label: 
     cells = [
         entity_cell(
             Entity(
-                one.word.replace("\n", " "),
+                _on_one_line(one.word),
                 Span(one.span.start - start, one.span.end - start),
                 one.type,
             )
@@ -141,10 +152,14 @@ def _record(document: Document, number: int, subject: Any, object_: Any, label: 
     ]
     return {
         "id": f"{document.id}-{number}",
-        # A line end stands between two sentences that one relation joins.
-        "sentence": piece.strip().replace("\n", " "),
+        "sentence": _on_one_line(piece.strip()),
         "subject_entity": cells[0],
         "object_entity": cells[1],
         "label": label,
         "source": document.source,
     }
+
+
+def _on_one_line(text: str) -> str:
+    """A line end stands between two sentences that one relation joins; offsets stay."""
+    return text.replace("\r", " ").replace("\n", " ")

@@ -24,7 +24,7 @@ from kore.conversion.documents import (
     records_of_pairs,
     unrelated,
 )
-from kore.conversion.tables import AUTO, records_of_rows
+from kore.conversion.tables import AUTO, IDS, LABELS, find_field, records_of_rows
 from kore.data.entity_cells import entity_cell, shortened
 from kore.data.faults import RowFault
 from kore.data.records import Record
@@ -66,7 +66,7 @@ def _tacred(fields: Fields) -> Document:
 
 
 def _opennre_tokens(fields: Fields) -> Document:
-    """OpenNRE's and FewRel's tokens: {"token", "h": {"pos": [first, behind]}, "t", "relation"}."""
+    """OpenNRE's tokens: {"token", "h": {"pos": [first, behind]}, "t", "relation"}."""
     entities = {}
     for role in ("h", "t"):
         side = fields.get(role)
@@ -143,7 +143,9 @@ def _docred(fields: Fields) -> Document:
             if sentence_of[first] == sentence_of[second]
         ]
         relations += together or [(head[0], one.get("r"), tail[0])]
-    return document_of_tokens(str(fields.get("title", "")), sentences, entities, relations)
+    mentions_of = {key: key[0] for key in entities}
+    title = str(fields.get("title", ""))
+    return document_of_tokens(title, sentences, entities, relations, mentions_of=mentions_of)
 
 
 def _doccano(fields: Fields) -> Document:
@@ -186,30 +188,39 @@ def _label_studio(fields: Fields) -> Document:
         elif "start" in one.get("value", {}):
             value = one["value"]
             bounds = (_number(value, "start"), _number(value, "end"))
-            entities[one.get("id")] = _entity(text, *bounds, labels[0])
+            word = value.get("text")
+            if word is not None and text[slice(*bounds)] != word:
+                bounds = _from_utf16(text, *bounds)
+            entities[one.get("id")] = _entity(text, *bounds, labels[0], word)
     return Document(str(fields.get("id", "")), text, entities, relations)
 
 
 def _brat(path: Path) -> Document:
     """PATH.ann beside PATH.txt: T lines with offsets in the text, R lines between them."""
-    text = read_text(path.with_suffix(".txt")).replace("\r\n", "\n")
-    entities: dict[Any, Entity] = {}
+    raw = read_text(path.with_suffix(".txt"))
+    marked: dict[str, tuple[int, int, str, str | None]] = {}
     relations = []
     for line, row in enumerate(read_text(path).splitlines(), start=1):
         key, _, rest = row.partition("\t")
         if key.startswith("T"):
-            head, _, _ = rest.partition("\t")
+            head, _, word = rest.partition("\t")
             match = re.fullmatch(r"(\S+) (\d+) (?:\d+;\d+ )*(\d+)", head)
             if not match:
                 raise FormError(
                     f"line {line}", f"found {shortened(row)}, expected T1, type, offsets"
                 )
-            entities[key] = _entity(text, int(match[2]), int(match[3]), match[1])
+            # What is marked in several pieces is read from its first to its last character.
+            surface = word if word and ";" not in head else None
+            marked[key] = (int(match[2]), int(match[3]), match[1], surface)
         elif key.startswith("R"):
             match = re.match(r"(\S+) \w+:(T\d+) \w+:(T\d+)", rest)
             if not match:
                 raise FormError(f"line {line}", f"found {shortened(row)}, expected two arguments")
             relations.append((match[2], match[1], match[3]))
+    # Offsets may have been counted with both characters of a Windows line end, or with one.
+    texts = [raw, raw.replace("\r\n", "\n")]
+    text = max(texts, key=lambda one: sum(one[s:e] == word for s, e, _, word in marked.values()))
+    entities = {key: _entity(text, *place) for key, place in marked.items()}
     return Document(path.stem, text, entities, relations)
 
 
@@ -228,7 +239,11 @@ _MARKS = (
 def unmarked(sentence: str) -> tuple[str, Entity, Entity] | None:
     """A sentence without its markers, and what they marked; None where it has none."""
     for marks in _MARKS:
-        found = [list(re.finditer(mark, sentence, re.IGNORECASE)) for mark in marks]
+        # Spaces between a marker and its entity belong to the marker.
+        spaced = [
+            rf"{mark}\s*" if place % 2 == 0 else rf"\s*{mark}" for place, mark in enumerate(marks)
+        ]
+        found = [list(re.finditer(mark, sentence, re.IGNORECASE)) for mark in spaced]
         if all(len(matches) == 1 for matches in found):
             opened, closed, opened2, closed2 = (matches[0] for matches in found)
             cuts = sorted((opened, closed, opened2, closed2), key=lambda match: match.start())
@@ -252,19 +267,26 @@ def unmarked(sentence: str) -> tuple[str, Entity, Entity] | None:
 def _marked_record(line: int, number: int, fields: Fields) -> tuple[int, Record] | RowFault:
     column = next(name for name, cell in fields.items() if isinstance(cell, str) and unmarked(cell))
     text, subject, object_ = unmarked(fields[column])  # type: ignore[misc]
-    labels = [fields[one] for one in ("label", "relation", "rel") if one in fields]
+    names = {str(name) for name in fields}
+    row_id, label = (find_field(names, known) for known in (IDS, LABELS))
     record = {
-        "id": fields.get("id", number),
+        "id": number if row_id is None else fields[row_id],
         "sentence": text,
         "subject_entity": entity_cell(subject),
         "object_entity": entity_cell(object_),
-        "label": labels[0] if labels else None,
+        "label": None if label is None else fields[label],
         "source": fields.get("source"),
     }
     return line, record
 
 
-def _marked(rows: Sequence[Row]) -> Records:
+def _marked(rows: Sequence[Row], name: str) -> Records:
+    header = [str(field) for field in rows[0][1]]
+    if any(map(_has_markers, header)):
+        raise UserError(
+            f"{name}:1: the first line holds markers; put a line of names before it, such as "
+            "sentence,label"
+        )
     found: Records = []
     for number, (line, fields) in enumerate(rows):
         try:
@@ -276,7 +298,14 @@ def _marked(rows: Sequence[Row]) -> Records:
 
 
 def _is_marked(fields: Fields) -> bool:
-    return any(isinstance(cell, str) and unmarked(cell) for cell in fields.values())
+    return any(isinstance(cell, str) and _has_markers(cell) for cell in (*fields, *fields.values()))
+
+
+def _has_markers(text: str) -> bool:
+    try:
+        return unmarked(text) is not None
+    except FormError:  # around nothing
+        return True
 
 
 @dataclass(frozen=True)
@@ -292,7 +321,7 @@ DOCUMENTS = {
     "tacred": Format(
         "TACRED", frozenset({"token", "subj_start", "subj_end", "obj_start", "obj_end"}), _tacred
     ),
-    "fewrel": Format("OpenNRE with tokens", frozenset({"token", "h", "t"}), _opennre_tokens),
+    "opennre": Format("OpenNRE with tokens", frozenset({"token", "h", "t"}), _opennre_tokens),
     "spert": Format("SpERT", frozenset({"tokens", "entities", "relations"}), _spert),
     "scierc": Format("SciERC", frozenset({"sentences", "ner", "relations"}), _scierc),
     "docred": Format("DocRED", frozenset({"sents", "vertexSet"}), _docred),
@@ -312,14 +341,14 @@ def convert(path: Path, chosen: str = AUTO, reading: Reading | None = None) -> t
     reading = reading or Reading()
     if path.is_dir() or path.suffix == ".ann":
         return BRAT, _brat_records(path, reading)
-    rows = objects_of(path)
+    rows = objects_of(path, lambda fields: guess([fields]) != TABLE)
     if not rows:
         raise UserError(f"{path}: the file is empty")
     name = guess([fields for _, fields in rows[:100]]) if chosen == AUTO else chosen
     if name == TABLE:
         return name, records_of_rows(rows, str(path), reading.ends)
     if name == MARKED:
-        return name, _marked(rows)
+        return name, _marked(rows, str(path))
     if name == BRAT:
         raise UserError(f"{path}: brat's files end in .ann, with a .txt of the same name beside")
     read = DOCUMENTS[name].read
@@ -379,10 +408,26 @@ def _brat_records(path: Path, reading: Reading) -> Records:
     )
 
 
-def _entity(text: str, start: int, end: int, kind: Any) -> Entity:
+def _from_utf16(text: str, start: int, end: int) -> tuple[int, int]:
+    """Offsets as JavaScript counts them, in characters."""
+    units = text.encode("utf-16-le")
+    first, both = (
+        len(units[: 2 * place].decode("utf-16-le", errors="ignore")) for place in (start, end)
+    )
+    return first, both
+
+
+def _entity(text: str, start: int, end: int, kind: Any, word: str | None = None) -> Entity:
+    """An entity of a text; `word` is what the file itself says of it."""
     if not 0 <= start < end <= len(text):
         raise FormError(
             "entities", f"({start}, {end}) lies outside the text of {len(text)} characters"
+        )
+    if word is not None and text[start:end].split() != word.split():
+        raise FormError(
+            "entities",
+            f"({start}, {end}) is {shortened(text[start:end])}, but the file says "
+            f"{shortened(word)}",
         )
     return Entity(text[start:end], Span(start, end), "" if kind is None else str(kind))
 

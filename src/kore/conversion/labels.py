@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from kore.data.label_files import read_label_names
 
 _LOGGER = logging.getLogger(__name__)
 
+_HIDDEN = "-1"
 KLUE_RELATIONS = "klue_relations.json"  # KLUE's own order, which the hub's data sets have too
 # Names that other data sets give to it; only hinted at, as a schema may mean another thing by them.
 _NEGATIVES = ("na", "n/a", "other", "none", "no_rel", "norelation", "no-relation", "unrelated")
@@ -33,8 +35,17 @@ def named_labels(records: Records, path: Path, label2id_path: str) -> Records:
     Raises:
         UserError: nothing names the numbers, or one of them has no name.
     """
-    labels = _labels_of(records)
-    if label2id_path == AUTO or not labels or not all(label.isdecimal() for label in labels):
+    records = [
+        found if isinstance(found, RowFault) else (found[0], _plain(found[1])) for found in records
+    ]
+    labels = _labels_of(records) - {_HIDDEN}
+    are_numbers = bool(labels) and all(label.isdecimal() for label in labels)
+    if label2id_path not in ("", AUTO) and not are_numbers:
+        raise UserError(
+            f"{path}: `label2id_path` names numbers, but the labels are "
+            f"{', '.join(sorted(labels)[:5]) or 'not there'}; leave it out"
+        )
+    if label2id_path == AUTO or not are_numbers:
         return records
     names = _names_of_numbers(records, path, label2id_path, sorted(map(int, labels)))
     return [
@@ -74,6 +85,16 @@ def _names_of_numbers(
 def _named(record: Mapping[str, Any], names: Sequence[str]) -> Mapping[str, Any]:
     label = record.get("label")
     return record if label is None else {**record, "label": names[int(label)]}
+
+
+def _plain(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A record whose label is a text, or None; 3.0 is what pandas makes of 3 beside an empty cell,
+    -1 what the hub has in place of a hidden one.
+    """
+    label = record.get("label")
+    text = "" if label is None or label != label else str(label).strip()
+    text = re.sub(r"^(-?\d+)\.0$", r"\1", text)
+    return {**record, "label": None if text in ("", _HIDDEN) else text}
 
 
 def _class_labels(path: Path) -> list[str]:
@@ -117,7 +138,7 @@ def with_no_relation(records: Records, given: str, no_relation: str) -> Records:
         raise UserError(f"`no_relation_label` {given} is not among {', '.join(sorted(labels))}")
     return [
         found
-        if isinstance(found, RowFault) or found[1].get("label") != given
+        if isinstance(found, RowFault) or str(found[1].get("label")) != given
         else (found[0], {**found[1], "label": no_relation})
         for found in records
     ]

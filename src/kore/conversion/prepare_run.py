@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from kore.common.errors import UserError
+from kore.common.flags import AUTO
 from kore.conversion.formats import Reading, Records, convert
 from kore.conversion.labels import named_labels, with_no_relation
 from kore.conversion.options import PrepareOptions
@@ -68,6 +69,8 @@ def _read(options: PrepareOptions, need_labels: bool) -> list[Example]:
     if options.hub_dataset:
         name = f"{options.hub_dataset}/{options.hub_config}/{options.hub_split}"
         records: Iterable[Any] = _hub_records(options)
+        if options.no_relation_label:
+            records = with_no_relation(list(records), options.no_relation_label, NO_RELATION)
     else:
         name = options.input_file
         records = _file_records(Path(name), options)
@@ -107,6 +110,11 @@ def _composed(path: Path, records: Records) -> Records:
 
 
 def _hub_records(options: PrepareOptions) -> Iterator[tuple[int, Record]]:
+    if options.format != AUTO or options.unrelated_pairs or options.label2id_path:
+        raise UserError(
+            "`format`, `unrelated_pairs` and `label2id_path` are for an `input_file`; a data set "
+            "of the hub names its fields and labels itself"
+        )
     try:
         from datasets import load_dataset
     except ImportError as error:
@@ -122,7 +130,13 @@ def _hub_records(options: PrepareOptions) -> Iterator[tuple[int, Record]]:
             f"({str(error).splitlines()[0]}); check the name and the connection, or pass "
             "`input_file`"
         ) from error
-    return hub_labels(rows, rows.features["label"].names)
+    names = getattr(rows.features.get("label"), "names", None)
+    if names is None:
+        raise UserError(
+            f"`hub_dataset` {options.hub_dataset}: has no column `label` with names; save it as "
+            ".parquet and pass that as `input_file`"
+        )
+    return hub_labels(rows, names)
 
 
 def hub_labels(

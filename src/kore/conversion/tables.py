@@ -29,9 +29,9 @@ _LOGGER = logging.getLogger(__name__)
 
 INCLUSIVE, EXCLUSIVE, AUTO = "inclusive", "exclusive", "auto"
 
-_IDS = ("id", "guid", "uid", "idx", "example_id", "orig_id")
+IDS = ("id", "guid", "uid", "idx", "example_id", "orig_id")
 _SENTENCES = ("sentence", "text", "sent", "context", "input", "문장", "content", "sentence_text")
-_LABELS = ("label", "relation", "rel", "relation_type", "relation_name", "predicate", "관계")
+LABELS = ("label", "relation", "rel", "relation_type", "relation_name", "predicate", "관계")
 _SIDES = {
     "subject": (
         *("subject_entity", "subject", "subj", "sub", "head", "h"),
@@ -118,8 +118,8 @@ def _names_in(rows: Sequence[Row], name: str) -> _Names:
     fields = list(dict.fromkeys(key for _, row in rows for key in row))
     by_lower = {str(field).strip().lower(): field for field in reversed(fields)}
 
-    def find(known: Iterable[str]) -> str | None:
-        return next((by_lower[one.lower()] for one in known if one.lower() in by_lower), None)
+    def find(known: Sequence[str]) -> str | None:
+        return find_field(fields, known)
 
     sentence = find(_SENTENCES)
     sides: dict[str, Mapping[str, str] | str] = {}
@@ -137,7 +137,7 @@ def _names_in(rows: Sequence[Row], name: str) -> _Names:
             f"{', '.join(map(str, fields)) or 'none'}; rename them, as docs/data.md has "
             "them, or say the `format`"
         )
-    row_id, label = find(_IDS), find(_LABELS)
+    row_id, label = find(IDS), find(LABELS)
     used = {sentence: "sentence", label: "label", row_id: "id"}
     renamed = [f"{field} = {part}" for field, part in used.items() if field not in (part, None)]
     for role, found in sides.items():
@@ -150,6 +150,12 @@ def _names_in(rows: Sequence[Row], name: str) -> _Names:
     if row_id is None:
         _LOGGER.info(f"{name}: no ids; rows are numbered from 0")
     return _Names(row_id, sentence, label, sides)
+
+
+def find_field(fields: Iterable[str], known: Sequence[str]) -> str | None:
+    """The field that has the first of the known names; letter case does not matter."""
+    by_lower = {str(field).strip().lower(): field for field in fields}
+    return next((by_lower[one.lower()] for one in known if one.lower() in by_lower), None)
 
 
 def _parts_in(by_lower: Mapping[str, str], known: Sequence[str]) -> dict[str, str]:
@@ -172,18 +178,16 @@ def _parts_in(by_lower: Mapping[str, str], known: Sequence[str]) -> dict[str, st
 def _side(fields: Mapping[str, Any], names: Mapping[str, str] | str, role: str) -> Side:
     if isinstance(names, str):
         cell = fields.get(names)
-        inner = _literal(cell) if isinstance(cell, str) else cell
-        if isinstance(inner, str) and inner.strip():
-            return Side(inner, None, None, "")  # the mere word
-        if not isinstance(inner, Mapping):
+        parts = _parts_of(cell)
+        if parts is None and isinstance(cell, str) and cell.strip():
+            return Side(cell, None, None, "")  # the mere word
+        if parts is None:
             raise FormError(names, f"found {shortened(cell)}, expected the fields of an entity")
-        lower = {str(key).lower(): value for key, value in inner.items()}
-        parts = {
-            part: next((lower[one] for one in known if one and one in lower), None)
-            for part, known in _PARTS.items()
-        }
     else:
-        parts = {part: fields.get(column) for part, column in names.items()}
+        columns = {part: fields.get(column) for part, column in names.items()}
+        # A column of whole entities may stand beside one of their types.
+        parts = {**columns, **(_parts_of(columns.get("word")) or {})}
+        parts = {part: columns.get(part) if own is None else own for part, own in parts.items()}
     place = parts.get("pos")
     if isinstance(place, str):
         place = _literal(place)
@@ -198,6 +202,18 @@ def _side(fields: Mapping[str, Any], names: Mapping[str, str] | str, role: str) 
         _whole(parts.get("end"), role),
         "" if kind is None or kind != kind else str(kind),
     )
+
+
+def _parts_of(cell: Any) -> dict[str, Any] | None:
+    """What a dict, or the text of one, says of an entity; None for anything else."""
+    inner = _literal(cell) if isinstance(cell, str) else cell
+    if not isinstance(inner, Mapping):
+        return None
+    lower = {str(key).lower(): value for key, value in inner.items()}
+    return {
+        part: next((lower[one] for one in known if one and one in lower), None)
+        for part, known in _PARTS.items()
+    }
 
 
 def _whole(value: Any, role: str) -> int | None:

@@ -8,6 +8,7 @@ fields of the target may be null, and `output` may be missing where labels are t
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -116,9 +117,10 @@ def labels_of(texts: Sequence[JudgedText], path: Path | str) -> tuple[str, ...]:
 
 
 def record_of(text: JudgedText, labels: Mapping[str, bool]) -> dict[str, Any]:
-    """The row of a text, with these labels as its output."""
+    """The row of a text, with these labels as its output; probabilities of earlier ones go."""
     output = {name: str(bool(value)) for name, value in labels.items()}
-    return {**text.record, "id": text.id, "input": text.record["input"], "output": output}
+    kept = {name: value for name, value in text.record.items() if name != "probs"}
+    return {**kept, "id": text.id, "output": output}
 
 
 def cleaned(text: JudgedText, *, remove_others: bool, cleansing: bool) -> JudgedText:
@@ -162,8 +164,8 @@ def _judged(record: Record) -> JudgedText:
     form = given.get("form") if isinstance(given, Mapping) else None
     if not isinstance(form, str) or not form.strip():
         raise _FaultError("input.form", f"found {shortened(form)}, expected a text")
-    if has_half_character(form):
-        raise _FaultError("input.form", "holds half of a character, expected whole ones")
+    if has_half_character(json.dumps(record, ensure_ascii=False)):
+        raise _FaultError("row", "holds half of a character, expected whole ones")
     assert isinstance(given, Mapping)
     target = _target(form, given.get("target"))
     return JudgedText(str(row_id), form, target, _labels(record.get("output")), record)

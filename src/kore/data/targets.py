@@ -20,7 +20,7 @@ from kore.data.dataset import ENCODING_CHUNK, check_tokenizer, token_entity, tok
 from kore.data.emotion import JudgedText, cleaned
 from kore.data.markers import mark_target
 from kore.data.schema import Span
-from kore.data.window import kept_tokens, moved
+from kore.data.window import kept_around, moved
 
 
 class EncodedTarget(NamedTuple):
@@ -115,8 +115,7 @@ class TargetEncoder:
         self.cleansing = cleansing
         self.pad_id: int = tokenizer.pad_token_id
         marked, _ = mark_target("가", Span(0, 1))
-        # The window counts the markers of two entities.
-        least = 2 + 2 * len(tokenized(tokenizer, [marked])["input_ids"][0])
+        least = 2 + len(tokenized(tokenizer, [marked])["input_ids"][0])
         if max_length < least:
             raise UnfitError(f"`max_length` {max_length} is too small: pass at least {least}")
 
@@ -155,7 +154,7 @@ class TargetEncoder:
             whole = Span(0, len(kept))
             if entity is not None:
                 place = token_entity(entity, [one for one, _ in offsets], [e for _, e in offsets])
-                kept = kept_tokens(len(ids), budget, place, place)
+                kept = kept_around(len(ids), budget, place)
                 whole = moved(place.outer, kept)
             # [SEP] where the tokenizer has dropped everything.
             span = Span(1 + whole.start, 1 + max(whole.end, whole.start + 1))

@@ -49,6 +49,23 @@ def kept_tokens(length: int, budget: int, subject: TokenEntity, object: TokenEnt
     return _heads(first, second, budget)
 
 
+def kept_around(length: int, budget: int, entity: TokenEntity) -> list[int]:
+    """The same for one entity: its markers and its head, and the context evenly around it.
+
+    Raises:
+        ValueError: not even the markers and a token of the entity fit.
+    """
+    if length <= budget:
+        return list(range(length))
+    if _size(entity.outer) <= budget:
+        return list(_widened(entity.outer, budget, Span(0, length)))
+    head = budget - entity.num_marker_tokens
+    if head < 1:
+        raise ValueError(f"{budget} tokens cannot hold the markers and a token of the entity")
+    opening = range(entity.outer.start, entity.inner.start + head)
+    return [*opening, *range(entity.inner.end, entity.outer.end)]
+
+
 def moved(span: Span, kept: list[int]) -> Span:
     """`span` counted in the kept tokens."""
     return Span(bisect_left(kept, span.start), bisect_left(kept, span.end))

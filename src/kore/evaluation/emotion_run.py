@@ -34,7 +34,7 @@ def evaluate_emotion(options: EvaluationOptions) -> LabelScores:
     truths = _truths(gold, labels)
     scores = score_labels(truths, _truths(predicted, labels), labels)
     rows = _table(scores)
-    probs = _probs(predicted, labels)
+    probs = _probs(options.prediction_file, predicted, labels)
     numbers = scores.as_dict()
     if probs is not None:
         flat = np.stack([1 - probs, probs], axis=-1).reshape(-1, 2)
@@ -64,12 +64,24 @@ def _truths(texts: Sequence[JudgedText], labels: Sequence[str]) -> np.ndarray:
     return np.asarray([[(text.labels or {})[name] for name in labels] for text in texts])
 
 
-def _probs(texts: Sequence[JudgedText], labels: Sequence[str]) -> Floats | None:
-    """(N, C) where every row has them."""
+def _probs(path: str, texts: Sequence[JudgedText], labels: Sequence[str]) -> Floats | None:
+    """(N, C) where every row has them.
+
+    Raises:
+        UserError: one of them is no probability.
+    """
     rows = [text.record.get("probs") for text in texts]
     if not all(isinstance(row, dict) and row.keys() >= set(labels) for row in rows):
         return None
-    return np.asarray([[float(row[name]) for name in labels] for row in rows if row])
+    values = [[row[name] for name in labels] for row in rows if row]
+    for text, own in zip(texts, values, strict=True):
+        for name, value in zip(labels, own, strict=True):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+                raise UserError(
+                    f"{path}: the row {text.id!r} has {value!r} as the probability of {name}, "
+                    "expected a number from 0 to 1"
+                )
+    return np.asarray(values, dtype=float)
 
 
 def _table(scores: LabelScores) -> list[dict[str, Any]]:

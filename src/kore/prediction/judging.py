@@ -29,7 +29,7 @@ class Judge:
     """One classifier or several that vote, in evaluation mode. Threads may share it.
 
     Args:
-        models: of the same labels in the same order.
+        models: of the same labels, in any order.
         vote: "soft" = the means of probabilities and of thresholds decide; "hard" = the majority,
             and where it is a tie the means.
         batch_tokens: most tokens computed at once, padding included.
@@ -48,7 +48,7 @@ class Judge:
         first, *others = models
         self.labels = models[first].labels
         for name in others:
-            if models[name].labels != self.labels:
+            if set(models[name].labels) != set(self.labels):
                 raise UserError(
                     f"{name} knows the labels {', '.join(models[name].labels)}, but {first} "
                     f"{', '.join(self.labels)}; only models of the same labels can vote"
@@ -72,8 +72,10 @@ class Judge:
         probs, decided, thresholds = [], [], []
         for trained, predictor in self._members:
             rows = trained.encoder.encode(texts, quiet=True)
-            probs.append(predictor.probs(rows)[..., 1])
-            thresholds.append(trained.model.thresholds.cpu().double().numpy())
+            # Each model has the order of its own training file.
+            order = [trained.labels.index(name) for name in self.labels]
+            probs.append(predictor.probs(rows)[..., 1][:, order])
+            thresholds.append(trained.model.thresholds.cpu().double().numpy()[order])
             decided.append(probs[-1] >= thresholds[-1])
         mean = np.mean(probs, axis=0)
         truths = mean >= np.mean(thresholds, axis=0)

@@ -15,6 +15,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.types import ASGIApp
 
 from kore import __version__
 from kore.data.emotion import JudgedText
@@ -52,7 +53,7 @@ class Bounds:
     batch_size: int = 32
 
 
-def make_app(reader: Reader, bounds: Bounds, min_probability: float = 0.5) -> FastAPI:
+def make_app(reader: Reader, bounds: Bounds, min_probability: float = 0.5) -> ASGIApp:
     """The service over loaded models.
 
     Args:
@@ -94,7 +95,6 @@ def make_app(reader: Reader, bounds: Bounds, min_probability: float = 0.5) -> Fa
         lifespan=lifespan,
         max_body_size=bounds.max_body,
     )
-    app.add_middleware(ServiceMiddleware, body_seconds=bounds.body_seconds, metrics=metrics)
     app.add_exception_handler(RequestValidationError, _one_sentence)
     app.add_exception_handler(BusyError, _busy)
     app.add_exception_handler(Exception, _defect)
@@ -185,7 +185,7 @@ def make_app(reader: Reader, bounds: Bounds, min_probability: float = 0.5) -> Fa
         return FileResponse(PAGE / "index.html")
 
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
-    return app
+    return ServiceMiddleware(app, bounds.max_body, bounds.body_seconds, metrics)
 
 
 def _entity(sentence: str, given: EntityIn) -> Entity:

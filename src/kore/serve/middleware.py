@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from fastapi import HTTPException
+from fastapi.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kore.serve.metrics import Metrics
@@ -25,12 +26,18 @@ CLIENT_GONE = 499  # counted for a request that ended without an answer
 class ServiceMiddleware:
     """See the ASGI specification.
 
+    It stands before the app as a whole, so that what the app itself refuses, or fails at, is
+    counted and has the headers as well.
+
     Args:
+        max_body: bytes; a larger body is refused by its head where that says so, and by the app
+            where it does not.
         body_seconds: from a request's head to the last byte of its body.
     """
 
-    def __init__(self, app: ASGIApp, body_seconds: float, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, max_body: int, body_seconds: float, metrics: Metrics) -> None:
         self._app = app
+        self._max_body = max_body
         self._body_seconds = body_seconds
         self._metrics = metrics
 
@@ -50,8 +57,14 @@ class ServiceMiddleware:
                     message["headers"] = [*message.get("headers", ()), *_HEADERS.items()]
             await send(message)
 
+        length = dict(scope["headers"]).get(b"content-length", b"")
         try:
-            await self._app(scope, timely(receive, self._body_seconds), watched_send)
+            if length.isdigit() and int(length) > self._max_body:
+                detail = f"the body has {int(length)} bytes; at most {self._max_body} are taken"
+                refusal = JSONResponse({"detail": detail}, 413, {"Connection": "close"})
+                await refusal(scope, receive, watched_send)
+            else:
+                await self._app(scope, timely(receive, self._body_seconds), watched_send)
         finally:
             route = getattr(scope.get("route"), "path", "other")
             self._metrics.count(route, status, time.perf_counter() - started)

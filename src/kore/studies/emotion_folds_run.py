@@ -76,6 +76,10 @@ def train_emotion_folds(options: TrainEmotionOptions) -> Path:
     _write_lines(output, (found[number] for number in range(len(texts))))
     print(spread_lines(rows, _SCORES))
     print(
+        "Each fold's best epoch, temperature and fitted thresholds were chosen on the texts it is "
+        "scored on."
+    )
+    print(
         f"By models that never saw the text: {output}; to score it, python src/evaluation.py "
         f"--task emotion --prediction_file {output} --gold_file {options.train_file}\n"
         f"To let them vote: python src/inference_emotion.py --model_file "

@@ -325,6 +325,7 @@ async function ask(path, body) {
 }
 
 async function read() {
+  if ($("read").disabled) return;  // one answer at a time
   const text = $("text").value;
   if (!text.trim()) {
     showStatus(say("empty"), true);
@@ -334,10 +335,13 @@ async function read() {
   showStatus(say("reading"));
   try {
     const { sentences } = await ask("/extract", { text, min_probability: 0 });
-    const labels = state.hasEmotions ? (await ask("/emotion", { text })).labels : [];
-    Object.assign(state, { sentences, text, labels, places: new Map() });
+    Object.assign(state, { sentences, text, labels: [], places: new Map() });
     $("results").hidden = false;
     showAll();
+    if (state.hasEmotions) {
+      state.labels = (await ask("/emotion", { text })).labels;
+      showEmotions();
+    }
   } catch (error) {
     showStatus(error.message, true);
   } finally {
