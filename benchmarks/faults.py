@@ -8,7 +8,8 @@ its results must be those of the undisturbed run, no checkpoint or state may eve
 and no result of prediction or extraction may be there and not whole. Then the disk is full
 (ENOSPC) or broken (EIO) from a certain write on, by a layer between the process and the C library
 (fault_layer.c, built with `cc`): the command must end with status 2 and one sentence, and with
-`--resume` the results must be the same again. Ends with a table and one line of JSON; exit status 1 where something was wrong.
+`--resume` the results must be the same again. Ends with a table and one line of JSON; exit status 1
+where something was wrong.
 """
 
 from __future__ import annotations

@@ -327,3 +327,11 @@ def test_an_older_checkpoint_expects_the_class_shares_of_its_training(tmp_path):
     del payload["weights"]["log_odds"]
     save_payload(tmp_path / "old.pth", MODEL_KIND, payload)
     assert not load_model(tmp_path / "old.pth").classifier.log_odds.any()
+
+
+@pytest.mark.parametrize("changed", [{"tokenizer": "{3: 4}"}, {"options": None}, {"labels": 7}])
+def test_a_damaged_description_has_one_sentence(tmp_path: Path, changed: dict[str, Any]) -> None:
+    path = tmp_path / "a.pth"
+    save_payload(path, MODEL_KIND, {**model_payload(make_trained()), **changed})
+    with pytest.raises(UserError, match=r"a\.pth: its description is damaged \(.*; train it again"):
+        load_model(path)

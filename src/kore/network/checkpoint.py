@@ -25,6 +25,7 @@ from kore.network.pretrained import set_dropout
 from kore.network.trained import (
     DESCRIPTION_KEYS,
     TrainedModel,
+    damage_as_user_error,
     describe,
     design_of,
     from_description,
@@ -36,6 +37,7 @@ _LOADING = threading.Lock()
 FORMAT_VERSION = 5
 MODEL_KIND = "kore-model"
 STATE_KIND = "kore-training-state"
+TRAIN_AGAIN = "train it again"
 _MODEL_KEYS = ("weights", "encoder_config", *DESCRIPTION_KEYS)
 
 
@@ -116,12 +118,13 @@ def model_from_payload(path: Path, payload: dict[str, Any]) -> TrainedModel:
         UserError: the payload is incomplete, or its weights do not fit; the message names `path`.
     """
     check_keys(path, payload, _MODEL_KEYS)
-    encoder, dropout = encoder_of(payload)
-    model = RelationClassifier(
-        encoder, len(payload["labels"]), payload["pooling"], dropout, design_of(payload)
-    )
-    put_weights(path, payload, model.load_weights)
-    return from_description(model, payload)
+    with damage_as_user_error(path, TRAIN_AGAIN):
+        encoder, dropout = encoder_of(payload)
+        model = RelationClassifier(
+            encoder, len(payload["labels"]), payload["pooling"], dropout, design_of(payload)
+        )
+        put_weights(path, payload, model.load_weights)
+        return from_description(model, payload)
 
 
 def save_payload(path: Path, kind: str, payload: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from kore.data.targets import TargetEncoder
 from kore.network.checkpoint import (
+    TRAIN_AGAIN,
     check_keys,
     encoder_of,
     load_payload,
@@ -15,7 +16,7 @@ from kore.network.checkpoint import (
     weights_and_config,
 )
 from kore.network.emotion import EmotionClassifier
-from kore.network.trained import make_tokenizer, tokenizer_as_texts
+from kore.network.trained import damage_as_user_error, make_tokenizer, tokenizer_as_texts
 
 EMOTION_KIND = "kore-emotions"
 _KEYS = (
@@ -60,18 +61,19 @@ def emotions_from_payload(path: Path, payload: dict[str, Any]) -> TrainedEmotion
         UserError: the payload is incomplete, or its weights do not fit; the message names `path`.
     """
     check_keys(path, payload, _KEYS)
-    encoder, dropout = encoder_of(payload)
-    model = EmotionClassifier(encoder, len(payload["labels"]), payload["pooling"], dropout)
-    put_weights(path, payload, model.load_state_dict)
-    tokenizer = make_tokenizer(payload["tokenizer"], payload["special_tokens"])
-    target_encoder = TargetEncoder(
-        tokenizer,
-        payload["max_length"],
-        remove_others=payload["remove_others"],
-        cleansing=payload["cleansing"],
-    )
-    labels = tuple(payload["labels"])
-    return TrainedEmotions(model, target_encoder, labels, payload["options"], payload["scores"])
+    with damage_as_user_error(path, TRAIN_AGAIN):
+        encoder, dropout = encoder_of(payload)
+        model = EmotionClassifier(encoder, len(payload["labels"]), payload["pooling"], dropout)
+        put_weights(path, payload, model.load_state_dict)
+        tokenizer = make_tokenizer(payload["tokenizer"], payload["special_tokens"])
+        target_encoder = TargetEncoder(
+            tokenizer,
+            payload["max_length"],
+            remove_others=payload["remove_others"],
+            cleansing=payload["cleansing"],
+        )
+        labels = tuple(payload["labels"])
+        return TrainedEmotions(model, target_encoder, labels, payload["options"], payload["scores"])
 
 
 def load_emotions(path: Path) -> TrainedEmotions:

@@ -11,8 +11,7 @@ under the key `kore` of its metadata. onnxruntime runs it; onnx_export.py makes 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from kore.network.trained import (
     DESCRIPTION_KEYS,
     TrainedModel,
     check_format,
+    damage_as_user_error,
     design_of,
     from_description,
 )
@@ -36,7 +36,7 @@ INPUTS = ("input_ids", "attention_mask", "subject_span", "object_span")
 # Only of models that read them.
 TYPES_INPUT, NGRAMS_INPUT, BORDERS_INPUT = "entity_types", "ngrams", "borders"
 OUTPUT = "probs"
-_REMEDY = "export it again"
+REMEDY = "export it again"
 _SILENT = 4  # onnxruntime's severity "fatal": what goes wrong is raised to us as well
 
 
@@ -93,20 +93,9 @@ def load_onnx(path: Path) -> TrainedModel:
             installed.
     """
     session, content = open_onnx(path, KIND, FORMAT_VERSION, DESCRIPTION_KEYS)
-    with damage_as_user_error(path):
+    with damage_as_user_error(path, REMEDY):
         model = OnnxClassifier(session, content["pooling"], design_of(content))
         return from_description(model, content)
-
-
-@contextmanager
-def damage_as_user_error(path: Path) -> Iterator[None]:
-    """Says in a sentence that the description in a file is damaged."""
-    try:
-        yield
-    except UserError:
-        raise
-    except Exception as error:  # an edited description makes its readers raise almost anything
-        raise UserError(f"{path}: its description is damaged ({error}); {_REMEDY}") from error
 
 
 def open_onnx(
@@ -130,17 +119,17 @@ def open_onnx(
     except Exception as error:  # onnxruntime has a class of its own for every kind of damage
         raise UserError(
             f"{path}: not a whole ONNX file that onnxruntime can run: truncated, or written by "
-            f"another program; {_REMEDY}"
+            f"another program; {REMEDY}"
         ) from error
     try:
         content = json.loads(session.get_modelmeta().custom_metadata_map[METADATA_KEY])
     except (KeyError, ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or content.get("kind") not in (KIND, TAGGER_KIND):
-        raise UserError(f"{path}: an ONNX file, but none that KoRE wrote; {_REMEDY}")
+        raise UserError(f"{path}: an ONNX file, but none that KoRE wrote; {REMEDY}")
     if content["kind"] != kind:
         raise UserError(f"{path}: not a {kind} but a {content['kind']}, a model of another task")
-    check_format(path, content, version, keys, _REMEDY)
+    check_format(path, content, version, keys, REMEDY)
     return session, content
 
 

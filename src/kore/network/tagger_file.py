@@ -13,6 +13,7 @@ from transformers import PreTrainedModel
 from kore.common.errors import UserError
 from kore.data.tagging import TextEncoder
 from kore.network.checkpoint import (
+    TRAIN_AGAIN,
     check_keys,
     encoder_of,
     kind_of,
@@ -22,10 +23,10 @@ from kore.network.checkpoint import (
 )
 from kore.network.hf_folder import TAGGER_KIND as FOLDER_KIND
 from kore.network.hf_folder import folder_kind, read_folder, whole, write_folder
-from kore.network.onnx_file import OUTPUT, damage_as_user_error, open_onnx
+from kore.network.onnx_file import OUTPUT, REMEDY, open_onnx
 from kore.network.onnx_file import TAGGER_KIND as ONNX_KIND
 from kore.network.tagger import Tagger
-from kore.network.trained import make_tokenizer, tokenizer_as_texts
+from kore.network.trained import damage_as_user_error, make_tokenizer, tokenizer_as_texts
 from kore.scoring.ner import SCORE_NAMES
 
 TAGGER_KIND = "kore-tagger"
@@ -129,10 +130,11 @@ def tagger_from_payload(path: Path, payload: dict[str, Any]) -> TrainedTagger:
         UserError: the payload is incomplete, or its weights do not fit; the message names `path`.
     """
     check_keys(path, payload, _KEYS)
-    encoder, dropout = encoder_of(payload)
-    model = Tagger(encoder, len(payload["tags"]), dropout)
-    put_weights(path, payload, model.load_state_dict)
-    return _from_description(model, payload)
+    with damage_as_user_error(path, TRAIN_AGAIN):
+        encoder, dropout = encoder_of(payload)
+        model = Tagger(encoder, len(payload["tags"]), dropout)
+        put_weights(path, payload, model.load_state_dict)
+        return _from_description(model, payload)
 
 
 def _from_description(model: nn.Module, description: dict[str, Any]) -> TrainedTagger:
@@ -210,6 +212,6 @@ def load_tagger(path: Path) -> TrainedTagger:
         return read_folder(path, FOLDER_KIND, _FOLDER_VERSION, keys, _from_folder)
     if path.suffix == ".onnx":
         session, content = open_onnx(path, ONNX_KIND, ONNX_VERSION, _KEYS[2:])
-        with damage_as_user_error(path):
+        with damage_as_user_error(path, REMEDY):
             return _from_description(OnnxTagger(session), content)
     return tagger_from_payload(path, load_payload(path, TAGGER_KIND))

@@ -7,7 +7,8 @@ differs in how it stores the weights: see checkpoint.py, hf_folder.py and onnx_f
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -167,6 +168,21 @@ def check_format(
     missing = [key for key in keys if key not in content]
     if missing:
         raise UserError(f"{path}: lacks {', '.join(missing)}; {remedy}")
+
+
+@contextmanager
+def damage_as_user_error(path: Path, remedy: str) -> Iterator[None]:
+    """Says in a sentence that what a file says of its model is damaged.
+
+    Args:
+        remedy: how to get a good file.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # a damaged description makes its readers raise almost anything
+        raise UserError(f"{path}: its description is damaged ({error}); {remedy}") from error
 
 
 def tokenizer_as_texts(tokenizer: Any) -> dict[str, Any]:
