@@ -136,7 +136,7 @@ def test_a_boolean_that_is_on_can_be_switched_off() -> None:
 @pytest.mark.parametrize(
     ("text", "parts"),
     [
-        ("--focal_loss yes", ["--focal_loss", "'yes' is not True or False"]),
+        ("--focal_loss perhaps", ["--focal_loss", "'perhaps' is not True or False"]),
         ("--batch_size many", ["--batch_size", "invalid int value: 'many'"]),
         ("--batch_size 1.5", ["--batch_size", "invalid int value: '1.5'"]),
         ("--batch_size", ["--batch_size", "expected one argument"]),

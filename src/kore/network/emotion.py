@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from kore.network.dropout import replace_dropouts
-from kore.network.encoder_pass import EncoderPass
-from kore.network.heads import make_head
+from kore.network.heads import EncoderWithHead, make_head
 from kore.network.pooling import POOLINGS, span_mask
 
 THRESHOLD = 0.5
 
 
-class EmotionClassifier(nn.Module):
+class EmotionClassifier(EncoderWithHead):
     """Any encoder with a head over [CLS] and the pooled target, one output for each label.
 
     Args:
@@ -27,10 +25,7 @@ class EmotionClassifier(nn.Module):
     def __init__(
         self, encoder: PreTrainedModel, num_labels: int, pooling: str, dropout: float
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        if getattr(encoder, "pooler", None) is not None:
-            encoder.register_module("pooler", None)  # unused, and so without a gradient
+        super().__init__(encoder)
         size = encoder.config.hidden_size
         self.pooling_name = pooling
         self.pooling = POOLINGS[pooling](size)
@@ -42,14 +37,6 @@ class EmotionClassifier(nn.Module):
         # A label is true where its probability is at least this.
         self.thresholds: Tensor
         self.register_buffer("thresholds", torch.full((num_labels,), THRESHOLD))
-        replace_dropouts(encoder)
-        self.run_encoder()
-
-    def run_encoder(self, *, checkpointing: bool = False, compiled: bool = False) -> None:
-        """Chooses how the encoder is run, see `EncoderPass`; the logits stay the same."""
-        self._encoder_pass = EncoderPass(
-            self.encoder, checkpointing=checkpointing, compiled=compiled
-        )
 
     def forward(
         self,

@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from kore.data.levitated import PAIR_MARKERS
-from kore.network.dropout import replace_dropouts
-from kore.network.encoder_pass import EncoderPass, at_positions
-from kore.network.heads import make_head
+from kore.network.encoder_pass import at_positions
+from kore.network.heads import EncoderWithHead, make_head
 from kore.network.ngrams import NgramHead
 from kore.network.pooling import CLS_ONLY, POOLINGS, span_mask
 
@@ -53,7 +52,7 @@ PLAIN = ModelDesign()
 RULED_OUT = -20.0  # below the allowed logits together: as good as never, yet the loss is finite
 
 
-class RelationClassifier(nn.Module):
+class RelationClassifier(EncoderWithHead):
     """Any encoder with a head over `[CLS]`, or over `[CLS]`, subject and object concatenated.
 
     Args:
@@ -72,11 +71,7 @@ class RelationClassifier(nn.Module):
         dropout: float,
         design: ModelDesign = PLAIN,
     ) -> None:
-        super().__init__()
-        self.encoder = encoder
-        if getattr(encoder, "pooler", None) is not None:
-            # Unused, and distributed training fails on weights without a gradient.
-            encoder.register_module("pooler", None)
+        super().__init__(encoder, design.last_layers)
         hidden_size = encoder.config.hidden_size
         state_size = hidden_size * design.last_layers
         self.design = design
@@ -112,17 +107,6 @@ class RelationClassifier(nn.Module):
         self.ngrams = None
         if design.ngram_buckets:
             self.ngrams = NgramHead(design.ngram_buckets, num_labels)
-        replace_dropouts(encoder)
-        self.run_encoder()
-
-    def run_encoder(self, *, checkpointing: bool = False, compiled: bool = False) -> None:
-        """Chooses how the encoder is run, see `EncoderPass`; the logits stay the same."""
-        self._encoder_pass = EncoderPass(
-            self.encoder,
-            checkpointing=checkpointing,
-            compiled=compiled,
-            last_layers=self.design.last_layers,
-        )
 
     def forward(
         self,

@@ -14,14 +14,13 @@ from transformers import PreTrainedModel
 from kore.common.arrays import Floats
 from kore.data.ner import OUTSIDE
 from kore.data.tagging import MOST_PLACES, UNKNOWN
-from kore.network.dropout import replace_dropouts
-from kore.network.encoder_pass import EncoderPass, at_positions
-from kore.network.heads import make_head
+from kore.network.encoder_pass import at_positions
+from kore.network.heads import EncoderWithHead, make_head
 
 _NEVER = -1e4  # the log-probability of what cannot be; finite, so that sums stay numbers
 
 
-class Tagger(nn.Module):
+class Tagger(EncoderWithHead):
     """Any encoder with a head over each character: its token's state, and its place in the token.
 
     Args:
@@ -31,10 +30,7 @@ class Tagger(nn.Module):
     """
 
     def __init__(self, encoder: PreTrainedModel, num_tags: int, dropout: float) -> None:
-        super().__init__()
-        self.encoder = encoder
-        if getattr(encoder, "pooler", None) is not None:
-            encoder.register_module("pooler", None)  # unused, and so without a gradient
+        super().__init__(encoder)
         size = encoder.config.hidden_size
         self.places = nn.Embedding(MOST_PLACES + 1, size)
         nn.init.normal_(self.places.weight, std=0.02)
@@ -43,14 +39,6 @@ class Tagger(nn.Module):
         # training/tagging.py.
         self.outside_bias: Tensor
         self.register_buffer("outside_bias", torch.zeros(()))
-        replace_dropouts(encoder)
-        self.run_encoder()
-
-    def run_encoder(self, *, checkpointing: bool = False, compiled: bool = False) -> None:
-        """Chooses how the encoder is run, see `EncoderPass`; the logits stay the same."""
-        self._encoder_pass = EncoderPass(
-            self.encoder, checkpointing=checkpointing, compiled=compiled
-        )
 
     def forward(
         self,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from kore.common.arrays import Floats
 from kore.common.errors import UserError
 from kore.common.flags import BATCH_TOKENS
-from kore.data.emotion import JudgedText
+from kore.data.emotion import JudgedText, record_of
 from kore.network.emotion_file import TrainedEmotions
 from kore.prediction.predictor import Compute, Predictor
 from kore.scoring.labels import Truths
@@ -83,3 +83,18 @@ class Judge:
             votes = 2 * np.sum(decided, axis=0) - len(decided)
             truths = np.where(votes == 0, truths, votes > 0)
         return Judgements(truths, mean)
+
+
+def judged_records(
+    judge: Judge, texts: Sequence[JudgedText], *, with_probs: bool
+) -> list[dict[str, Any]]:
+    """The rows of texts with their `output` filled in, and maybe `probs`."""
+    found = judge(texts)
+    records = []
+    for text, truths, probs in zip(texts, found.truths, found.probs, strict=True):
+        record = record_of(text, dict(zip(judge.labels, truths, strict=True)))
+        if with_probs:
+            rounded = (round(float(value), 6) for value in probs)
+            record["probs"] = dict(zip(judge.labels, rounded, strict=True))
+        records.append(record)
+    return records

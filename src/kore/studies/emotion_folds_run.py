@@ -21,8 +21,7 @@ from kore.common.errors import UserError
 from kore.common.files import atomic_write, write_table
 from kore.data.emotion import JudgedText, labels_of, read_judged
 from kore.network.emotion_file import load_emotions
-from kore.prediction.emotion_run import records_of
-from kore.prediction.judging import Judge
+from kore.prediction.judging import Judge, judged_records
 from kore.studies.folds_run import check_manifest, refuse_processes, spread_lines
 from kore.training.emotion_options import TrainEmotionOptions
 from kore.training.emotion_run import train_emotion
@@ -67,7 +66,7 @@ def train_emotion_folds(options: TrainEmotionOptions) -> Path:
             ) from None
         trained = load_emotions(best)
         judge = Judge({str(best): trained}, make_accelerator(fold_options))
-        records = records_of(judge, [texts[number] for number in held_out], with_probs=True)
+        records = judged_records(judge, [texts[number] for number in held_out], with_probs=True)
         found.update(zip(held_out, records, strict=True))
         scores = {name: trained.scores[name] for name in _SCORES}
         rows.append({"fold": fold + 1, "texts": len(held_out), **scores})

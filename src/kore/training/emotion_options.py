@@ -4,34 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kore.common.errors import UserError
 from kore.common.flags import KORE_MINI, Checked, option
 from kore.data.options import RowOptions
-from kore.training.options import FineTuningOptions
+from kore.training.options import FineTuningOptions, HeldOutOptions
 
 BCE, FOCAL, ASL, ASL2 = "bce", "focal", "asl", "asl2"
 FITTED = "fitted"
 
 
 @dataclass
-class EmotionDataOptions(Checked, group="Data"):
+class EmotionDataOptions(HeldOutOptions, group="Data"):
     train_file: str = option(
         "data/emotion_train.jsonl",
         "texts to learn from (.jsonl, .json), with a target or without, and labels",
         essential=True,
-    )
-    valid_file: str = option(
-        "",
-        "texts to validate on after every epoch; '' = VALID_RATIO of TRAIN_FILE, held out",
-        essential=True,
-    )
-    valid_ratio: float = option(
-        0.2, "share of TRAIN_FILE held out, the same for every seed", within="(0, 1)"
-    )
-    num_folds: int = option(
-        0,
-        "split TRAIN_FILE into this many folds and train a model for each; 0 = hold one part out",
-        within="[0, 1000]",
     )
     max_length: int = option(
         128, "most tokens of a text; the target always stays", within="[8, 100000]", essential=True
@@ -40,11 +26,6 @@ class EmotionDataOptions(Checked, group="Data"):
         False, "leave out the placeholder &others&", aliases=("removing-others", "remove-others")
     )
     cleansing: bool = option(False, "cut runs of a symbol (!!!) to one of it")
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.num_folds == 1:
-            raise UserError("`num_folds` is 1, expected 0 (none) or at least 2")
 
 
 @dataclass

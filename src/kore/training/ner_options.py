@@ -4,31 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kore.common.errors import UserError
-from kore.common.flags import Checked, option
+from kore.common.flags import option
 from kore.data.options import RowOptions
-from kore.training.options import FineTuningOptions
+from kore.training.options import FineTuningOptions, HeldOutOptions
 
 
 @dataclass
-class NerDataOptions(Checked, group="Data"):
+class NerDataOptions(HeldOutOptions, group="Data"):
     train_file: str = option(
         "data/ner_data.tsv",
         "texts to learn from: KLUE-NER .tsv, CoNLL .conll, .jsonl, .json, .parquet",
         essential=True,
-    )
-    valid_file: str = option(
-        "",
-        "texts to validate on after every epoch; '' = VALID_RATIO of TRAIN_FILE, held out",
-        essential=True,
-    )
-    valid_ratio: float = option(
-        0.2, "share of TRAIN_FILE held out, the same for every seed", within="(0, 1)"
-    )
-    num_folds: int = option(
-        0,
-        "split TRAIN_FILE into this many folds and train a tagger for each; 0 = hold one part out",
-        within="[0, 1000]",
     )
     partial_file: str = option(
         "",
@@ -47,11 +33,6 @@ class NerDataOptions(Checked, group="Data"):
         within="[8, 100000]",
         essential=True,
     )
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.num_folds == 1:
-            raise UserError("`num_folds` is 1, expected 0 (none) or at least 2")
 
 
 @dataclass

@@ -110,6 +110,30 @@ class DataOptions(Checked, group="Data"):
 
 
 @dataclass
+class HeldOutOptions(Checked, group="Data"):
+    """Validation texts in a file of their own, or held out, or in turn."""
+
+    valid_file: str = option(
+        "",
+        "texts to validate on after every epoch; '' = VALID_RATIO of TRAIN_FILE, held out",
+        essential=True,
+    )
+    valid_ratio: float = option(
+        0.2, "share of TRAIN_FILE held out, the same for every seed", within="(0, 1)"
+    )
+    num_folds: int = option(
+        0,
+        "split TRAIN_FILE into this many folds and train a model for each; 0 = hold one part out",
+        within="[0, 1000]",
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_folds == 1:
+            raise UserError("`num_folds` is 1, expected 0 (none) or at least 2")
+
+
+@dataclass
 class ModelDesignOptions(Checked, group="Model"):
     use_entity_markers: bool = option(True, "mark the entities in the text")
     use_entity_types: bool = option(True, "write the entity's type into the markers")
