@@ -17,7 +17,7 @@ import pytest
 import locked_requirements
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = ["setup.sh", "train.sh", "inference.sh", "test.sh", ".ci/run"]
+SCRIPTS = ["setup.sh", "train.sh", "inference.sh", "test.sh", ".ci/run", ".ci/audit"]
 BASH = shutil.which("bash") or "bash"
 
 
