@@ -236,7 +236,8 @@ def test_the_dev_group_is_added_to_a_finished_venv(fake_machine):
     kept.touch()
     done = run_bash(copy, "test.sh", path=path)
     assert done.returncode == 0
-    assert done.stderr == "Adding to .venv: now main dev export notebooks ray search extract serve ...\n"
+    groups = "main dev export notebooks ray search extract serve"
+    assert done.stderr == f"Adding to .venv: now {groups} ...\n"
     assert kept.exists()
     assert run_bash(copy, "train.sh", path=path).stderr == ""
 
