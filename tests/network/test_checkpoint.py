@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import pickle
@@ -13,12 +14,13 @@ from typing import Any
 
 import pytest
 import torch
-from tests.builders import EXAMPLES, logits_of, make_trained
+from tests.builders import EXAMPLES, logits_of, make_trained, save_encoder
 
 from kore.common.errors import UserError
 from kore.network.checkpoint import (
     MODEL_KIND,
     STATE_KIND,
+    encoder_of,
     load_model,
     load_payload,
     model_payload,
@@ -27,6 +29,7 @@ from kore.network.checkpoint import (
 )
 from kore.network.hf_folder import save_folder
 from kore.network.locate import newest_model
+from kore.network.pretrained import load_pretrained
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -335,3 +338,20 @@ def test_a_damaged_description_has_one_sentence(tmp_path: Path, changed: dict[st
     save_payload(path, MODEL_KIND, {**model_payload(make_trained()), **changed})
     with pytest.raises(UserError, match=r"a\.pth: its description is damaged \(.*; train it again"):
         load_model(path)
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "modernbert"])
+def test_a_resumed_model_drops_where_the_one_that_was_saved_did(tmp_path: Path, kind: str) -> None:
+    """Its random numbers would be others from the first step on."""
+    encoder, _ = load_pretrained(save_encoder(tmp_path, kind), 0.1)
+    again, _ = encoder_of(
+        {
+            "encoder_config": json.loads(encoder.config.to_json_string(use_diff=False)),
+            "options": {"dropout": 0.1},
+        }
+    )
+
+    def places(model: torch.nn.Module) -> list[tuple[str, float]]:
+        return [(name, one.p) for name, one in model.named_modules() if hasattr(one, "p")]
+
+    assert places(again) == places(encoder) != []

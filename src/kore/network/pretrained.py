@@ -170,6 +170,9 @@ def set_dropout(encoder: PreTrainedModel, dropout: float) -> None:
             module.p = dropout
         elif isinstance(module, ModernBertAttention):
             module.attention_dropout = dropout
+            # transformers makes it a Dropout or an Identity by the config of the moment: the model
+            # of a checkpoint would have one where that which was trained had none.
+            module.out_drop = nn.Identity()
 
 
 def add_marker_tokens(
