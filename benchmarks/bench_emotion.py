@@ -25,7 +25,7 @@ from sklearn.multiclass import OneVsRestClassifier
 import _path  # noqa: F401
 import train_emotion
 from kore.common.flags import AUTO
-from kore.data.emotion import JudgedText, labels_of, read_judged
+from kore.data.emotion import JudgedText, labels_of, read_judged, truths_of
 from kore.data.splits import held_out
 from kore.network.emotion_file import load_emotions
 from kore.prediction.api import compute_on
@@ -33,10 +33,6 @@ from kore.prediction.judging import Judge
 from kore.scoring.labels import DEFAULT_THRESHOLD, Truths, best_thresholds, score_labels
 
 VALID_RATIO = 0.1
-
-
-def truths_of(texts: Sequence[JudgedText], labels: Sequence[str]) -> Truths:
-    return np.asarray([[(text.labels or {})[name] for name in labels] for text in texts])
 
 
 def write(path: Path, texts: Sequence[JudgedText]) -> Path:

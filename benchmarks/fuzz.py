@@ -248,7 +248,8 @@ def make_client() -> Any:
     from kore.network.shipped import TAGGER
     from kore.network.tagger_file import load_tagger
     from kore.prediction.api import Model, compute_on
-    from kore.serve.app import Bounds, make_app
+    from kore.serve.app import make_app
+    from kore.serve.options import LimitOptions
     from kore.serve.reader import Reader as Models
 
     cpu = compute_on("cpu", AUTO)
@@ -259,7 +260,9 @@ def make_client() -> Any:
     models = Models(
         tagger, make_extractor(tagger, relations, cpu), Model(relations, cpu), ("tagger", "model")
     )
-    client = TestClient(make_app(models, Bounds(max_characters=300)), raise_server_exceptions=False)
+    client = TestClient(
+        make_app(models, LimitOptions(max_characters=300)), raise_server_exceptions=False
+    )
     return client.__enter__()
 
 

@@ -24,7 +24,8 @@ from kore.network.emotion import EmotionClassifier
 from kore.network.emotion_file import TrainedEmotions
 from kore.prediction.api import Model, compute_on
 from kore.prediction.judging import Judge
-from kore.serve.app import Bounds, make_app
+from kore.serve.app import make_app
+from kore.serve.options import LimitOptions
 from kore.serve.reader import Reader
 
 CPU = compute_on("cpu", AUTO)
@@ -47,7 +48,7 @@ def make_judge() -> Judge:
 
 
 def make_service(reader: Reader | None = None, **bounds: Any) -> ASGIApp:
-    return make_app(reader or make_reader(), Bounds(**bounds), min_probability=0.0)
+    return make_app(reader or make_reader(), LimitOptions(**bounds), min_probability=0.0)
 
 
 @contextmanager

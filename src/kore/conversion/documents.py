@@ -38,7 +38,6 @@ class Document:
     entities: Mapping[Any, Entity]
     relations: Sequence[tuple[Any, Any, Any]]  # key of the subject, relation, key of the object
     breaks: Sequence[int] = ()
-    source: str = ""
     mentions_of: Mapping[Any, Any] = field(default_factory=dict)
     _bounds: list[int] = field(default_factory=list, init=False, repr=False)
 
@@ -156,7 +155,6 @@ def _record(document: Document, number: int, subject: Any, object_: Any, label: 
         "subject_entity": cells[0],
         "object_entity": cells[1],
         "label": label,
-        "source": document.source,
     }
 
 

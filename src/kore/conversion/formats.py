@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from kore.common.errors import UserError
+from kore.common.flags import AUTO
 from kore.conversion.content import Row, objects_of, read_text
 from kore.conversion.documents import (
     Document,
@@ -24,7 +25,7 @@ from kore.conversion.documents import (
     records_of_pairs,
     unrelated,
 )
-from kore.conversion.tables import AUTO, IDS, LABELS, find_field, records_of_rows
+from kore.conversion.tables import IDS, LABELS, find_field, records_of_rows
 from kore.data.entity_cells import entity_cell, shortened
 from kore.data.faults import RowFault
 from kore.data.records import Record

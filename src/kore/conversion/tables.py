@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from kore.common.errors import UserError
+from kore.common.flags import AUTO
 from kore.conversion.content import Row
 from kore.conversion.documents import FormError
 from kore.data.entity_cells import shortened
@@ -27,7 +28,7 @@ from kore.data.rows import record_label
 
 _LOGGER = logging.getLogger(__name__)
 
-INCLUSIVE, EXCLUSIVE, AUTO = "inclusive", "exclusive", "auto"
+INCLUSIVE = "inclusive"
 
 IDS = ("id", "guid", "uid", "idx", "example_id", "orig_id")
 _SENTENCES = ("sentence", "text", "sent", "context", "input", "문장", "content", "sentence_text")
@@ -117,15 +118,11 @@ def _names_in(rows: Sequence[Row], name: str) -> _Names:
     """Which fields hold what, from those that any row has."""
     fields = list(dict.fromkeys(key for _, row in rows for key in row))
     by_lower = {str(field).strip().lower(): field for field in reversed(fields)}
-
-    def find(known: Sequence[str]) -> str | None:
-        return find_field(fields, known)
-
-    sentence = find(_SENTENCES)
+    sentence = find_field(fields, _SENTENCES)
     sides: dict[str, Mapping[str, str] | str] = {}
     for role, known in _SIDES.items():
         parts = _parts_in(by_lower, known)
-        whole = find(known)
+        whole = find_field(fields, known)
         if len(parts) > 1 or (parts and whole is None):
             sides[role] = parts
         elif whole is not None:
@@ -137,7 +134,7 @@ def _names_in(rows: Sequence[Row], name: str) -> _Names:
             f"{', '.join(map(str, fields)) or 'none'}; rename them, as docs/data.md has "
             "them, or say the `format`"
         )
-    row_id, label = find(IDS), find(LABELS)
+    row_id, label = find_field(fields, IDS), find_field(fields, LABELS)
     used = {sentence: "sentence", label: "label", row_id: "id"}
     renamed = [f"{field} = {part}" for field, part in used.items() if field not in (part, None)]
     for role, found in sides.items():
@@ -169,7 +166,7 @@ def _parts_in(by_lower: Mapping[str, str], known: Sequence[str]) -> dict[str, st
                 ]
                 column = next((one for one in columns if one in by_lower), None)
                 if column is not None:
-                    found.setdefault(part, by_lower[column.lower()])
+                    found.setdefault(part, by_lower[column])
         if len(found) > 1:
             return found
     return {}

@@ -14,6 +14,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from kore.common.errors import UserError
 from kore.data.entity_cells import shortened
 from kore.data.faults import STOP, RowFault, stop_or_reject
@@ -114,6 +117,12 @@ def labels_of(texts: Sequence[JudgedText], path: Path | str) -> tuple[str, ...]:
     if not any(any(labels.values()) for labels in found):
         raise UserError(f"{path}: no label is true in any row, so there is nothing to learn")
     return tuple(found[0])
+
+
+def truths_of(texts: Sequence[JudgedText], labels: Sequence[str]) -> NDArray[np.bool_]:
+    """(N, C) which labels are true, in this order; all texts have labels."""
+    rows = [[(text.labels or {})[name] for name in labels] for text in texts]
+    return np.asarray(rows, dtype=bool)
 
 
 def record_of(text: JudgedText, labels: Mapping[str, bool]) -> dict[str, Any]:

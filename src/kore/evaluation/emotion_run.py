@@ -12,10 +12,11 @@ import numpy as np
 from kore.common.arrays import Floats
 from kore.common.errors import UserError
 from kore.common.files import atomic_write, write_table
-from kore.data.emotion import JudgedText, labels_of, read_judged
+from kore.data.emotion import JudgedText, labels_of, read_judged, truths_of
 from kore.evaluation import figures
 from kore.evaluation.html_report import write_table_page
 from kore.evaluation.options import EvaluationOptions
+from kore.evaluation.score_table import aligned
 from kore.scoring.labels import LabelScores, score_labels
 from kore.scoring.metrics import expected_calibration_error
 
@@ -31,8 +32,8 @@ def evaluate_emotion(options: EvaluationOptions) -> LabelScores:
     )
     labels = labels_of(gold, options.gold_file)
     predicted = _matched(options, gold, labels)
-    truths = _truths(gold, labels)
-    scores = score_labels(truths, _truths(predicted, labels), labels)
+    truths = truths_of(gold, labels)
+    scores = score_labels(truths, truths_of(predicted, labels), labels)
     rows = _table(scores)
     probs = _probs(options.prediction_file, predicted, labels)
     numbers = scores.as_dict()
@@ -41,7 +42,7 @@ def evaluate_emotion(options: EvaluationOptions) -> LabelScores:
         numbers["ece"] = expected_calibration_error(truths.ravel().astype(np.int64), flat)
     lines = [f"{name.replace('_', ' ')} {value:.2f}" for name, value in numbers.items()]
     print(f"{len(gold)} texts, {len(labels)} labels: {', '.join(lines)}\n")
-    print(_text(rows))
+    print("\n".join(aligned(rows)))
     print(f"\nWritten: {', '.join(map(str, _write(options, numbers, rows)))}")
     return scores
 
@@ -58,10 +59,6 @@ def _matched(
             "them; predict the same texts"
         )
     return [by_id[text.id] for text in gold]
-
-
-def _truths(texts: Sequence[JudgedText], labels: Sequence[str]) -> np.ndarray:
-    return np.asarray([[(text.labels or {})[name] for name in labels] for text in texts])
 
 
 def _probs(path: str, texts: Sequence[JudgedText], labels: Sequence[str]) -> Floats | None:
@@ -97,15 +94,6 @@ def _table(scores: LabelScores) -> list[dict[str, Any]]:
         }
         for name, counts in scores.by_label.items()
     ]
-
-
-def _text(rows: Sequence[dict[str, Any]]) -> str:
-    table = [list(rows[0]), *([str(value) for value in row.values()] for row in rows)]
-    widths = [max(len(line[place]) for line in table) for place in range(len(table[0]))]
-    return "\n".join(
-        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-        for line in table
-    )
 
 
 def _write(

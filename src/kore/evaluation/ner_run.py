@@ -16,6 +16,7 @@ from kore.data.schema import Entity
 from kore.evaluation import figures
 from kore.evaluation.entity_errors import NONE, EntityError, entity_errors, type_pairs
 from kore.evaluation.options import EvaluationOptions
+from kore.evaluation.score_table import aligned
 from kore.network.tagger import tags_for
 from kore.scoring.ner import EntityScores, score_entities
 
@@ -108,9 +109,6 @@ def _shares(texts: Sequence[TaggedText]) -> dict[str, float]:
 def _text(
     scores: EntityScores, rows: Sequence[dict[str, Any]], errors: Sequence[EntityError], texts: int
 ) -> str:
-    header = list(rows[0]) if rows else []
-    table = [header, *([str(value) for value in row.values()] for row in rows)]
-    widths = [max(len(line[place]) for line in table) for place in range(len(header))]
     kinds = Counter(error.kind for error in errors)
     return "\n".join(
         [
@@ -120,10 +118,7 @@ def _text(
             f"macro-F1 {scores.character_f1:.2f}, accuracy {scores.accuracy:.2f}",
             f"errors: {', '.join(f'{kind} {count}' for kind, count in kinds.most_common())}",
             "",
-            *(
-                "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
-                for line in table
-            ),
+            *aligned(rows),
         ]
     )
 

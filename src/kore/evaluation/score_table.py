@@ -141,3 +141,14 @@ def _means(gold: GoldRows, probs: Sequence[Floats]) -> dict[str, float | None]:
             result[f"{name}{suffix}"] = statistics.mean(values)
             result[f"{name}{suffix}_sd"] = statistics.stdev(values) if len(values) > 1 else None
     return result
+
+
+def aligned(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """A line for the names of the columns and one for each row, all cells right-aligned."""
+    header = list(rows[0]) if rows else []
+    table = [header, *([str(value) for value in row.values()] for row in rows)]
+    widths = [max(len(line[place]) for line in table) for place in range(len(header))]
+    return [
+        "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+        for line in table
+    ]

@@ -1,4 +1,4 @@
-"""A tagger and a relation model -> an `Extractor`: the one place that puts them together."""
+"""Builds an `Extractor` from a tagger and a relation model."""
 
 from __future__ import annotations
 

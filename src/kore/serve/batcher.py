@@ -1,4 +1,4 @@
-"""Questions of many requests -> batches -> answers, by one model in one thread."""
+"""Micro-batching: concurrent requests share the forward passes of one model."""
 
 from __future__ import annotations
 

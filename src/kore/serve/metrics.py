@@ -1,4 +1,4 @@
-"""Counts and times of the service, in the text form of Prometheus."""
+"""Prometheus metrics of the service."""
 
 from __future__ import annotations
 

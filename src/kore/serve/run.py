@@ -1,4 +1,4 @@
-"""`kore serve`, from its options to a server that listens."""
+"""The command `kore serve`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def serve(options: ServeOptions) -> None:
     try:
         import uvicorn
 
-        from kore.serve.app import Bounds, make_app
+        from kore.serve.app import make_app
         from kore.serve.reader import Reader
     except ModuleNotFoundError as error:
         raise UserError(
@@ -54,13 +54,6 @@ def serve(options: ServeOptions) -> None:
         )
         compute = ComputeOn(accelerator.device, accelerator.mixed_precision)
         model = Model(relations, compute, options.batch_tokens)
-        bounds = Bounds(
-            max_characters=options.max_characters,
-            max_body=options.max_body,
-            body_seconds=options.body_seconds,
-            queue_size=options.queue_size,
-            batch_size=options.batch_size,
-        )
         names = (tagger_file.name, model_file.name)
         judge = None
         if emotion_file is not None:
@@ -70,7 +63,7 @@ def serve(options: ServeOptions) -> None:
                 batch_tokens=options.batch_tokens,
             )
         app = make_app(
-            Reader(tagger, extractor, model, names, judge), bounds, options.min_probability
+            Reader(tagger, extractor, model, names, judge), options, options.min_probability
         )
         config = uvicorn.Config(
             app,

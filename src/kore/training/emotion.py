@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from kore.data.emotion import JudgedText
+from kore.data.emotion import JudgedText, truths_of
 from kore.data.targets import EncodedTarget, TargetBatch
 from kore.network.emotion_file import EMOTION_KIND, TrainedEmotions, emotion_payload
 from kore.prediction.predictor import predict_probs
@@ -143,10 +143,7 @@ def in_words(row: Mapping[str, Any]) -> str:
 
 def encode_judged(trained: TrainedEmotions, texts: Sequence[JudgedText]) -> EncodedJudgements:
     """Token ids and labels of texts, all of which have labels."""
-    truths = np.asarray(
-        [[(text.labels or {})[name] for name in trained.labels] for text in texts], dtype=bool
-    )
-    return EncodedJudgements(trained.encoder.encode(texts), truths)
+    return EncodedJudgements(trained.encoder.encode(texts), truths_of(texts, trained.labels))
 
 
 def make_loss(options: TrainEmotionOptions) -> Loss:
