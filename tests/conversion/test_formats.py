@@ -147,7 +147,7 @@ SCIERC = {
     "ner": [[[2, 3, "PER"], [0, 0, "ORG"]], [[8, 8, "PER"], [10, 10, "ORG"]]],
     "relations": [[[2, 3, 0, 0, "member_of"]], [[8, 8, 10, 10, "employee_of"]]],
 }
-FEWREL = [
+TOKENIZED = [
     {
         "token": TOKENS[number],
         "h": {"name": "", "pos": [subject[0], subject[1] + 1], "type": "PER"},
@@ -156,6 +156,16 @@ FEWREL = [
     }
     for number, (subject, object_) in enumerate(SPANS)
 ]
+FEWREL = {
+    EXPECTED[number][3]: [
+        {
+            "tokens": TOKENS[number],
+            "h": ["george harrison", "Q2643", [list(range(subject[0], subject[1] + 1))]],
+            "t": ["the beatles", "Q1299", [[object_[0]], [object_[0], len(TOKENS[number]) - 1]]],
+        }
+    ]
+    for number, (subject, object_) in enumerate(SPANS)
+}
 DEEPKE = "sentence,relation,head,head_type,head_offset,tail,tail_type,tail_offset\n" + "".join(
     f"{sentence},{label},{one.word},PER,{one.span.start},{other.word},ORG,{other.span.start}\n"
     for sentence, one, other, label in EXPECTED
@@ -188,7 +198,7 @@ FILES: dict[str, tuple[str, Any]] = {
     "docred": ("d.json", [DOCRED]),
     "doccano": ("e.jsonl", doccano()),
     "label-studio": ("f.json", [label_studio()]),
-    "opennre": ("g.json", FEWREL),
+    "opennre": ("g.json", TOKENIZED),
     "table": ("h.json", [opennre(0), opennre(1)]),
     "table ": ("i.csv", DEEPKE),
     "table  ": ("j.tsv", COLUMNS),
@@ -215,6 +225,21 @@ def test_every_format_has_the_same_examples(tmp_path: Path, name: str) -> None:
     path = write(tmp_path, *FILES[name])
     assert convert(path)[0] == name.strip()
     assert converted(path) == EXPECTED
+
+
+def test_fewrel_names_a_relation_once_for_a_list(tmp_path: Path) -> None:
+    """Its objects have no types, and mentions in the order of the text."""
+    path = write(tmp_path, "a.json", FEWREL)
+    assert convert(path)[0] == "fewrel"
+    untyped = [
+        (sentence, one._replace(type=""), other._replace(type=""), label)
+        for sentence, one, other, label in EXPECTED
+    ]
+    assert converted(path) == untyped
+    (tmp_path / "converted.csv").unlink()
+    faulty = {"P1": [{"tokens": ["가", "나"], "h": ["가", "Q1", [[0]]], "t": ["나", "Q2", []]}]}
+    with pytest.raises(UserError, match=r"b\.json:1: row is not as the format has it"):
+        converted(write(tmp_path, "b.json", faulty))
 
 
 def test_brat(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -348,7 +373,7 @@ def test_a_relation_across_lines_has_both_lines(tmp_path: Path) -> None:
 def test_a_faulty_object_is_named_and_the_others_are_kept(
     tmp_path: Path, name: str, change: dict[str, Any], message: str
 ) -> None:
-    _, content = FILES[name]
+    content = OBJECTS[name]
     good = content if isinstance(content, list) else [content]
     rows = [{**good[0], **change}, *good]
     path = write(tmp_path, f"{name}.json", rows)
@@ -392,11 +417,14 @@ JSON = st.recursive(
 )
 
 
+OBJECTS = {name: content for name, (_, content) in FILES.items()} | {"fewrel": FEWREL["member_of"]}
+
+
 @pytest.mark.parametrize("name", list(DOCUMENTS))
 @given(data=st.data())
 def test_whatever_an_object_holds_is_a_record_or_a_fault(name: str, data: st.DataObject) -> None:
     """Nothing but a fault comes out of a document whose parts are of any kind."""
-    _, content = FILES[name]
+    content = OBJECTS[name]
     good = content[0] if isinstance(content, list) else content
     keys = sorted(good)
     broken = {**good, data.draw(st.sampled_from(keys)): data.draw(JSON)}

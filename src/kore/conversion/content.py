@@ -12,6 +12,7 @@ import io
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 
 Row = tuple[int, Mapping[str, Any]]  # (line or number from 1, fields)
 
+FEWREL_KEYS = frozenset({"tokens", "h", "t"})
 TABLES = (".csv", ".tsv", ".txt")
 _SEPARATORS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "vertical bars"}
 
@@ -139,6 +141,9 @@ def _json_objects(
     rows: list[Mapping[str, Any]]
     if is_document(content):
         rows = [content]
+    elif len(inner) == len(content) and all(map(_is_of_fewrel, chain(*inner.values()))):
+        _LOGGER.info(f"{path}: the names of its lists are the relations of what they hold")
+        rows = [{"relation": name, **row} for name, own in inner.items() for row in own]
     elif len(inner) > 1:
         raise UserError(
             f"{path}: holds several lists of rows ({', '.join(inner)}); write each to a file of "
@@ -156,6 +161,11 @@ def _json_objects(
     else:
         rows = [content]
     yield from enumerate(rows, start=1)
+
+
+def _is_of_fewrel(row: Mapping[str, Any]) -> bool:
+    """An object of FewRel's, which does not name its relation itself."""
+    return row.keys() >= FEWREL_KEYS and "relation" not in row
 
 
 def _is_list_of_rows(value: Any) -> bool:

@@ -1,8 +1,8 @@
 """The formats that `prepare_data.py` reads: how each is recognized, and how it becomes records.
 
 Facts of the formats are from their projects' own pages: TACRED (Zhang et al. 2017), OpenNRE (Han et
-al. 2019), DeepKE (Zhang et al. 2022), SpERT (Eberts and Ulges 2020), SciERC (Luan et al. 2018),
-DocRED (Yao et al. 2019), brat, doccano and Label Studio.
+al. 2019), FewRel (Han et al. 2018), DeepKE (Zhang et al. 2022), SpERT (Eberts and Ulges 2020),
+SciERC (Luan et al. 2018), DocRED (Yao et al. 2019), brat, doccano and Label Studio.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from kore.common.errors import UserError
 from kore.common.flags import AUTO
-from kore.conversion.content import Row, objects_of, read_text
+from kore.conversion.content import FEWREL_KEYS, Row, objects_of, read_text
 from kore.conversion.documents import (
     Document,
     FormError,
@@ -78,6 +78,20 @@ def _opennre_tokens(fields: Fields) -> Document:
     relations = [("h", fields.get("relation"), "t")]
     return document_of_tokens(
         str(fields.get("id", "")), [_list(fields, "token")], entities, relations
+    )
+
+
+def _fewrel(fields: Fields) -> Document:
+    """FewRel's {"tokens", "h": [name, id, mentions], "t"}, a mention a list of tokens' numbers; its
+    objects are in lists by relation. The first mention of each is taken.
+    """
+    entities = {}
+    for role in ("h", "t"):
+        first_mention = _list(fields, role, 3)[2][0]
+        entities[role] = (first_mention[0], first_mention[-1] + 1, "")
+    relations = [("h", fields.get("relation"), "t")]
+    return document_of_tokens(
+        str(fields.get("id", "")), [_list(fields, "tokens")], entities, relations
     )
 
 
@@ -323,6 +337,7 @@ DOCUMENTS = {
         "TACRED", frozenset({"token", "subj_start", "subj_end", "obj_start", "obj_end"}), _tacred
     ),
     "opennre": Format("OpenNRE with tokens", frozenset({"token", "h", "t"}), _opennre_tokens),
+    "fewrel": Format("FewRel", FEWREL_KEYS, _fewrel),
     "spert": Format("SpERT", frozenset({"tokens", "entities", "relations"}), _spert),
     "scierc": Format("SciERC", frozenset({"sentences", "ner", "relations"}), _scierc),
     "docred": Format("DocRED", frozenset({"sents", "vertexSet"}), _docred),

@@ -9,7 +9,7 @@ from kore.data.options import RowOptions
 
 # See formats.py; a test holds both together.
 FORMATS = (
-    AUTO, "table", "marked", "brat", "tacred", "opennre", "spert", "scierc", "docred",
+    AUTO, "table", "marked", "brat", "tacred", "opennre", "fewrel", "spert", "scierc", "docred",
     "label-studio", "doccano",
 )  # fmt: skip
 
