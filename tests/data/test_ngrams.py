@@ -6,7 +6,7 @@ import numpy as np
 from tests.builders import EXAMPLES, make_bert_tokenizer, make_example, make_scheme
 
 from kore.data.dataset import EncodedExample, InputEncoder, padded_ngrams
-from kore.data.ngrams import NUM_FIELDS, ngrams_of
+from kore.data.ngrams import NUM_FIELDS, REACH, ngrams_around, ngrams_of, surroundings
 from kore.data.schema import Span
 
 BUCKETS = 100_000
@@ -45,6 +45,8 @@ NUMBERS = [
     268,
     283,
 ]
+AROUND = [31, 48, 20, 0, 27, 6, 20, 9, 42, 3, 30, 21, 38, 9, 32, 33, 16, 5, 33, 27, 37, 5, 12, 30]
+AROUND += [16, 14, 1, 18, 20, 31, 38, 11, 28]
 
 
 def fields(ngrams: np.ndarray) -> list[set[int]]:
@@ -108,3 +110,45 @@ def test_the_encoder_gives_them_where_the_model_reads_them() -> None:
     plain = InputEncoder(tokenizer, scheme, 64).encode(EXAMPLES)
     assert padded_ngrams(plain) is None
     assert padded_ngrams([EncodedExample([1], Span(0, 1), Span(0, 1), False)]) is None
+
+
+def around(text: str, buckets: int = 10**8) -> np.ndarray:
+    return ngrams_around(surroundings(text, 0, len(text)), buckets)
+
+
+def test_numbers_around_a_character_are_those_of_yesterday() -> None:
+    found = around("가 나", 50)
+    assert found.dtype == np.int32
+    assert found.shape == (3, 33)
+    assert found[1].tolist() == AROUND
+
+
+def test_what_is_around_a_character_decides_its_numbers() -> None:
+    """9 letters and 8 pairs within four characters; 3 to 5 characters that hold it or adjoin it."""
+    text = "가나다라마바사아자차카"
+    middle = around(text)[5]
+    assert len(set(middle.tolist())) == len(middle)
+    moved = around(f"파{text}하")[6]
+    assert moved.tolist() == middle.tolist()
+    far = around(f"파{text[1:-1]}하")[5]  # what is five characters away does not count
+    assert far.tolist() == middle.tolist()
+    for place in range(1, 10):
+        changed = around(f"{text[:place]}파{text[place + 1 :]}")[5]
+        # Its letter and two pairs, one at the edge, and of the longer ones those that hold it.
+        assert 2 <= (changed != middle).sum() < len(middle)
+    assert (around(text[:6] + "파" + text[7:])[5] != middle).sum() > 12
+
+
+def test_the_same_letter_has_other_numbers_in_another_place() -> None:
+    one, other = around("가" * 9)[3:5]
+    assert one.tolist() != other.tolist()  # it is nearer to the beginning
+    assert len(set(other[:9].tolist())) == 9
+
+
+def test_a_part_of_a_text_knows_what_is_around_it() -> None:
+    text = "이순신은 조선의 장군이다."
+    whole = around(text)
+    part = ngrams_around(surroundings(text, 3, 7), 10**8)
+    assert part.tolist() == whole[3:7].tolist()
+    assert len(surroundings(text, 3, 7)) == 4 + 2 * REACH
+    assert ngrams_around(surroundings("", 0, 0), 50).shape == (0, 33)

@@ -10,10 +10,12 @@ import pytest
 import torch
 from tests.builders import ENCODERS, EXAMPLES, make_trained
 from tests.runs import read_json
+from torch import nn
 from torch.nn import functional
 
 from kore.common.errors import UserError
 from kore.data.ner import spans_of
+from kore.data.ngrams import ngrams_around, surroundings
 from kore.data.tagging import TextBatch, TextEncoder
 from kore.network import mini
 from kore.network.checkpoint import MODEL_KIND, load_model, save_payload
@@ -30,12 +32,17 @@ from kore.network.tagger_file import (
 TAGS = tags_for(["PS", "LC"])
 
 
-def make_tagger(kind: str = "bert", max_length: int = 64) -> TrainedTagger:
+def make_tagger(kind: str = "bert", max_length: int = 64, buckets: int = 0) -> TrainedTagger:
+    """A tagger with weights drawn at random, also those of its n-grams where it has some."""
     torch.manual_seed(3)
     tokenizer = mini.learn_tokenizer([row.sentence for row in EXAMPLES] * 2, 200)
     encoder = ENCODERS[kind](len(tokenizer))
-    model = Tagger(encoder, len(TAGS), 0.1).eval()
-    return TrainedTagger(model, TextEncoder(tokenizer, max_length), TAGS, {"dropout": 0.1}, {})
+    model = Tagger(encoder, len(TAGS), 0.1, buckets).eval()
+    if model.ngrams is not None:
+        nn.init.normal_(model.ngrams.table)
+        nn.init.normal_(model.ngrams.bias)
+    text_encoder = TextEncoder(tokenizer, max_length, buckets)
+    return TrainedTagger(model, text_encoder, TAGS, {"dropout": 0.1}, {})
 
 
 def logits_of(trained: TrainedTagger, texts: list[str]) -> torch.Tensor:
@@ -78,6 +85,38 @@ def test_the_bias_of_outside_counts_in_evaluation_alone() -> None:
     trained.tagger.outside_bias.zero_()
     torch.manual_seed(0)
     assert torch.equal(logits_of(trained, texts), with_bias)
+
+
+def test_ngrams_are_added_in_evaluation_alone() -> None:
+    trained = make_tagger(buckets=40)
+    head = trained.tagger.ngrams
+    assert head is not None
+    text = EXAMPLES[0].sentence
+    with_them = logits_of(trained, [text])
+    numbers = ngrams_around(surroundings(text, 0, len(text)), 40)
+    expected = [sum(head.table[n] for n in row) + head.bias for row in numbers.tolist()]
+    head.table.zero_()
+    head.bias.zero_()
+    added = with_them - logits_of(trained, [text])
+    torch.testing.assert_close(added[0, : len(text)], torch.stack(expected), rtol=1e-4, atol=1e-4)
+    trained.tagger.train()
+    torch.manual_seed(0)
+    plain = logits_of(trained, [text])
+    head.table.fill_(7.0)
+    torch.manual_seed(0)
+    assert torch.equal(logits_of(trained, [text]), plain)
+    assert not any("ngrams" in name for name, _ in trained.tagger.named_parameters())
+
+
+def test_windows_of_a_text_have_the_ngrams_of_the_whole() -> None:
+    trained = make_tagger(max_length=10, buckets=1_000)
+    text = EXAMPLES[2].sentence * 3
+    windows = trained.encoder.encode([text])[0]
+    assert len(windows) > 3
+    batch = trained.encoder.collate(windows)
+    assert batch.ngrams is not None
+    read = torch.cat([row[: len(w.tokens)] for row, w in zip(batch.ngrams, windows, strict=True)])
+    assert read.tolist() == ngrams_around(surroundings(text, 0, len(text)), 1_000).tolist()
 
 
 def test_the_loss_is_the_cross_entropy_of_what_is_known() -> None:
@@ -123,8 +162,9 @@ def test_best_tags_are_the_best_of_all_that_make_entities() -> None:
         assert best_tags(scores, TAGS) == [TAGS[i] for i in best]
 
 
-def test_a_checkpoint_gives_the_same_logits(tmp_path: Path) -> None:
-    trained = make_tagger("modernbert")
+@pytest.mark.parametrize("buckets", [0, 40])
+def test_a_checkpoint_gives_the_same_logits(tmp_path: Path, buckets: int) -> None:
+    trained = make_tagger("modernbert", buckets=buckets)
     save_payload(tmp_path / "a.pth", TAGGER_KIND, tagger_payload(trained))
     loaded = load_tagger(tmp_path / "a.pth")
     loaded.model.eval()
@@ -133,9 +173,10 @@ def test_a_checkpoint_gives_the_same_logits(tmp_path: Path) -> None:
     assert (loaded.tags, loaded.types) == (TAGS, ("PS", "LC"))
 
 
+@pytest.mark.parametrize("buckets", [0, 40])
 @pytest.mark.parametrize("half", [False, True])
-def test_a_folder_gives_the_same_logits(tmp_path: Path, half: bool) -> None:
-    trained = make_tagger("bert")
+def test_a_folder_gives_the_same_logits(tmp_path: Path, half: bool, buckets: int) -> None:
+    trained = make_tagger("bert", buckets=buckets)
     trained.scores = {"micro_f1": 61.5}
     paths = {"train_file": "/home/me/a.tsv", "partial_file": "/home/me/b", "type_names": "/c.json"}
     trained.options |= paths
@@ -158,6 +199,13 @@ def test_a_folder_gives_the_same_logits(tmp_path: Path, half: bool) -> None:
     save_folder(tmp_path / "relations", make_trained("bert"))
     with pytest.raises(UserError, match="not a kore-tagger-folder but a kore-folder"):
         load_tagger(tmp_path / "relations")
+
+
+def test_a_file_of_before_the_ngrams_has_none(tmp_path: Path) -> None:
+    payload = tagger_payload(make_tagger())
+    del payload["ngram_buckets"]
+    save_payload(tmp_path / "old.pth", TAGGER_KIND, payload)
+    assert load_tagger(tmp_path / "old.pth").tagger.ngrams is None
 
 
 def test_foreign_and_incomplete_files_are_refused(tmp_path: Path) -> None:

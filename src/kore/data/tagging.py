@@ -23,6 +23,7 @@ from transformers import PreTrainedTokenizerBase
 from kore.common.errors import UnfitError
 from kore.common.progress import progress_bar
 from kore.data.dataset import ENCODING_CHUNK, check_tokenizer
+from kore.data.ngrams import ngrams_around, surroundings
 from kore.data.schema import Span
 
 MOST_PLACES = 16  # of a character in its token; later ones share the last
@@ -81,13 +82,15 @@ class EncodedWindow(NamedTuple):
 
     tokens: position in `input_ids` of each of these characters. places: which of the token's
     characters it is, from 1; BETWEEN where no token holds it. first: the text's character that the
-    first of them is.
+    first of them is. surroundings: the characters and what is near them, see `ngrams_around`; "" =
+    the model reads no n-grams.
     """
 
     input_ids: list[int]
     tokens: list[int]
     places: list[int]
     first: int
+    surroundings: str = ""
 
     @property
     def length(self) -> int:
@@ -104,6 +107,7 @@ class TextBatch:
         tokens, places: (B, S), int64; 0 on padding.
         targets: (B, S), int64, see `network.tagger.TagSets`; UNKNOWN on padding. None = not known.
         num_tokens: sum of attention_mask.
+        ngrams: (B, S, F), int64, of `ngrams_around`; None = not read.
     """
 
     input_ids: Tensor
@@ -112,11 +116,13 @@ class TextBatch:
     places: Tensor
     num_tokens: int
     targets: Tensor | None = None
+    ngrams: Tensor | None = None
 
     @property
-    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+    def inputs(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int, Tensor | None]:
         """What a tagger takes, in its order."""
-        return self.input_ids, self.attention_mask, self.tokens, self.places, self.num_tokens
+        characters = (self.tokens, self.places, self.num_tokens)
+        return self.input_ids, self.attention_mask, *characters, self.ngrams
 
     @classmethod
     def collate(
@@ -125,8 +131,13 @@ class TextBatch:
         pad_id: int,
         targets: Sequence[Sequence[int]] | None = None,
         length: int = 0,
+        ngram_buckets: int = 0,
     ) -> TextBatch:
-        """Windows padded to the longest of them, or to `length` tokens where that is more."""
+        """Windows padded to the longest of them, or to `length` tokens where that is more.
+
+        Args:
+            ngram_buckets: the numbers of n-grams; 0 = the batch has none.
+        """
         lengths = torch.tensor([len(window.input_ids) for window in windows])
         input_ids = _padded([window.input_ids for window in windows], pad_id, length)
         # Few shapes, for the same reason as in `batching.padded_length`.
@@ -139,6 +150,7 @@ class TextBatch:
             places=_padded([window.places for window in windows], 0, characters),
             num_tokens=int(lengths.sum()),
             targets=None if targets is None else _padded(targets, UNKNOWN, characters),
+            ngrams=padded_ngrams(windows, ngram_buckets, characters) if ngram_buckets else None,
         )
 
     def to(self, device: torch.device) -> TextBatch:
@@ -150,6 +162,7 @@ class TextBatch:
             self.places.to(device),
             self.num_tokens,
             None if self.targets is None else self.targets.to(device),
+            None if self.ngrams is None else self.ngrams.to(device),
         )
 
 
@@ -159,20 +172,35 @@ def _padded(rows: Sequence[Sequence[int]], value: int, length: int = 0) -> Tenso
     return torch.tensor(padded, dtype=torch.long)
 
 
+def padded_ngrams(windows: Sequence[EncodedWindow], buckets: int, characters: int) -> Tensor:
+    """(B, S, F), with S `characters`; 0 on padding, where what a model says is not read."""
+    rows = [torch.from_numpy(ngrams_around(window.surroundings, buckets)) for window in windows]
+    padded = torch.zeros(len(rows), characters, rows[0].shape[1], dtype=torch.long)
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row
+    return padded
+
+
 class TextEncoder:
     """Turns texts into windows, always in the same way.
+
+    Args:
+        ngram_buckets: numbers of n-grams; 0 = the model reads none.
 
     Raises:
         UserError: the tokenizer has no [CLS], [SEP] or padding token, or no character offsets.
         UnfitError: `max_length` is too small for a window.
     """
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, max_length: int) -> None:
+    def __init__(
+        self, tokenizer: PreTrainedTokenizerBase, max_length: int, ngram_buckets: int = 0
+    ) -> None:
         check_tokenizer(tokenizer)
         if max_length < 2 + _OVERLAP:
             raise UnfitError(f"`max_length` is {max_length}, expected at least {2 + _OVERLAP}")
         self.tokenizer = tokenizer
         self.max_length = max_length
+        self.ngram_buckets = ngram_buckets
         self.pad_id: int = tokenizer.pad_token_id
 
     def encode(self, texts: Sequence[str], quiet: bool = False) -> list[list[EncodedWindow]]:
@@ -197,15 +225,19 @@ class TextEncoder:
                 for text, ids, offsets in zip(
                     chunk, encoded["input_ids"], encoded["offset_mapping"], strict=True
                 ):
-                    rows.append(self._windows(ids, *_places(len(text), offsets)))
+                    rows.append(self._windows(text, ids, *_places(len(text), offsets)))
                 progress.update(len(chunk))
         return rows
 
     def collate(self, rows: Sequence[EncodedWindow], length: int | None = None) -> TextBatch:
         """The rows as a batch without targets; see `TextBatch.collate`."""
-        return TextBatch.collate(rows, self.pad_id, length=length or 0)
+        return TextBatch.collate(
+            rows, self.pad_id, length=length or 0, ngram_buckets=self.ngram_buckets
+        )
 
-    def _windows(self, ids: list[int], tokens: list[int], places: list[int]) -> list[EncodedWindow]:
+    def _windows(
+        self, text: str, ids: list[int], tokens: list[int], places: list[int]
+    ) -> list[EncodedWindow]:
         """Overlapping windows; a character belongs to the one that its token belongs to."""
         room = self.max_length - 2
         overlap = room // _OVERLAP
@@ -223,12 +255,14 @@ class TextEncoder:
             ]
             for place in range(first, max(end, first + 1), _MOST_CHARACTERS):
                 part = slice(place, min(end, place + _MOST_CHARACTERS))
+                near = surroundings(text, part.start, part.stop) if self.ngram_buckets else ""
                 windows.append(
                     EncodedWindow(
                         input_ids=own,
                         tokens=[1 + token - start for token in tokens[part]],
                         places=places[part],
                         first=place,
+                        surroundings=near,
                     )
                 )
             first = end

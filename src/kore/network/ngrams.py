@@ -43,6 +43,26 @@ class NgramHead(nn.Module):
         return (is_of * scale[:, None, :]).sum(dim=-1)
 
 
+class CharacterNgrams(nn.Module):
+    """Logits of the n-grams around each character, for a tagger; see `NgramHead`.
+
+    Args:
+        buckets: numbers of n-grams.
+        num_tags: K.
+    """
+
+    def __init__(self, buckets: int, num_tags: int) -> None:
+        super().__init__()
+        self.table: Tensor
+        self.bias: Tensor
+        self.register_buffer("table", torch.zeros(buckets, num_tags))
+        self.register_buffer("bias", torch.zeros(num_tags))
+
+    def forward(self, ngrams: Tensor) -> Tensor:
+        """ngrams (B, S, F), see `data.ngrams.ngrams_around` -> logits (B, S, K) in float32."""
+        return self.table[ngrams].float().sum(dim=-2) + self.bias.float()
+
+
 def weighted_sum(table: Tensor, ngrams: Tensor, weights: Tensor) -> Tensor:
     """table (N, C), ngrams and weights (B, F) -> (B, C)."""
     with torch.autocast(table.device.type, enabled=False):

@@ -16,6 +16,7 @@ from kore.data.ner import OUTSIDE
 from kore.data.tagging import MOST_PLACES, UNKNOWN
 from kore.network.encoder_pass import at_positions
 from kore.network.heads import EncoderWithHead, make_head
+from kore.network.ngrams import CharacterNgrams
 
 _NEVER = -1e4  # the log-probability of what cannot be; finite, so that sums stay numbers
 
@@ -27,14 +28,19 @@ class Tagger(EncoderWithHead):
         encoder: gives `last_hidden_state` (B, T, H).
         num_tags: K.
         dropout: of the head.
+        ngram_buckets: a linear model of so many n-grams around each character is added to the
+            logits in evaluation mode, see ngrams.py; 0 = none.
     """
 
-    def __init__(self, encoder: PreTrainedModel, num_tags: int, dropout: float) -> None:
+    def __init__(
+        self, encoder: PreTrainedModel, num_tags: int, dropout: float, ngram_buckets: int = 0
+    ) -> None:
         super().__init__(encoder)
         size = encoder.config.hidden_size
         self.places = nn.Embedding(MOST_PLACES + 1, size)
         nn.init.normal_(self.places.weight, std=0.02)
         self.head = make_head(size, size, num_tags, dropout)
+        self.ngrams = CharacterNgrams(ngram_buckets, num_tags) if ngram_buckets else None
         # Added to the logit of O in evaluation mode; fitted on the validation texts, see
         # training/tagging.py.
         self.outside_bias: Tensor
@@ -47,10 +53,12 @@ class Tagger(EncoderWithHead):
         tokens: Tensor,
         places: Tensor,
         num_tokens: int | None = None,
+        ngrams: Tensor | None = None,
     ) -> Tensor:
         """input_ids, attention_mask (B, T); tokens, places (B, S) -> logits (B, S, K).
 
-        The arguments are those of `data.tagging.TextBatch`. The first tag is O, see `tags_for`.
+        The arguments are those of `data.tagging.TextBatch`; a tagger without n-grams ignores them.
+        The first tag is O, see `tags_for`.
         """
         # The head reads every token, so that states lie where their tokens do.
         states, _ = self._encoder_pass(input_ids, attention_mask, attention_mask, num_tokens)
@@ -59,7 +67,11 @@ class Tagger(EncoderWithHead):
         if self.training:
             return logits
         bias = functional.pad(self.outside_bias.float()[None], (0, logits.shape[-1] - 1))
-        return logits.float() + bias
+        logits = logits.float() + bias
+        if self.ngrams is not None:
+            assert ngrams is not None
+            logits = logits + self.ngrams(ngrams)
+        return logits
 
 
 class TagSets:

@@ -23,7 +23,7 @@ from kore.network.checkpoint import (
 )
 from kore.network.hf_folder import TAGGER_KIND as FOLDER_KIND
 from kore.network.hf_folder import folder_kind, read_folder, whole, write_folder
-from kore.network.onnx_file import OUTPUT, REMEDY, open_onnx
+from kore.network.onnx_file import NGRAMS_INPUT, OUTPUT, REMEDY, open_onnx
 from kore.network.onnx_file import TAGGER_KIND as ONNX_KIND
 from kore.network.tagger import Tagger
 from kore.network.trained import damage_as_user_error, make_tokenizer, tokenizer_as_texts
@@ -31,7 +31,7 @@ from kore.scoring.ner import SCORE_NAMES
 
 TAGGER_KIND = "kore-tagger"
 ONNX_INPUTS = ("input_ids", "attention_mask", "tokens", "places")
-_FOLDER_VERSION = ONNX_VERSION = 1
+_FOLDER_VERSION = ONNX_VERSION = 2  # 2 may have n-grams
 _KEYS = (
     "weights",
     "encoder_config",
@@ -47,8 +47,8 @@ _KEYS = (
 class OnnxTagger(nn.Module):
     """An ONNX file in place of a `Tagger`, for prediction alone.
 
-    Its inputs are `ONNX_INPUTS`: input_ids, attention_mask (B, T), tokens and places (B, S), all
-    int64; its output is probs (B, S, K).
+    Its inputs are `ONNX_INPUTS`: input_ids, attention_mask (B, T), tokens and places (B, S), and
+    ngrams (B, S, F) where the tagger reads them, all int64; its output is probs (B, S, K).
     """
 
     def __init__(self, session: Any) -> None:
@@ -62,12 +62,14 @@ class OnnxTagger(nn.Module):
         tokens: Tensor,
         places: Tensor,
         num_tokens: int | None = None,
+        ngrams: Tensor | None = None,
     ) -> Tensor:
         """(B, S, K): logarithms of the probabilities, whose softmax gives them again."""
-        tensors = (input_ids, attention_mask, tokens, places)
+        tensors = (input_ids, attention_mask, tokens, places, ngrams)
         feed = {
             name: tensor.long().cpu().numpy()
-            for name, tensor in zip(ONNX_INPUTS, tensors, strict=True)
+            for name, tensor in zip((*ONNX_INPUTS, NGRAMS_INPUT), tensors, strict=True)
+            if tensor is not None
         }
         probs = torch.from_numpy(self.session.run([OUTPUT], feed)[0]).to(input_ids.device)
         return probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
@@ -118,6 +120,7 @@ def description_of(trained: TrainedTagger) -> dict[str, Any]:
         **tokenizer_as_texts(trained.encoder.tokenizer),
         "tags": list(trained.tags),
         "max_length": trained.encoder.max_length,
+        "ngram_buckets": trained.encoder.ngram_buckets,
         "options": trained.options,
         "scores": trained.scores,
     }
@@ -132,16 +135,25 @@ def tagger_from_payload(path: Path, payload: dict[str, Any]) -> TrainedTagger:
     check_keys(path, payload, _KEYS)
     with damage_as_user_error(path, TRAIN_AGAIN):
         encoder, dropout = encoder_of(payload)
-        model = Tagger(encoder, len(payload["tags"]), dropout)
+        model = _tagger(encoder, dropout, payload)
         put_weights(path, payload, model.load_state_dict)
         return _from_description(model, payload)
+
+
+def _tagger(encoder: PreTrainedModel, dropout: float, description: dict[str, Any]) -> Tagger:
+    return Tagger(encoder, len(description["tags"]), dropout, _buckets_of(description))
+
+
+def _buckets_of(description: dict[str, Any]) -> int:
+    """0 in files of the first version, whose taggers read no n-grams."""
+    return int(description.get("ngram_buckets", 0))
 
 
 def _from_description(model: nn.Module, description: dict[str, Any]) -> TrainedTagger:
     tokenizer = make_tokenizer(description["tokenizer"], description["special_tokens"])
     return TrainedTagger(
         model=model,
-        encoder=TextEncoder(tokenizer, description["max_length"]),
+        encoder=TextEncoder(tokenizer, description["max_length"], _buckets_of(description)),
         tags=tuple(description["tags"]),
         options=description["options"],
         scores=description["scores"],
@@ -151,7 +163,7 @@ def _from_description(model: nn.Module, description: dict[str, Any]) -> TrainedT
 def _from_folder(
     encoder: PreTrainedModel, dropout: float, head: dict[str, Tensor], own: dict[str, Any]
 ) -> TrainedTagger:
-    model = Tagger(encoder, len(own["tags"]), dropout)
+    model = _tagger(encoder, dropout, own)
     model.load_state_dict(whole(encoder, head))
     return _from_description(model, own)
 

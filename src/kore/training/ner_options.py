@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kore.common.flags import option
+from kore.common.flags import Checked, option
 from kore.data.options import RowOptions
 from kore.training.options import FineTuningOptions, HeldOutOptions
 
@@ -36,7 +36,17 @@ class NerDataOptions(HeldOutOptions, group="Data"):
 
 
 @dataclass
-class TrainNerOptions(NerDataOptions, FineTuningOptions, RowOptions):
+class TaggerOptions(Checked, group="Model"):
+    ngram_buckets: int = option(
+        0,
+        "add a linear model of the character n-grams around each character, hashed to this many "
+        "numbers, e.g. 131072; 0 = none",
+        within="[0, 10000000]",
+    )
+
+
+@dataclass
+class TrainNerOptions(NerDataOptions, TaggerOptions, FineTuningOptions, RowOptions):
     selection_metric: str = option(
         "micro_f1",
         "validation score of the best epoch",

@@ -72,8 +72,8 @@ def _begin(options: TrainNerOptions, start: Start) -> TaggingObjective:
         encoder, tokenizer = pretrained
         check_positions(encoder, options.max_length, options.model_name_or_path)
         tags = tags_for(entity_types_of([*train_texts, *valid_texts]))
-        model = Tagger(encoder, len(tags), options.dropout)
-        text_encoder = TextEncoder(tokenizer, options.max_length)
+        model = Tagger(encoder, len(tags), options.dropout, options.ngram_buckets)
+        text_encoder = TextEncoder(tokenizer, options.max_length, options.ngram_buckets)
         trained = TrainedTagger(model, text_encoder, tags, asdict(options), {})
     train_data, valid_data = encode_texts(trained, train_texts), encode_texts(trained, valid_texts)
     trained.tagger.run_encoder(
@@ -86,7 +86,10 @@ def _begin(options: TrainNerOptions, start: Start) -> TaggingObjective:
         f"{len(valid_texts)} validation texts with {_count(valid_texts)}, "
         f"{len(trained.types)} types"
     )
-    return TaggingObjective(trained, train_data, valid_data, about)
+    objective = TaggingObjective(trained, train_data, valid_data, about)
+    if start.model is None:
+        objective.fit_ngrams(options.seed)
+    return objective
 
 
 def read_texts(options: TrainNerOptions) -> tuple[list[TaggedText], list[TaggedText]]:

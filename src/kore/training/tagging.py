@@ -19,6 +19,7 @@ from kore.network.tagger_file import TAGGER_KIND, TrainedTagger, tagger_payload
 from kore.prediction.predictor import compute_shared
 from kore.prediction.tagging import SMALLEST, find_entities, text_probs
 from kore.scoring.ner import EntityScores, score_entities
+from kore.training.ngram_fit import fit_character_ngrams
 from kore.training.objective import Objective, Validated
 
 TAGGER_STATE_KIND = "kore-tagger-training-state"
@@ -56,6 +57,12 @@ class TaggingObjective(Objective):
         not_inside = [tag for tag in trained.tags if not tag.startswith("I-")]
         self.tag_sets = TagSets(trained.tags, [not_inside])
         self._windows, self._targets = _targets_of(train_data, trained.tags)
+
+    def fit_ngrams(self, seed: int) -> None:
+        """Fits the linear part of a new tagger, where it has one."""
+        head = self.trained.tagger.ngrams
+        if head is not None:
+            fit_character_ngrams(head, self._windows, self._targets, self.tag_sets, seed)
 
     @property
     def lengths(self) -> Sequence[int]:
