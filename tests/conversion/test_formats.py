@@ -238,7 +238,7 @@ def test_fewrel_names_a_relation_once_for_a_list(tmp_path: Path) -> None:
     assert converted(path) == untyped
     (tmp_path / "converted.csv").unlink()
     faulty = {"P1": [{"tokens": ["가", "나"], "h": ["가", "Q1", [[0]]], "t": ["나", "Q2", []]}]}
-    with pytest.raises(UserError, match=r"b\.json:1: row is not as the format has it"):
+    with pytest.raises(UserError, match=r"b\.json:1 row: is not as the format has it"):
         converted(write(tmp_path, "b.json", faulty))
 
 
