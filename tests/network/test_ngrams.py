@@ -12,16 +12,18 @@ from tests.builders import EXAMPLES, LABELS, make_trained
 from kore.common.devices import make_accelerator
 from kore.common.flags import DeviceOptions
 from kore.data.dataset import Batch, EncodedExample, InputEncoder
-from kore.data.ngrams import NUM_FIELDS
+from kore.data.ngrams import NUM_FIELDS, surroundings
 from kore.data.schema import Span
+from kore.data.tagging import UNKNOWN, EncodedWindow, padded_ngrams
 from kore.network.checkpoint import load_model, save_model
 from kore.network.hf_folder import save_folder
 from kore.network.model import ModelDesign, RelationClassifier
-from kore.network.ngrams import NgramHead
+from kore.network.ngrams import CharacterNgrams, NgramHead
 from kore.network.onnx_export import onnx_bytes
+from kore.network.tagger import TagSets, tags_for
 from kore.network.trained import TrainedModel
 from kore.prediction.predictor import predict_examples
-from kore.training.ngram_fit import fit_ngrams
+from kore.training.ngram_fit import fit_character_ngrams, fit_ngrams
 
 BUCKETS = 50
 
@@ -131,3 +133,24 @@ def test_fitting_finds_the_ngram_that_decides() -> None:
     assert torch.equal(heads[0].table, heads[1].table)
     assert not torch.equal(heads[0].table, heads[2].table)
     assert torch.equal(head.table[0], torch.zeros(2))  # padding
+
+
+def test_fitting_finds_what_stands_around_an_entity() -> None:
+    """B-PS on every 김, whatever stands around it; what is not known teaches nothing."""
+    tags = tags_for(["PS"])
+    generator = np.random.default_rng(0)
+    texts = ["".join(generator.choice(list("가나다라김"), 8)) for _ in range(400)]
+    windows = [EncodedWindow([], [], [], 0, surroundings(text, 0, len(text))) for text in texts]
+    targets = [[1 + (letter == "김") for letter in text] for text in texts]
+    head = CharacterNgrams(1_000, len(tags))
+    fit_character_ngrams(head, windows, targets, TagSets(tags), seed=1)
+    found = head(padded_ngrams([*windows[:50]], 1_000, 8)).argmax(dim=-1)
+    assert found.tolist() == [[number - 1 for number in row] for row in targets[:50]]
+    unknown = [[row[0], *[UNKNOWN] * 7] for row in targets]
+    first = CharacterNgrams(1_000, len(tags))
+    fit_character_ngrams(first, windows, unknown, TagSets(tags), seed=1)
+    assert not torch.equal(first.table, head.table)
+    everything = CharacterNgrams(1_000, len(tags))
+    either = TagSets(tags, [tags])  # a target that any tag meets teaches nothing
+    fit_character_ngrams(everything, windows, [[1 + len(tags)] * 8 for _ in texts], either, seed=1)
+    assert float(everything.table.abs().max()) < 1e-3

@@ -123,12 +123,30 @@ def test_the_scores_are_those_of_what_the_checkpoint_finds(
     assert 0 < scores.accuracy < 100
 
 
-@pytest.mark.parametrize("step", [1, 8])
+@pytest.fixture(scope="module")
+def with_ngrams(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return train_in(data, tmp_path_factory.mktemp("ngrams"), ngram_buckets=500)
+
+
+def test_ngrams_are_fitted_before_the_encoder_learns(
+    unbroken: tuple[Path, dict[str, Any]], with_ngrams: dict[str, Any]
+) -> None:
+    """The encoder learns as it does without them, and they as if there were no encoder."""
+    assert with_ngrams["ngrams.table"].shape == (500, 13)
+    assert float(with_ngrams["ngrams.table"].abs().max()) > 0.1
+    for name, weight in unbroken[1].items():
+        if name != "outside_bias":  # which is fitted to the sum
+            assert torch.equal(weight, with_ngrams[name]), name
+
+
+@pytest.mark.parametrize(("step", "buckets"), [(1, 500), (8, 0)])
 def test_a_killed_run_resumes_to_the_same_weights(
     data: Path,
     tmp_path: Path,
     unbroken: tuple[Path, dict[str, Any]],
+    with_ngrams: dict[str, Any],
     step: int,
+    buckets: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     original = Trainer._optimizer_step
@@ -141,9 +159,9 @@ def test_a_killed_run_resumes_to_the_same_weights(
     with monkeypatch.context() as patched:
         patched.setattr(Trainer, "_optimizer_step", stopped)
         with pytest.raises(KeyboardInterrupt, match="--run_name run --resume"):
-            train_in(data, tmp_path)
-    weights = train_in(data, tmp_path, resume=True)
-    for name, weight in unbroken[1].items():
+            train_in(data, tmp_path, ngram_buckets=buckets)
+    weights = train_in(data, tmp_path, ngram_buckets=buckets, resume=True)
+    for name, weight in (with_ngrams if buckets else unbroken[1]).items():
         assert torch.equal(weight, weights[name]), name
 
 
@@ -272,7 +290,7 @@ def test_the_bias_is_the_one_with_which_most_entities_are_right() -> None:
         probs[place, number[tag]] = sure
         probs[place, number["O"]] = 0.97 - sure
     bias, scores = best_outside_bias(data, [probs], trained.tags)
-    assert bias == 1.0  # 0.37 * e > 0.6, 0.07 * e < 0.9
+    assert bias == 0.5  # 0.37 * e^0.5 > 0.6, 0.07 * e^0.5 < 0.9
     assert scores.micro_f1 == 100
 
 

@@ -34,13 +34,13 @@ def train_emotion(options: TrainEmotionOptions) -> Path:
     task = Task(
         state_kind=EMOTION_STATE_KIND,
         data_files=files,
-        begin=functools.partial(_begin, options),
+        begin=functools.partial(begin, options),
         tell=functools.partial(_scores_of_best, options),
     )
     return run_task(options, task)
 
 
-def _begin(options: TrainEmotionOptions, start: Start) -> EmotionObjective:
+def begin(options: TrainEmotionOptions, start: Start) -> EmotionObjective:
     """Reads and encodes the texts, and makes the model or takes it from a saved state."""
     if options.model_name_or_path == MINI:
         raise UserError(

@@ -48,13 +48,13 @@ def train_ner(options: TrainNerOptions) -> Path:
     task = Task(
         state_kind=TAGGER_STATE_KIND,
         data_files=files,
-        begin=functools.partial(_begin, options),
+        begin=functools.partial(begin, options),
         tell=functools.partial(_scores_of_best, options),
     )
     return run_task(options, task)
 
 
-def _begin(options: TrainNerOptions, start: Start) -> TaggingObjective:
+def begin(options: TrainNerOptions, start: Start) -> TaggingObjective:
     """Reads and encodes the texts, and makes the model or takes it from a saved state."""
     pretrained = None
     if options.model_name_or_path == MINI:

@@ -33,13 +33,13 @@ def train(options: TrainOptions, report: EpochReport = lambda row: None) -> Path
     task = Task(
         state_kind=STATE_KIND,
         data_files=data_files(options),
-        begin=functools.partial(_begin, options),
+        begin=functools.partial(begin, options),
         tell=functools.partial(_scores_of_best, options),
     )
     return run_task(options, task, report)
 
 
-def _begin(options: TrainOptions, start: Start) -> RelationObjective:
+def begin(options: TrainOptions, start: Start) -> RelationObjective:
     """Reads and encodes the data, and makes the model or takes it from a saved state."""
     pretrained = None
     if start.model is None and options.model_name_or_path != MINI:  # first: it fails most often
