@@ -241,7 +241,7 @@ def make_inputs(folder: Path) -> None:
     rows = read_examples(data / "test_data.csv")
     many = [row._replace(id=f"{row.id}-{number}") for number in range(60) for row in rows]
     write_examples(folder / "many.csv", many)
-    (folder / "texts.txt").write_text("".join(f"{row.sentence}\n" for row in rows * 20), "utf-8")
+    (folder / "texts.txt").write_text("".join(f"{row.sentence}\n" for row in rows * 8), "utf-8")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -212,7 +212,11 @@ def test_tagged_files_with_faults(model: Path, tmp_path: Path) -> None:
     assert [row["input"] for row in found] == ["가", "다"]
 
 
-def test_an_export_finds_the_same_entities(model: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("buckets", [0, 50])
+def test_an_export_finds_the_same_entities(tmp_path: Path, buckets: int) -> None:
+    model = tmp_path / "tagger.pth"
+    trained = make_tagger("modernbert", max_length=24, buckets=buckets)
+    save_payload(model, TAGGER_KIND, tagger_payload(trained))
     path = write_lines(tmp_path / "a.txt", TEXTS)
     expected = [row["result"] for row in tag(model, tmp_path, path)]
     folder = tmp_path / "exported"

@@ -21,7 +21,7 @@ _LONGEST = 4  # characters of an n-gram
 _AROUND = 10  # characters read on both sides of an entity
 _SUBJECT, _OBJECT = "\x01", "\x02"  # stand for the entities in the text around them
 REACH = 4  # characters on both sides of a character that the n-grams around it read
-_BEFORE, _BEHIND = "\x02" * REACH, "\x03" * REACH  # stand for what no text has
+_BEFORE, _BEHIND = "\x02", "\x03"  # stand for what lies outside a text
 _MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # odd, its bits without a pattern (2**64 / golden mean)
 _SHIFT, _HIGH = np.uint64(29), np.uint64(32)
 # Size and first character, counted from the character itself, of the n-grams around it: all letters
@@ -92,7 +92,9 @@ def _mixed(hashes: NDArray[np.uint64], values: NDArray[np.uint64] | np.uint64) -
 
 def surroundings(text: str, first: int, end: int) -> str:
     """The characters first..end of a text with REACH more on both sides, for `ngrams_around`."""
-    return f"{_BEFORE}{text}{_BEHIND}"[first : end + 2 * REACH]
+    before = _BEFORE * max(0, REACH - first)
+    behind = _BEHIND * max(0, end + REACH - len(text))
+    return f"{before}{text[max(0, first - REACH) : end + REACH]}{behind}"
 
 
 def ngrams_around(surroundings: str, buckets: int) -> NDArray[np.int32]:

@@ -24,7 +24,7 @@ from kore.training.objective import Objective, Validated
 
 TAGGER_STATE_KIND = "kore-tagger-training-state"
 UNKNOWN_TAG, NOT_INSIDE = "?", "B or O"
-_BIASES = (-1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
+_BIASES = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 
 class EncodedTexts(NamedTuple):
