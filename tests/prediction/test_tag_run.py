@@ -212,20 +212,25 @@ def test_tagged_files_with_faults(model: Path, tmp_path: Path) -> None:
     assert [row["input"] for row in found] == ["가", "다"]
 
 
+def rounded(entities: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entities of a text; another runtime adds in another order."""
+    return [{**one, "score": pytest.approx(one["score"], abs=1e-4)} for one in entities]
+
+
 @pytest.mark.parametrize("buckets", [0, 50])
 def test_an_export_finds_the_same_entities(tmp_path: Path, buckets: int) -> None:
     model = tmp_path / "tagger.pth"
     trained = make_tagger("modernbert", max_length=24, buckets=buckets)
     save_payload(model, TAGGER_KIND, tagger_payload(trained))
     path = write_lines(tmp_path / "a.txt", TEXTS)
-    expected = [row["result"] for row in tag(model, tmp_path, path)]
+    expected = [rounded(row["result"]) for row in tag(model, tmp_path, path)]
     folder = tmp_path / "exported"
     export.main(as_flags(model_file=model, output_file=folder))
-    assert [row["result"] for row in tag(folder, tmp_path, path)] == expected
+    assert [rounded(row["result"]) for row in tag(folder, tmp_path, path)] == expected
     for form, source in (("onnx", folder), ("onnx-int8", model)):
         exported = tmp_path / f"{form}.onnx"
         export.main(as_flags(model_file=source, output_file=exported, format=form))
-        again = [row["result"] for row in tag(exported, tmp_path, path)]
+        again = [rounded(row["result"]) for row in tag(exported, tmp_path, path)]
         assert (again == expected) or form == "onnx-int8"
     with pytest.raises(UserError, match=r"a tagger from an \.onnx file only predicts"):
         load_tagger(exported).tagger  # noqa: B018
