@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -162,7 +163,8 @@ def kill_at_random(
         command(job, folder), env=ENVIRONMENT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL,
         text=True,
     ) as process:  # fmt: skip
-        time.sleep(random_.uniform(0, seconds))
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(random_.uniform(0, seconds))
         was_working = process.poll() is None
         process.send_signal(signal.SIGKILL)
         _, said = process.communicate()
@@ -188,6 +190,7 @@ def killed(
                 faults.append(f"other results after --resume: {done.stderr[-300:]}")
             counts["ended and compared"] += 1
             shutil.rmtree(folder)
+        print(f"{name}: {counts}, faults: {len(faults)}", file=sys.stderr, flush=True)
     return counts, faults
 
 
@@ -225,6 +228,7 @@ def failed(
         if done.returncode or results_of(job, folder) != expected:
             faults.append(f"{where}: other results after --resume: {done.stderr[-300:]}")
         shutil.rmtree(folder)
+        print(f"{name}: {where}, faults: {len(faults)}", file=sys.stderr, flush=True)
     return {"writes": writes, "of them failed": len(chosen)}, faults
 
 
