@@ -11,6 +11,7 @@ import pytest
 from kore.common.errors import UserError
 from kore.common.flags import parse_options
 from kore.common.recipes import FOLDER, recipe_flags
+from kore.training.ner_options import TrainNerOptions
 from kore.training.options import TrainOptions
 
 SHIPPED = sorted(path.stem for path in FOLDER.glob("*.json"))
@@ -29,6 +30,11 @@ def options_with(*arguments: str) -> TrainOptions:
 def test_every_recipe_that_comes_along_can_be_read(name):
     assert options_with("--recipe", name).recipe == name
     assert json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["about"]
+
+
+def test_the_recipe_of_a_tagger_is_one_of_its_command():
+    options = parse_options(TrainNerOptions, ["--recipe", "kore_mini_ner"])
+    assert (options.model_name_or_path, options.ngram_buckets) == ("kore-mini-ner", 131072)
 
 
 def test_a_recipe_is_found_under_its_earlier_name():
