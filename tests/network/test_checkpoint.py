@@ -118,7 +118,7 @@ def sentence_on_loading(path: Path) -> str:
 def test_the_file_is_read_by_torch_weights_only(saved):
     payload = torch.load(saved, weights_only=True)
     assert payload["kind"] == "kore-model"
-    assert payload["format_version"] == 5
+    assert payload["format_version"] == 6
 
 
 @pytest.mark.parametrize("share", [0.0, 0.0005, 0.3, 0.9, 0.999])
@@ -193,8 +193,8 @@ def test_a_file_that_tries_to_run_code_does_not(tmp_path):
 
 def test_a_newer_format(tmp_path):
     path = tmp_path / "new.pth"
-    save_payload(path, MODEL_KIND, {"format_version": 6})
-    assert "format 6" in sentence_on_loading(path)
+    save_payload(path, MODEL_KIND, {"format_version": 7})
+    assert "format 7" in sentence_on_loading(path)
     assert "update KoRE" in sentence_on_loading(path)
 
 
