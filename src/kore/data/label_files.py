@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
+import pickletools
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from kore.common.errors import UserError
 from kore.common.flags import AUTO
@@ -25,6 +27,7 @@ _UNREADABLE = (
     MemoryError,
     RecursionError,
 )
+_PUTS = ("PUT", "BINPUT", "LONG_BINPUT")  # which name a place in the unpickler's memo
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -122,6 +125,19 @@ def _check_reverse(path: Path, names: tuple[str, ...], forward: Path) -> None:
             )
 
 
+def _unpickled(content: bytes) -> Any:
+    """The plain values of a pickle.
+
+    Raises:
+        one of `_UNREADABLE`, before memory is reserved for what the bytes cannot hold: nine of them
+        may ask for a place in the memo that takes gigabytes.
+    """
+    for operation, argument, _ in pickletools.genops(content):
+        if operation.name in _PUTS and cast(int, argument) > len(content):
+            raise pickle.UnpicklingError(f"{operation.name} {argument}")
+    return _PlainUnpickler(io.BytesIO(content)).load()
+
+
 def _read_plain(path: Path) -> Any:
     """The content of a .json or .pkl file; nothing in it is executed.
 
@@ -131,8 +147,8 @@ def _read_plain(path: Path) -> Any:
     if not path.is_file():
         raise UserError(f"{path}: no such file; name a label map, or pass `label2id_path` {AUTO}")
     try:
-        with path.open("rb") as file:
-            return json.load(file) if path.suffix == ".json" else _PlainUnpickler(file).load()
+        content = path.read_bytes()
+        return json.loads(content) if path.suffix == ".json" else _unpickled(content)
     except _UNREADABLE as error:
         raise UserError(
             f"{path}: not a label map of names and numbers alone ({error}); nothing in it was run"
