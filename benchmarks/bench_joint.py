@@ -3,7 +3,7 @@
     python benchmarks/bench_joint.py --train_file data/train_data.csv --valid_file data/valid_data.csv --ner_file klue-ner_4000.tsv --output_dir runs/joint --seed 0
 
 Every optimizer step takes a batch of relations, whose levitated markers leave the text as it is, and
-one of tagged texts, through the same encoder, by the recipe `kore_mini`; the loss is the sum of both
+one of tagged texts, through the same encoder, by the recipes `kore_mini` and `kore_mini_ner`; the loss is the sum of both
 means. Ends with the scores of both on their validation data, and writes a checkpoint of each, for
 `inference.py` and `inference_ner.py`, which score like any other:
 
@@ -24,6 +24,7 @@ from torch import nn
 
 import _path  # noqa: F401
 from kore.common.devices import make_accelerator
+from kore.common.flags import parse_options
 from kore.common.progress import progress_bar
 from kore.data.batching import epoch_updates
 from kore.network.checkpoint import save_payload
@@ -33,13 +34,6 @@ from kore.training.objective import Objective
 from kore.training.optimizer import make_optimizer, make_schedule
 from kore.training.options import TrainOptions
 from kore.training.task_run import Start
-
-RECIPE = {
-    "model_name_or_path": "kore-mini",
-    "batch_size": 32,
-    "learning_rate": 1e-3,
-    "optimizer": "muon",
-}
 
 
 def batches(objective: Objective, options: TrainOptions) -> Iterator:
@@ -83,17 +77,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num_epochs", type=int, default=2, help="over the relations")
     chosen = parser.parse_args(arguments)
-    common = {**RECIPE, "seed": chosen.seed, "num_epochs": chosen.num_epochs}
-    options = TrainOptions(
-        **common,
-        train_file=chosen.train_file,
-        valid_file=chosen.valid_file,
-        marker_style="levitated",
-        span_pooling="mean",
-        label_smoothing=0.1,
-        ngram_buckets=16_384,
+    common = ["--seed", str(chosen.seed), "--num_epochs", str(chosen.num_epochs)]
+    options = parse_options(
+        TrainOptions,
+        [
+            *("--recipe", "kore_mini", *common, "--train_file", chosen.train_file),
+            *("--valid_file", chosen.valid_file, "--marker_style", "levitated"),
+            *("--span_pooling", "start_end"),
+        ],
     )
-    ner_options = TrainNerOptions(**common, train_file=chosen.ner_file, ngram_buckets=131_072)
+    ner_options = parse_options(
+        TrainNerOptions,
+        [
+            *("--recipe", "kore_mini_ner", *common, "--train_file", chosen.ner_file),
+            *("--model_name_or_path", options.model_name_or_path),
+        ],
+    )
     set_seed(chosen.seed)
     accelerator = make_accelerator(options)
     start = Start(Path(), None, is_main=True)

@@ -14,7 +14,7 @@ from kore.common.flags import DeviceOptions
 from kore.data.dataset import Batch, EncodedExample, InputEncoder
 from kore.data.ngrams import NUM_FIELDS, surroundings
 from kore.data.schema import Span
-from kore.data.tagging import UNKNOWN, EncodedWindow, padded_ngrams
+from kore.data.tagging import UNKNOWN, EncodedWindow, character_ngrams
 from kore.network.checkpoint import load_model, save_model
 from kore.network.hf_folder import save_folder
 from kore.network.model import ModelDesign, RelationClassifier
@@ -144,7 +144,7 @@ def test_fitting_finds_what_stands_around_an_entity() -> None:
     targets = [[1 + (letter == "김") for letter in text] for text in texts]
     head = CharacterNgrams(1_000, len(tags))
     fit_character_ngrams(head, windows, targets, TagSets(tags), seed=1)
-    found = head(padded_ngrams([*windows[:50]], 1_000, 8)).argmax(dim=-1)
+    found = head(character_ngrams([*windows[:50]], 1_000, 8)).argmax(dim=-1)
     assert found.tolist() == [[number - 1 for number in row] for row in targets[:50]]
     unknown = [[row[0], *[UNKNOWN] * 7] for row in targets]
     first = CharacterNgrams(1_000, len(tags))

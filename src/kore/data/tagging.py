@@ -150,7 +150,7 @@ class TextBatch:
             places=_padded([window.places for window in windows], 0, characters),
             num_tokens=int(lengths.sum()),
             targets=None if targets is None else _padded(targets, UNKNOWN, characters),
-            ngrams=padded_ngrams(windows, ngram_buckets, characters) if ngram_buckets else None,
+            ngrams=character_ngrams(windows, ngram_buckets, characters) if ngram_buckets else None,
         )
 
     def to(self, device: torch.device) -> TextBatch:
@@ -172,7 +172,7 @@ def _padded(rows: Sequence[Sequence[int]], value: int, length: int = 0) -> Tenso
     return torch.tensor(padded, dtype=torch.long)
 
 
-def padded_ngrams(windows: Sequence[EncodedWindow], buckets: int, characters: int) -> Tensor:
+def character_ngrams(windows: Sequence[EncodedWindow], buckets: int, characters: int) -> Tensor:
     """(B, S, F), with S `characters`; 0 on padding, where what a model says is not read."""
     rows = [torch.from_numpy(ngrams_around(window.surroundings, buckets)) for window in windows]
     padded = torch.zeros(len(rows), characters, rows[0].shape[1], dtype=torch.long)

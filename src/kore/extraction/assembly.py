@@ -32,7 +32,7 @@ def make_extractor(
         compiled: fuse the layers of both encoders by torch.compile.
 
     Raises:
-        UserError: they have no types in common, or the inverses or the splitter cannot be had.
+        UserError: they have no types in common, or the inverses or the splitter cannot be loaded.
     """
     check_types(tagger, relations)
     if compiled:

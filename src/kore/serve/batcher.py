@@ -28,7 +28,7 @@ class Batcher(Generic[Question, Answer]):
         compute: the answers to questions, in their order; runs in `executor`.
         most: questions of a batch.
         queue_size: questions that may wait, beside those that are computed.
-        observe: is told the size of each batch.
+        observe: called with the size of each batch.
     """
 
     def __init__(

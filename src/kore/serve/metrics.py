@@ -42,7 +42,7 @@ class Metrics:
         self._seconds.labels(route).observe(seconds)
 
     def batches_of(self, kind: str) -> Callable[[int], None]:
-        """A function that is told the size of each batch."""
+        """A function to call with the size of each batch."""
         return self._batches.labels(kind).observe
 
     def watch(self, kind: str, waiting: Callable[[], int]) -> None:

@@ -16,7 +16,7 @@ from kore.prediction.judging import Judge
 from kore.prediction.predictor import ComputeOn
 from kore.serve.options import ServeOptions
 
-_LAST_SECONDS = 60  # for requests that were taken when the service is told to stop
+_LAST_SECONDS = 60  # for requests that were accepted before SIGTERM
 
 
 def serve(options: ServeOptions) -> None:

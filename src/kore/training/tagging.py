@@ -24,6 +24,7 @@ from kore.training.objective import Objective, Validated
 
 TAGGER_STATE_KIND = "kore-tagger-training-state"
 UNKNOWN_TAG, NOT_INSIDE = "?", "B or O"
+# Below 0 for the sum of an encoder and n-grams, both of which know how common O is.
 _BIASES = (-3.0, -2.0, -1.5, -1.0, -0.5, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0)
 
 
