@@ -104,8 +104,8 @@ def test_checkpoints_of_earlier_versions_have_the_plain_design(tmp_path):
     assert np.abs(probs_of(load_model(tmp_path / "old.pth")) - expected).max() < 1e-6
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_last_layers_are_the_encoders_own(kind):
+@pytest.mark.parametrize("kind", [*KINDS, "modernbert"])
+def test_the_last_layers_are_the_encoders_own_and_each_is_normed(kind):
     trained = make_trained(DESIGNS["last layers"], kind)
     encoder = trained.classifier.encoder
     rows = trained.input_encoder.encode(EXAMPLES[:1])
@@ -115,10 +115,12 @@ def test_the_last_layers_are_the_encoders_own(kind):
         states, _ = EncoderPass(encoder, last_layers=2)(
             batch.input_ids, batch.attention_mask, read, None
         )
-        own = encoder(
+        *_, earlier, last = encoder(
             batch.input_ids, batch.attention_mask.long(), output_hidden_states=True
         ).hidden_states
-    expected = torch.cat(own[-2:], dim=-1)
+        if kind == "modernbert":
+            earlier = encoder.get_submodule("final_norm")(earlier)
+    expected = torch.cat([earlier, last], dim=-1)
     torch.testing.assert_close(states, expected, rtol=1e-3, atol=1e-4)
 
 

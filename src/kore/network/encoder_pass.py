@@ -47,7 +47,8 @@ class EncoderPass:
         checkpointing: activations of a layer are recomputed in the backward pass instead of kept
             (Chen et al. 2016): less memory, a third more arithmetic.
         compiled: torch.compile fuses a layer, once for all layers and lengths.
-        last_layers: the states of so many layers are joined, those of the last layer at the end.
+        last_layers: the states of so many layers are joined, each normed, those of the last layer
+            at the end.
     """
 
     def __init__(
@@ -65,6 +66,8 @@ class EncoderPass:
         self._checkpointing = checkpointing
         self._compiled = compiled
         self._last_layers = last_layers
+        # ModernBERT's norms stand before its layers, so that what leaves a layer is not normed.
+        self._norm: Callable[[Tensor], Tensor] = getattr(encoder, "final_norm", nn.Identity())
         self._layer: Callable[[Any, Tensor, Tensor, Layout], Tensor] = (
             modern_bert.layer_states if self._is_modern else layer_states
         )
@@ -138,7 +141,8 @@ class EncoderPass:
         )
         if not is_joined:
             return output.last_hidden_state
-        return torch.cat(output.hidden_states[-self._last_layers :], dim=-1)
+        earlier = [self._norm(states) for states in output.hidden_states[-self._last_layers : -1]]
+        return torch.cat([*earlier, output.last_hidden_state], dim=-1)
 
     def _packed(
         self, input_ids: Tensor, attention_mask: Tensor, num_tokens: int, added: Tensor | None
@@ -198,17 +202,15 @@ class EncoderPass:
             rotation = modern_bert.rotation(self._encoder, hidden, position_ids)
             layout = layout._replace(rotations=(rotation, rotation))
         *layers, last = self._encoder.layers if self._is_modern else self._encoder.encoder.layer
-        joined = []
+        read = []
         for number, layer in enumerate(layers, start=1):
             hidden = self._run(layer, hidden, hidden, layout)
             if number > len(layers) + 1 - self._last_layers:
-                joined.append(queried(hidden))
+                read.append(queried(hidden))
         if positions is not None and not isinstance(layout, Packed):
             layout = layout.at(positions)
-        states = self._run(last, queried(hidden), hidden, layout)
-        if self._is_modern:
-            states = self._encoder.final_norm(states)
-        return torch.cat([*joined, states], dim=-1) if joined else states
+        read.append(self._run(last, queried(hidden), hidden, layout))
+        return torch.cat([self._norm(states) for states in read], dim=-1)
 
     def _run(self, layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
         if self._checkpointing and layer.training:
