@@ -25,7 +25,7 @@ from torch import nn
 import _path  # noqa: F401
 from kore.common.devices import make_accelerator
 from kore.common.flags import parse_options
-from kore.common.progress import progress_bar
+from kore.common.progress import progress_bar, show_progress
 from kore.data.batching import epoch_updates
 from kore.network.checkpoint import save_payload
 from kore.training import ner_run, run
@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             *("--model_name_or_path", options.model_name_or_path),
         ],
     )
+    show_progress()
     set_seed(chosen.seed)
     accelerator = make_accelerator(options)
     start = Start(Path(), None, is_main=True)

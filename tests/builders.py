@@ -27,7 +27,7 @@ from kore.data.markers import MarkerScheme, mark, marker_tokens
 from kore.data.schema import Entity, Example, LabelMap, Span
 from kore.network import mini
 from kore.network.checkpoint import TrainedModel
-from kore.network.model import RelationClassifier
+from kore.network.model import ModelDesign, RelationClassifier
 from kore.network.pretrained import add_marker_tokens
 
 LABELS = LabelMap(("no_relation", "per:employee_of", "org:founded"), "no_relation")
@@ -182,9 +182,10 @@ def make_trained(
     tokenizer = make_tokenizer() if kind == "mini" else make_bert_tokenizer()
     encoder = ENCODERS[kind](len(tokenizer))
     scheme = make_scheme(style)
+    design = ModelDesign(entity_states=style == "levitated")
     add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
     return TrainedModel(
-        model=RelationClassifier(encoder, len(LABELS), pooling, dropout=0.2),
+        model=RelationClassifier(encoder, len(LABELS), pooling, dropout=0.2, design=design),
         input_encoder=InputEncoder(tokenizer, scheme, max_length),
         labels=LABELS,
         options={"dropout": 0.2, "seed": 42},

@@ -13,6 +13,7 @@ from kore.data.dataset import Batch
 from kore.data.levitated import PAIR_MARKERS, TextWithPairs, texts_with_pairs
 from kore.data.schema import Example
 from kore.network.checkpoint import load_model, save_model
+from kore.network.model import means_between
 from kore.network.onnx_export import onnx_bytes
 from kore.network.trained import TrainedModel
 
@@ -64,7 +65,7 @@ def test_states_are_those_of_the_encoders_own_pass(kind):
     rows = trained.input_encoder.encode(PAIRS)
     (text,) = texts_with_pairs(rows[:3])
     batch = Batch.of_texts([text], 0)
-    length, markers = len(text.text_ids), PAIR_MARKERS * 3
+    length = len(text.text_ids)
     pair_of = torch.cat([torch.full((length,), -1), torch.arange(3).repeat_interleave(4)])
     allowed = (pair_of == -1) | (pair_of[:, None] == pair_of)
     assert batch.borders is not None
@@ -76,12 +77,38 @@ def test_states_are_those_of_the_encoders_own_pass(kind):
             attention_mask=allowed[None, None],
             position_ids=positions + first,
         ).last_hidden_state
-        states, read = trained.classifier._encoder_pass(
+        states, positions_read = trained.classifier._encoder_pass(
             batch.input_ids, batch.attention_mask, batch.attention_mask, None, borders=batch.borders
         )
-    assert read is not None
-    assert read[0].tolist() == [0, *range(length, length + markers)]
-    torch.testing.assert_close(states, expected[:, read[0]], atol=2e-5, rtol=1e-4)
+    assert positions_read is None  # all of them
+    torch.testing.assert_close(states, expected, atol=2e-5, rtol=1e-4)
+
+
+def test_the_tokens_of_an_entity_are_averaged_whatever_its_length():
+    states = torch.randn(2, 7, 3)
+    borders = torch.tensor([[[0, 0], [2, 4], [6, 6]], [[1, 6], [3, 3], [0, 5]]])
+    means = means_between(states, borders)
+    assert means.shape == (2, 3, 3)
+    torch.testing.assert_close(means[0, 1], states[0, 2:5].mean(dim=0))
+    torch.testing.assert_close(means[0, 2], states[0, 6])
+    torch.testing.assert_close(means[1, 0], states[1, 1:].mean(dim=0))
+
+
+def test_markers_are_joined_by_the_tokens_of_their_own_entity():
+    """A head that reads nothing but the subject's tokens gives their mean."""
+    trained = make_levitated("bert")
+    model = trained.classifier
+    (row,) = trained.input_encoder.encode(PAIRS[1:2])
+    batch = Batch.collate([row], 0)
+    assert batch.borders is not None
+    model.eval()
+    with torch.inference_mode():
+        *_, subject, object_ = model._pooled_markers(
+            batch.input_ids, batch.attention_mask, batch.borders
+        )
+        states = model.encoder(batch.input_ids[:, :-PAIR_MARKERS]).last_hidden_state[0]
+    for pooled, (start, end) in ((subject, row.borders[:2]), (object_, row.borders[2:])):
+        torch.testing.assert_close(pooled[0], states[start : end + 1].mean(dim=0))
 
 
 def test_the_text_does_not_know_what_is_asked():

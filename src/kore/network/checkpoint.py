@@ -34,7 +34,7 @@ from kore.network.trained import (
 
 _LOADING = threading.Lock()
 # 2 may have a design and a cue sentence, 3 has class shares, 4 n-grams, 5 levitated markers,
-# 6 taggers with n-grams
+# 6 taggers with n-grams, or levitated markers joined by the tokens of their entities
 FORMAT_VERSION = 6
 MODEL_KIND = "kore-model"
 STATE_KIND = "kore-training-state"

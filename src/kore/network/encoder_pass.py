@@ -94,11 +94,11 @@ class EncoderPass:
             num_tokens: the sum of `attention_mask`, without which rows are not packed (it would
                 have to be fetched from the GPU).
             added: (B, T, E), is added to the word embeddings.
-            borders: (B, M), positions of the last M tokens, which are levitated markers. [CLS] and
-                they are then what is read, K = 1 + M.
+            borders: (B, M), positions of the last M tokens, which are levitated markers. Then all
+                tokens are read.
         """
         if borders is not None:
-            return self._levitated(input_ids, attention_mask, borders)
+            return self._levitated(input_ids, attention_mask, borders), None
         if not self._is_known or torch.compiler.is_exporting():
             return self._own_pass(input_ids, attention_mask, added), None
         if input_ids.is_cuda:
@@ -111,21 +111,17 @@ class EncoderPass:
         layout = Padded(None if attention_mask.all() else attention_mask)
         return self._layers(self._embeddings(input_ids, added), layout, positions), positions
 
-    def _levitated(
-        self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def _levitated(self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor) -> Tensor:
         batch, markers = borders.shape
         length = input_ids.shape[1] - markers
         text = torch.arange(length, device=borders.device).expand(batch, -1)
-        ends = torch.arange(length, length + markers, device=borders.device).expand(batch, -1)
-        read = torch.cat([text[:, :1], ends], dim=1)
         positions = torch.cat([text, borders], dim=1)
         first = 0 if self._is_modern else self._first_position()
         hidden = self._embeddings(input_ids, None, positions + first)
         mask = attention_mask[:, :length]
         has_padding = torch.compiler.is_exporting() or not mask.all()
         layout = Levitated(mask if has_padding else None, markers)
-        return self._layers(hidden, layout, read, positions), read
+        return self._layers(hidden, layout, None, positions)
 
     def _can_pack(self, num_tokens: int | None) -> bool:
         return bool(num_tokens) and self._is_bert_like and not self._compiled

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import PreTrainedModel
 
 from kore.data.levitated import PAIR_MARKERS
@@ -38,6 +39,7 @@ class ModelDesign:
         are ruled out: "none", "inference", or "both" for training and inference.
     ngram_buckets: a linear model of n-grams, so many for a field, is added to the logits in
         evaluation mode, see ngrams.py; 0 = none.
+    entity_states: levitated markers are joined by the mean of the states of their entity's tokens.
     """
 
     last_layers: int = 1
@@ -46,6 +48,7 @@ class ModelDesign:
     type_embedding: bool = False
     type_restriction: str = NONE
     ngram_buckets: int = 0
+    entity_states: bool = False
 
 
 PLAIN = ModelDesign()
@@ -81,9 +84,10 @@ class RelationClassifier(EncoderWithHead):
             state_size = hidden_size // 2 * 2
         self.pooling_name = pooling
         self.pooling = None if pooling == CLS_ONLY else POOLINGS[pooling](state_size)
-        joined_size = state_size * (1 + 2 * getattr(self.pooling, "vectors", 1))
-        if self.pooling is None:
-            joined_size = state_size
+        vectors = 0
+        if self.pooling is not None:
+            vectors = getattr(self.pooling, "vectors", 1) + design.entity_states
+        joined_size = state_size * (1 + 2 * vectors)
         self.head = make_head(joined_size, hidden_size, num_labels, dropout)
         # Divides the logits in evaluation mode; fitted on the validation examples (Guo et al. 2017,
         # "On Calibration of Modern Neural Networks").
@@ -178,17 +182,22 @@ class RelationClassifier(EncoderWithHead):
     def _pooled_markers(
         self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor
     ) -> list[Tensor]:
-        """[CLS] and the levitated markers of subject and object, each (B * P, H)."""
+        """[CLS], the levitated markers of subject and object, and their tokens, each (B * P, H)."""
         assert self.pooling is not None
         states, _ = self._encoder_pass(
             input_ids, attention_mask, attention_mask, None, borders=borders
         )
-        pairs = states[:, 1:].unflatten(1, (-1, PAIR_MARKERS))  # (B, P, 4, H)
-        cls = states[:, :1].expand(-1, pairs.shape[1], -1)
+        text, markers = states.split([states.shape[1] - borders.shape[1], borders.shape[1]], dim=1)
+        pairs = markers.unflatten(1, (-1, PAIR_MARKERS))  # (B, P, 4, H)
+        cls = text[:, :1].expand(-1, pairs.shape[1], -1)
         pairs = pairs.flatten(0, 1)
         is_subject = torch.arange(PAIR_MARKERS, device=pairs.device) < PAIR_MARKERS // 2
         masks = [mask.expand(pairs.shape[0], -1) for mask in (is_subject, ~is_subject)]
-        return [cls.flatten(0, 1), *(self.pooling(pairs, mask) for mask in masks)]
+        pooled = [cls.flatten(0, 1), *(self.pooling(pairs, mask) for mask in masks)]
+        if self.design.entity_states:
+            entities = means_between(text, borders.unflatten(1, (-1, 2)))  # (B, 2 P, H)
+            pooled += entities.unflatten(1, (-1, 2)).flatten(0, 1).unbind(1)
+        return pooled
 
     def type_states(
         self, entity_types: Tensor | None, subject_span: Tensor, object_span: Tensor, length: int
@@ -240,6 +249,17 @@ class BiLSTM(nn.Module):
             left, _ = self.forwards(states)
             right, _ = self.backwards(at_positions(states, reversed_))
         return torch.cat([left, at_positions(right, reversed_)], dim=-1)
+
+
+def means_between(states: Tensor, borders: Tensor) -> Tensor:
+    """states (B, T, H), borders (B, E, 2), first and last token of each span -> means (B, E, H).
+
+    By differences of running sums, so that spans may be many and of any length.
+    """
+    sums = functional.pad(states.float().cumsum(dim=1), (0, 0, 1, 0))
+    first, last = borders.unbind(dim=-1)
+    totals = at_positions(sums, last + 1) - at_positions(sums, first)
+    return (totals / (last + 1 - first)[..., None]).to(states.dtype)
 
 
 def restricted(logits: Tensor, allowed: Tensor) -> Tensor:

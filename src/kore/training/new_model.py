@@ -103,6 +103,7 @@ def _design(options: TrainOptions, scheme: MarkerScheme) -> ModelDesign:
         type_embedding=options.entity_type_embedding,
         type_restriction=options.type_restriction,
         ngram_buckets=options.ngram_buckets,
+        entity_states=scheme.style == LEVITATED,
     )
 
 
