@@ -72,8 +72,10 @@ def must_be_finite(value: float) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("train_file", "valid_file", "ner_file", "output_dir"):
-        parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--train_file", required=True, help="examples of relations")
+    parser.add_argument("--valid_file", required=True, help="the same, to validate on")
+    parser.add_argument("--ner_file", required=True, help="texts with tagged entities")
+    parser.add_argument("--output_dir", required=True, help="folder for both checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num_epochs", type=int, default=2, help="over the relations")
     chosen = parser.parse_args(arguments)
