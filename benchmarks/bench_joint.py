@@ -3,9 +3,9 @@
     python benchmarks/bench_joint.py --train_file data/train_data.csv --valid_file data/valid_data.csv --ner_file klue-ner_4000.tsv --output_dir runs/joint --seed 0
 
 Every optimizer step takes a batch of relations, whose levitated markers leave the text as it is, and
-one of tagged texts, through the same encoder, by the recipes `kore_mini` and `kore_mini_ner`; the loss is the sum of both
-means. Ends with the scores of both on their validation data, and writes a checkpoint of each, for
-`inference.py` and `inference_ner.py`, which score like any other:
+one of tagged texts, through the same encoder, by the recipes `kore_mini` and `kore_mini_ner`; the
+loss is the sum of both means. Ends with the scores of both on their validation data, and writes a
+checkpoint of each, for `inference.py` and `inference_ner.py`, which score like any other:
 
     python src/inference.py --model_file runs/joint/relations.pth --test_file klue-re-v1.1_dev_half.json
 """  # noqa: E501

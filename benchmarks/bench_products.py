@@ -16,12 +16,11 @@ from collections.abc import Sequence
 
 import torch
 
-from measuring import table
+from measuring import matrix_product_rate, table
 
 TOKENS, MASKED = 8_192, 2_456
 # rows x inner x columns of each product, and how often a pass through the encoder has it
 PRODUCTS = {
-    "a large one, to compare with": (2_048, 2_048, 2_048, 0),
     "query, key, value": (TOKENS, 256, 768, 6),
     "output of attention": (TOKENS, 256, 256, 6),
     "feed-forward, in": (TOKENS, 256, 1_024, 6),
@@ -46,13 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
         step_seconds += times * (forward + of_inputs + of_weights)
         rates = (operations / taken for taken in (forward, of_inputs, of_weights))
         lines.append(dict(zip(("what", *COLUMNS), (name, *rates), strict=True)))
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, bf16\n")
+    large = matrix_product_rate(torch.device("cpu"), "bf16", repeats)
+    print(
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, bf16; a large product: "
+        f"{large:.0f} GFLOP/s\n"
+    )
     print(table(lines, {"what": "", **dict.fromkeys(COLUMNS, ".0f")}))
     print(
         f"The layers' products and the logits of an optimizer step take {step_seconds:.2f} CPU "
         f"seconds: no more than {TOKENS / step_seconds:.0f} tokens a CPU second."
     )
-    print(json.dumps({"products": lines, "tokens_per_cpu_second": TOKENS / step_seconds}))
+    print(
+        json.dumps(
+            {"products": lines, "large": large, "tokens_per_cpu_second": TOKENS / step_seconds}
+        )
+    )
 
 
 def seconds(first: tuple[int, int], second: tuple[int, int], repeats: int) -> float:

@@ -77,10 +77,10 @@ def test_states_are_those_of_the_encoders_own_pass(kind):
             attention_mask=allowed[None, None],
             position_ids=positions + first,
         ).last_hidden_state
-        states, positions_read = trained.classifier._encoder_pass(
+        states, read = trained.classifier._encoder_pass(
             batch.input_ids, batch.attention_mask, batch.attention_mask, None, borders=batch.borders
         )
-    assert positions_read is None  # all of them
+    assert read is None  # that is all of them
     torch.testing.assert_close(states, expected, atol=2e-5, rtol=1e-4)
 
 
@@ -95,7 +95,6 @@ def test_the_tokens_of_an_entity_are_averaged_whatever_its_length():
 
 
 def test_markers_are_joined_by_the_tokens_of_their_own_entity():
-    """A head that reads nothing but the subject's tokens gives their mean."""
     trained = make_levitated("bert")
     model = trained.classifier
     (row,) = trained.input_encoder.encode(PAIRS[1:2])

@@ -81,12 +81,6 @@ class Levitated(NamedTuple):
     markers: int
     rotations: tuple[Rotation, Rotation] | None = None
 
-    def at(self, positions: Tensor) -> Levitated:
-        """The layout of the queries at positions (B, K), all markers at the end among them."""
-        if self.rotations is None:
-            return self
-        return self._replace(rotations=(self.rotations[0].at(positions), self.rotations[1]))
-
 
 Layout = Padded | Packed | Levitated
 
@@ -149,7 +143,7 @@ def attend_packed(
 def attend_levitated(
     query: Tensor, key: Tensor, value: Tensor, layout: Levitated, probability: float
 ) -> Tensor:
-    """query (B, K + M, heads, D), key and value (B, T + M, heads, D), all rotated -> as query.
+    """query, key and value (B, T + M, heads, D), all rotated -> as query.
 
     Texts attend to themselves, markers to the text and to those of their pair.
     """

@@ -94,8 +94,8 @@ class EncoderPass:
             num_tokens: the sum of `attention_mask`, without which rows are not packed (it would
                 have to be fetched from the GPU).
             added: (B, T, E), is added to the word embeddings.
-            borders: (B, M), positions of the last M tokens, which are levitated markers. Then all
-                tokens are read.
+            borders: (B, M), positions of the last M tokens, which are levitated markers; all
+                tokens are read then.
         """
         if borders is not None:
             return self._levitated(input_ids, attention_mask, borders), None
@@ -203,10 +203,11 @@ class EncoderPass:
             hidden = self._run(layer, hidden, hidden, layout)
             if number > len(layers) + 1 - self._last_layers:
                 read.append(queried(hidden))
-        if positions is not None and not isinstance(layout, Packed):
+        if positions is not None and isinstance(layout, Padded):
             layout = layout.at(positions)
         read.append(self._run(last, queried(hidden), hidden, layout))
-        return torch.cat([self._norm(states) for states in read], dim=-1)
+        normed = [self._norm(states) for states in read]
+        return torch.cat(normed, dim=-1) if len(normed) > 1 else normed[0]
 
     def _run(self, layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
         if self._checkpointing and layer.training:
