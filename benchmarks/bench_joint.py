@@ -17,6 +17,7 @@ import itertools
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from accelerate import Accelerator
 from accelerate.utils import set_seed
@@ -99,7 +100,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     set_seed(chosen.seed)
     accelerator = make_accelerator(options)
     start = Start(Path(), None, is_main=True)
-    relations, entities = run.begin(options, start), ner_run.begin(ner_options, start)
+    relations: Any = run.begin(options, start)
+    entities = ner_run.begin(ner_options, start)
     tagger = entities.trained.tagger
     # That of the relations has embeddings of their markers as well.
     tagger.encoder = relations.trained.classifier.encoder

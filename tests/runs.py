@@ -146,7 +146,7 @@ def expect_user_error(flags: list[str], *parts: str) -> None:
     with pytest.raises(UserError) as caught:
         train.main(flags)
     for part in parts:
-        assert part in str(caught.value)
+        assert part in str(caught.value), str(caught.value)
 
 
 def read_json(path: Path) -> Any:

@@ -20,6 +20,8 @@ from tests.runs import (
     train_flags,
 )
 
+from kore.data.ner import write_klue
+from kore.data.sample_run import make_sample, tagged_row
 from kore.network.checkpoint import save_model
 
 # Without a GPU as well: --multi_gpu only says that torch's own launcher starts the processes.
@@ -70,8 +72,12 @@ def test_training_equals_one_process_of_twice_the_rows(folder, precision, tolera
     assert output.count("epoch 2:") == 1
 
 
-def test_a_killed_run_resumes_exactly(folder):
+@pytest.mark.parametrize("is_joint", [False, True])
+def test_a_killed_run_resumes_exactly(folder, is_joint):
     flags = {**TRAIN, "dropout": 0.1, "batch_size": 8, "save_steps": 3}
+    if is_joint:
+        flags["ner_file"] = folder / "ner.tsv"
+        write_klue(folder / "ner.tsv", [tagged_row(row) for row in make_sample(300, seed=3).train])
     run_both("train.py", train_flags(folder, run_name="whole", **flags), folder / "log")
     killed = train_flags(folder, run_name="killed", **flags)
     both = start_both("train.py", killed, folder / "killed")

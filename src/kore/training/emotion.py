@@ -86,7 +86,7 @@ class EmotionObjective(Objective):
         labels = torch.from_numpy(self.train_data.truths[numbers]).float()
         return TargetBatch.collate(rows, self.trained.encoder.pad_id, labels).to(device)
 
-    def losses(self, model: nn.Module, batch: TargetBatch) -> Tensor:
+    def losses(self, model: Callable[..., Any], batch: TargetBatch) -> Tensor:
         """(B,) the mean over the labels of each text."""
         assert batch.labels is not None
         return self.loss(model(*batch.inputs), batch.labels)

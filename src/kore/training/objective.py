@@ -53,6 +53,11 @@ class Objective(ABC):
     about: str
 
     @property
+    def model(self) -> Any:
+        """What the optimizer trains: the model of `trained`, and whatever learns beside it."""
+        return self.trained.model
+
+    @property
     @abstractmethod
     def lengths(self) -> Sequence[int]: ...
 
@@ -61,8 +66,8 @@ class Objective(ABC):
         """The training examples of these numbers."""
 
     @abstractmethod
-    def losses(self, model: nn.Module, batch: Any) -> Tensor:
-        """(B,) the losses of a batch; `model` is that of `trained`, as accelerate prepared it."""
+    def losses(self, model: Callable[..., Any], batch: Any) -> Tensor:
+        """(B,) the losses of a batch, by the objective's `model` as accelerate prepared it."""
 
     @abstractmethod
     def validate(
@@ -80,3 +85,7 @@ class Objective(ABC):
     @abstractmethod
     def payload(self) -> dict[str, Any]:
         """The model as tensors, texts and numbers."""
+
+    def state(self) -> dict[str, Any]:
+        """The same and whatever learns beside it, for `--resume`."""
+        return self.payload()

@@ -83,6 +83,11 @@ class DataOptions(Checked, group="Data"):
     valid_file: str = option(
         "data/valid_data.csv", "examples to validate on after every epoch", essential=True
     )
+    ner_file: str = option(
+        "",
+        "texts with tagged entities (KLUE-NER .tsv, CoNLL .conll, .jsonl, .json, .parquet), which "
+        "the encoder learns beside the relations",
+    )
     max_length: int = option(160, "most tokens of an example", within="[8, 100000]", essential=True)
     num_folds: int = option(
         0,

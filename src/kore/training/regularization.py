@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ from kore.network.pooling import span_mask
 from kore.training.loss import Loss
 
 
-def example_losses(model: nn.Module, batch: Batch, loss: Loss, r_drop: float) -> Tensor:
+def example_losses(model: Callable[..., Tensor], batch: Batch, loss: Loss, r_drop: float) -> Tensor:
     """(B,) losses of a batch.
 
     With `r_drop` every example passes twice, under other dropout: the loss is the mean of both,

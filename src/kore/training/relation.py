@@ -76,7 +76,7 @@ class RelationObjective(Objective):
             return batch
         return masked(batch, self.options.mask_tokens, encoder.tokenizer)
 
-    def losses(self, model: nn.Module, batch: Batch) -> Tensor:
+    def losses(self, model: Callable[..., Any], batch: Batch) -> Tensor:
         """(B,), with the divergence between two passes where R-Drop is asked for."""
         return example_losses(model, batch, self.loss, self.options.r_drop)
 

@@ -19,9 +19,11 @@ from kore.network.pretrained import load_pretrained, unknown_share
 from kore.scoring.label_shift import read_prior
 from kore.training.augmentation import swapped, without_conflicts
 from kore.training.data_checks import check_relations, warn_of_validation
+from kore.training.joint import learn_beside
 from kore.training.loop import EpochReport
 from kore.training.new_model import new_model
 from kore.training.ngram_fit import fit_ngrams
+from kore.training.objective import Objective
 from kore.training.options import TrainOptions
 from kore.training.relation import EncodedData, RelationObjective
 from kore.training.run_files import data_files
@@ -39,7 +41,7 @@ def train(options: TrainOptions, report: EpochReport = lambda row: None) -> Path
     return run_task(options, task, report)
 
 
-def begin(options: TrainOptions, start: Start) -> RelationObjective:
+def begin(options: TrainOptions, start: Start) -> Objective:
     """Reads and encodes the data, and makes the model or takes it from a saved state."""
     pretrained = None
     if start.model is None and options.model_name_or_path != MINI:  # first: it fails most often
@@ -64,7 +66,8 @@ def begin(options: TrainOptions, start: Start) -> RelationObjective:
     trained.classifier.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
-    return RelationObjective(options, trained, train_data, valid_data, expected, about)
+    objective = RelationObjective(options, trained, train_data, valid_data, expected, about)
+    return learn_beside(objective, options, start.model) if options.ner_file else objective
 
 
 def _about(

@@ -78,7 +78,14 @@ def data_files(options: TrainOptions) -> dict[str, Path | None]:
 
     A file that ships with KoRE counts as what is found under its name; None = none is named.
     """
-    names = ["train_file", "valid_file", "swap_entities", "target_prior", "id2label_path"]
+    names = [
+        "train_file",
+        "valid_file",
+        "ner_file",
+        "swap_entities",
+        "target_prior",
+        "id2label_path",
+    ]
     if options.label2id_path != AUTO:
         names.append("label2id_path")
     given = {name: getattr(options, name) for name in names}

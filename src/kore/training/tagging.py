@@ -75,7 +75,7 @@ class TaggingObjective(Objective):
         targets = [self._targets[i] for i in numbers]
         return TextBatch.collate(rows, self.trained.encoder.pad_id, targets).to(device)
 
-    def losses(self, model: nn.Module, batch: TextBatch) -> Tensor:
+    def losses(self, model: Callable[..., Any], batch: TextBatch) -> Tensor:
         """(B,) the mean cross-entropy of each window's characters."""
         assert batch.targets is not None
         return self.tag_sets.losses(model(*batch.inputs), batch.targets)

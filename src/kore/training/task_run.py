@@ -157,7 +157,7 @@ def _draw(
 
 
 def _announce(options: FineTuningOptions, objective: Objective, accelerator: Accelerator) -> None:
-    weights = sum(weight.numel() for weight in objective.trained.model.parameters())
+    weights = sum(weight.numel() for weight in objective.model.parameters())
     print(
         f"{options.run_name}: {options.model_name_or_path}, {weights / 1e6:.1f} M weights, on "
         f"{accelerator.device}, precision {accelerator.mixed_precision}; {objective.about}",

@@ -65,7 +65,7 @@ class Trainer(EpochLoop[FineTuningOptions, RunFiles]):
         self.micro_batches = accelerator.num_processes * options.gradient_accumulation_steps
         self.examples_per_step = options.batch_size * self.micro_batches
         self._check_examples()
-        model = objective.trained.model
+        model = objective.model
         optimizer = make_optimizer(model, options, options.layer_lr_decay)
         lengths, seed = objective.lengths, options.seed
         steps = len(epoch_updates(lengths, self.examples_per_step, seed, 0))
@@ -107,7 +107,7 @@ class Trainer(EpochLoop[FineTuningOptions, RunFiles]):
 
     @property
     def _word_embeddings(self) -> nn.Parameter:
-        words: Any = self.objective.trained.model.encoder.get_input_embeddings()
+        words: Any = self.objective.model.encoder.get_input_embeddings()
         return words.weight
 
     def _finish_epoch(self) -> None:
@@ -164,4 +164,4 @@ class Trainer(EpochLoop[FineTuningOptions, RunFiles]):
         return f"{kept} keeps the best epoch so far. " if kept.exists() else ""
 
     def _own_state(self) -> dict[str, Any]:
-        return {"model": self.objective.payload()}
+        return {"model": self.objective.state()}
