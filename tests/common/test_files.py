@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -77,6 +78,18 @@ def test_a_full_disk_is_reported_and_leaves_the_old_content(
         write(path, "new")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_a_folder_that_another_run_removes_meanwhile_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "parts" / "a.txt"
+    with (
+        pytest.raises(
+            UserError, match=r"parts was removed meanwhile\. If another run writes there"
+        ),
+        atomic_write(path) as file,
+    ):
+        file.write("new")
+        shutil.rmtree(path.parent)
 
 
 def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path) -> None:

@@ -87,6 +87,11 @@ def atomic_folder(path: Path) -> Iterator[Path]:
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
+    if isinstance(error, FileNotFoundError):  # the folder was there when the writing began
+        return UserError(
+            f"{path} cannot be written: {path.parent} was removed meanwhile. If another run writes "
+            "there too, name another output for one of them."
+        )
     return UserError(
         f"{path} cannot be written ({error.strerror or error}); what stood there before is "
         "unchanged. Make room or name another folder."
