@@ -82,13 +82,8 @@ def test_a_full_disk_is_reported_and_leaves_the_old_content(
 
 def test_a_folder_that_another_run_removes_meanwhile_is_named(tmp_path: Path) -> None:
     path = tmp_path / "parts" / "a.txt"
-    with (
-        pytest.raises(
-            UserError, match=r"parts was removed meanwhile\. If another run writes there"
-        ),
-        atomic_write(path) as file,
-    ):
-        file.write("new")
+    said = r"parts was removed meanwhile\. If another run writes there"
+    with pytest.raises(UserError, match=said), atomic_write(path):
         shutil.rmtree(path.parent)
 
 
