@@ -15,6 +15,7 @@ from kore.data.label_files import load_label_map
 from kore.data.options import SchemaOptions
 from kore.data.schema import LabelMap
 from kore.scoring.label_shift import (
+    among_relations,
     at_prior,
     class_shares,
     distance,
@@ -138,3 +139,15 @@ def test_the_shares_that_come_with_kore_fit_the_schema() -> None:
     # 14 relations have 96 %; the other 16 have a quarter of a per cent each
     assert shares["per:siblings"] == pytest.approx(0.0025)
     assert sum(shares.values()) == pytest.approx(1.0)
+
+
+def test_the_relations_alone_follow_other_shares_by_hand() -> None:
+    """B is three times as common as A; both have the half that no_relation leaves in training."""
+    labels = LabelMap(("no_relation", "A", "B"), "no_relation")
+    prior, source = np.array([0.6, 0.1, 0.3]), np.array([0.5, 0.4, 0.1])
+    shares = among_relations(prior, source, labels)
+    assert shares == pytest.approx([0.5, 0.125, 0.375])
+    assert log_odds(source, shares) == pytest.approx([0.0, np.log(0.125 / 0.4), np.log(3.75)])
+    assert among_relations(prior, source, LabelMap(labels.names, None)) == pytest.approx(prior)
+    with pytest.raises(UserError, match="leaves nothing to the relations"):
+        among_relations(np.array([1.0, 0.0, 0.0]), source, labels)

@@ -385,6 +385,26 @@ def test_the_class_shares_that_are_expected_go_into_the_model(folder: Path) -> N
     assert row["auprc"] == pytest.approx(expected.auprc, abs=0.5)
 
 
+def test_the_relations_alone_move_half_the_way_to_what_is_expected(folder: Path) -> None:
+    (folder / "shares.json").write_text('{"org:founded": 0.4}', encoding="utf-8")
+    prior = {"target_prior": folder / "shares.json", "target_prior_scope": "relations"}
+    train_in(folder, **prior, target_prior_strength=0.5, num_epochs=1)
+    best = load_model(folder / "models" / "run.pth")
+    labels = [str(row.label) for row in read_examples(folder / "train_data.csv", need_labels=True)]
+    learned, none = (labels.count(name) / len(labels) for name in ("org:founded", "no_relation"))
+    expected = 0.4 / (0.4 + 0.6 * 28 / 29) * (1 - none)  # 29 others share what is left
+    odds = dict(zip(best.labels.names, best.classifier.log_odds.tolist(), strict=True))
+    assert odds["no_relation"] == 0.0
+    assert odds["org:founded"] == pytest.approx(np.log(expected / learned) / 2, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    "flag", [{"target_prior_scope": "relations"}, {"target_prior_strength": 0.5}]
+)
+def test_how_far_to_go_needs_a_target(folder: Path, flag: dict[str, Any]) -> None:
+    expect_user_error(train_flags(folder, **flag), "goes with --target_prior")
+
+
 def test_a_single_relation_is_refused_before_anything_is_written(folder: Path) -> None:
     text = (folder / "train_data.csv").read_text(encoding="utf-8").splitlines(keepends=True)
     rows = [line for line in text[1:] if '"org:founded"' in line]

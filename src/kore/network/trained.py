@@ -30,6 +30,7 @@ _PATHS = {
     "recipe",
     "train_file",
     "valid_file",
+    "ner_file",
     "model_dir",
     "output_dir",
     "label2id_path",

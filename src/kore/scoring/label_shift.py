@@ -61,6 +61,20 @@ def read_prior(path: Path, labels: LabelMap) -> Floats:
     return np.asarray([given.get(name, equal_part) for name in labels.names])
 
 
+def among_relations(prior: Floats, source: Floats, labels: LabelMap) -> Floats:
+    """(C,) shares whose relations are to one another as in `prior`, and no_relation as in `source`.
+
+    Raises:
+        UserError: `prior` has nothing but no_relation.
+    """
+    relations = labels.positive
+    shares, rest = source.copy(), prior[relations].sum()
+    if not rest:
+        raise UserError("`target_prior` leaves nothing to the relations; give them shares")
+    shares[relations] = prior[relations] * source[relations].sum() / rest
+    return shares
+
+
 def log_odds(source: Floats, target: Floats) -> Floats:
     """(C,) what logits need for probabilities learned under one set of shares to suit another.
 

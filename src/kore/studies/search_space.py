@@ -20,7 +20,10 @@ from kore.training.options import TrainOptions
 if TYPE_CHECKING:
     import optuna
 
-_FIXED = {"recipe", "resume", "run_name", "model_dir", "output_dir", "num_folds", "target_prior"}
+_FIXED = {
+    *("recipe", "resume", "run_name", "model_dir", "output_dir", "num_folds"),
+    *("target_prior", "target_prior_scope"),
+}
 
 Value = str | int | float
 

@@ -64,7 +64,8 @@ def new_model(
         classifier.get_buffer("allowed").copy_(torch.from_numpy(allowed))
     if expected is not None:
         source = gold_shares(examples, labels)
-        classifier.log_odds.copy_(torch.from_numpy(log_odds(source, expected)))
+        odds = options.target_prior_strength * log_odds(source, expected)
+        classifier.log_odds.copy_(torch.from_numpy(odds))
     input_encoder = InputEncoder(tokenizer, scheme, options.max_length, options.ngram_buckets)
     return TrainedModel(
         classifier,

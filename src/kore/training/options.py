@@ -12,6 +12,7 @@ from kore.data.markers import LEVITATED
 from kore.data.options import RowOptions, SchemaOptions
 
 MUON = "muon"
+EVERYTHING, RELATIONS = "all", "relations"  # what the expected class shares are shares of
 _RATES = {MINI: 1e-3, KORE_MINI: 1e-3}  # peak learning rates of small encoders
 
 
@@ -107,11 +108,23 @@ class DataOptions(Checked, group="Data"):
         "JSON of the class shares to expect where the model is used: its probabilities follow "
         "them instead of those of TRAIN_FILE; klue_dev_shares.json has KLUE-RE dev's",
     )
+    target_prior_scope: str = option(
+        EVERYTHING,
+        "relations = TARGET_PRIOR says how the relations are to one another; how common "
+        "no_relation is stays as in TRAIN_FILE",
+        choices=(EVERYTHING, RELATIONS),
+    )
+    target_prior_strength: float = option(
+        1.0, "how much of the way to TARGET_PRIOR, as a power of its ratios", within="(0, 1]"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.num_folds == 1:
             raise UserError("`num_folds` is 1, expected 0 (none) or at least 2")
+        for name, usual in (("target_prior_scope", EVERYTHING), ("target_prior_strength", 1.0)):
+            if not self.target_prior and getattr(self, name) != usual:
+                raise UserError(f"`{name}` goes with `target_prior`")
 
 
 @dataclass

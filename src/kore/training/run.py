@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kore.common.arrays import Floats
 from kore.common.flags import AUTO, MINI
 from kore.common.resources import find_file
 from kore.data.inverses import read_inverses
@@ -16,7 +17,7 @@ from kore.data.rows import read_examples
 from kore.data.schema import Example, LabelMap
 from kore.network.checkpoint import STATE_KIND, TrainedModel, model_from_payload
 from kore.network.pretrained import load_pretrained, unknown_share
-from kore.scoring.label_shift import read_prior
+from kore.scoring.label_shift import among_relations, gold_shares, read_prior
 from kore.training.augmentation import swapped, without_conflicts
 from kore.training.data_checks import check_relations, warn_of_validation
 from kore.training.joint import learn_beside
@@ -24,7 +25,7 @@ from kore.training.loop import EpochReport
 from kore.training.new_model import new_model
 from kore.training.ngram_fit import fit_ngrams
 from kore.training.objective import Objective
-from kore.training.options import TrainOptions
+from kore.training.options import EVERYTHING, TrainOptions
 from kore.training.relation import EncodedData, RelationObjective
 from kore.training.run_files import data_files
 from kore.training.task_run import Start, Task, run_task
@@ -47,9 +48,7 @@ def begin(options: TrainOptions, start: Start) -> Objective:
     if start.model is None and options.model_name_or_path != MINI:  # first: it fails most often
         pretrained = load_pretrained(options.model_name_or_path, options.dropout)
     train_examples, valid_examples, labels = _read(options)
-    expected = None
-    if options.target_prior:
-        expected = read_prior(find_file(options.target_prior), labels)
+    expected = _expected(options, train_examples, labels)
     check_relations(train_examples, Path(options.train_file))
     if start.is_main:
         warn_of_validation(train_examples, valid_examples, labels, options.target_prior)
@@ -82,6 +81,18 @@ def _about(
         f"{unknown:.1%} of all tokens unknown), {len(valid_data.rows)} validation examples, "
         f"{len(trained.labels)} relations"
     )
+
+
+def _expected(
+    options: TrainOptions, examples: Sequence[Example], labels: LabelMap
+) -> Floats | None:
+    """The class shares (C,) where the model is used; None = those of the training examples."""
+    if not options.target_prior:
+        return None
+    prior = read_prior(find_file(options.target_prior), labels)
+    if options.target_prior_scope == EVERYTHING:
+        return prior
+    return among_relations(prior, gold_shares(examples, labels), labels)
 
 
 def _scores_of_best(options: TrainOptions, best: Mapping[str, Any]) -> str:
