@@ -21,6 +21,7 @@ import bench_data
 import bench_ensembles
 import bench_inference
 import bench_linear
+import bench_prior
 import bench_training
 import bench_trust
 import measuring
@@ -329,6 +330,37 @@ def test_linear_model_learns_the_sample(tmp_path: Path, capsys: pytest.CaptureFi
     hashed = read_submission(tmp_path / "linear.csv", labels)
     assert score(gold, hashed.probs, labels).accuracy > 30
     assert not np.allclose(hashed.probs, written.probs, atol=0.05)
+
+
+@pytest.mark.filterwarnings("ignore:AUPRC leaves out")
+def test_a_relation_that_is_expected_more_often_wins_where_it_is_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both relations are as common in training; three to one turns 0.55 : 0.45 around."""
+    names = ("per:title", "org:product")
+    train = [row._replace(label=names[place % 2]) for place, row in enumerate(EXAMPLES[:4])]
+    gold = [row._replace(label=names[1]) for row in train]
+    labels = load_label_map(SchemaOptions.label2id_path)
+    probs = np.zeros((len(gold), len(labels)))
+    probs[:, labels.index(names)] = (0.55, 0.45)
+    write_examples(tmp_path / "train.csv", train)
+    write_examples(tmp_path / "gold.csv", gold)
+    write_submission(tmp_path / "out.csv", [row.id for row in gold], probs, labels)
+    shares = {**dict.fromkeys(labels.names, 0.0), names[0]: 0.25, names[1]: 0.75}
+    (tmp_path / "prior.json").write_text(json.dumps(shares), encoding="utf-8")
+    monkeypatch.setattr(bench_prior, "RESAMPLES", 1)
+    bench_prior.main(
+        as_flags(
+            prediction_files=tmp_path / "out.csv",
+            gold_file=tmp_path / "gold.csv",
+            train_file=tmp_path / "train.csv",
+            target_prior=tmp_path / "prior.json",
+        )
+    )
+    lines = capsys.readouterr().out.splitlines()
+    scores = {line.split(" | ")[0]: line.split(" | ")[1] for line in lines if " | " in line}
+    assert scores["| none"] == "0.00"
+    assert scores["| relations, 1.0"] == scores["| all, 1.0"] == "100.00"
 
 
 @pytest.mark.parametrize(
