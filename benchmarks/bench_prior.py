@@ -15,8 +15,6 @@ import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 import _path  # noqa: F401
 from kore.common.resources import find_file
 from kore.data.label_files import load_label_map
@@ -47,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     probs = []
     for path in args.prediction_files:
         given = read_submission(path, labels)
-        if list(given.ids) != ids:
+        if given.ids != ids:
             parser.error(f"{path} has other examples than {args.gold_file}, or another order")
         probs.append(given.probs)
     source, prior = gold_shares(train, labels), read_prior(args.target_prior, labels)
@@ -55,10 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = {"none": probs}
     for scope, strength in itertools.product(targets, STRENGTHS):
         odds = strength * log_odds(source, targets[scope])
-        rows[f"{scope}, {strength}"] = [at_prior(np.asarray(own), odds) for own in probs]
-    print(
-        as_markdown(score_rows(GoldRows.of(gold, train, labels, None), rows, resamples=RESAMPLES))
-    )
+        rows[f"{scope}, {strength}"] = [at_prior(own, odds) for own in probs]
+    table = score_rows(GoldRows.of(gold, train, labels, None), rows, resamples=RESAMPLES)
+    print(as_markdown(table))
 
 
 if __name__ == "__main__":

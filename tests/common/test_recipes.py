@@ -75,7 +75,7 @@ def refusal(name: str) -> str:
 
 
 def test_unknown_names_are_reported_with_the_most_similar(tmp_path):
-    assert "did you mean mini_cpu or" in refusal("mini_cup")
+    assert "did you mean mini_cpu or kore_mini_re?" in refusal("mini_cup")
     message = refusal(write(tmp_path / "a.json", num_epoch=3))
     assert "a.json: no flag 'num_epoch'; did you mean num_epochs" in message
     assert refusal(str(tmp_path / "none.json")).endswith("none.json: no such file")

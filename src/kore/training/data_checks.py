@@ -8,6 +8,7 @@ from pathlib import Path
 
 from kore.common.errors import UserError
 from kore.data.duplicates import row_key
+from kore.data.ner import TaggedText
 from kore.data.schema import Example, LabelMap
 from kore.scoring.label_shift import SAME_BALANCE, distance, gold_shares
 
@@ -28,6 +29,16 @@ def check_relations(examples: Sequence[Example], path: Path) -> None:
             f"{path}: all examples ({len(examples)}) have the relation {relations.pop()}, so "
             "there is nothing to learn; add examples of other relations"
         )
+
+
+def check_entities(texts: Sequence[TaggedText], path: Path) -> None:
+    """Refuses texts none of which has an entity.
+
+    Raises:
+        UserError: none has.
+    """
+    if not any(row.entities for row in texts):
+        raise UserError(f"{path}: no text has an entity, so there is nothing to learn")
 
 
 def warn_of_validation(

@@ -1,8 +1,8 @@
 """Relations, and beside them the entities of other texts, learned by one encoder.
 
 Every micro-batch of examples is given as many tagged texts, and the loss of an example is its own
-plus that of its text (Caruana 1997, "Multitask Learning"). The relation model is what is kept; the
-tagger's head, which teaches the encoder, stays behind in the saved state.
+plus that of its text (Caruana 1997, "Multitask Learning"). The checkpoint holds the relation model
+alone; the tagger's head is saved with the state of the run, for `--resume`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from accelerate import Accelerator
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from kore.common.errors import UserError
 from kore.data.dataset import Batch
 from kore.data.ner import TaggedText, entity_types_of, read_tagged
 from kore.data.tagging import TextBatch, TextEncoder
@@ -25,10 +24,11 @@ from kore.network.checkpoint import TrainedModel
 from kore.network.model import RelationClassifier
 from kore.network.tagger import Tagger, tags_for
 from kore.network.tagger_file import TrainedTagger
+from kore.training.data_checks import check_entities
 from kore.training.objective import Objective, Validated
 from kore.training.options import TrainOptions
 from kore.training.relation import RelationObjective
-from kore.training.tagging import EncodedTexts, TaggingObjective, encode_texts
+from kore.training.tagging import EncodedTexts, TaggingObjective, count_entities, encode_texts
 
 _STATE_KEY = "tagger"
 _BAND = 0.01  # of all texts, by length: how far from its example's place a text is drawn
@@ -136,8 +136,7 @@ def learn_beside(
     """
     path = Path(options.ner_file)
     texts = read_tagged(path, on_bad_row=options.on_bad_row, output_dir=options.output_dir)
-    if not any(row.entities for row in texts):
-        raise UserError(f"{path}: no text has an entity, so there is nothing to learn")
+    check_entities(texts, path)
     trained = _new_tagger(relations.trained, texts, options)
     if saved is not None:
         encoder = {f"encoder.{name}": w for name, w in trained.tagger.encoder.state_dict().items()}
@@ -145,8 +144,10 @@ def learn_beside(
     trained.tagger.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
-    entities = sum(len(row.entities) for row in texts)
-    about = f"beside them {len(texts)} texts with {entities} entities of {len(trained.types)} types"
+    about = (
+        f"beside them {len(texts)} texts with {count_entities(texts)} entities of "
+        f"{len(trained.types)} types"
+    )
     data = encode_texts(trained, texts)
     return JointObjective(
         relations, TaggingObjective(trained, data, EncodedTexts([], [], []), about)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -26,10 +26,12 @@ from kore.data.tagging import TextEncoder
 from kore.network.pretrained import check_positions, load_pretrained
 from kore.network.tagger import Tagger, tags_for
 from kore.network.tagger_file import TrainedTagger, tagger_from_payload
+from kore.training.data_checks import check_entities
 from kore.training.ner_options import TrainNerOptions
 from kore.training.tagging import (
     TAGGER_STATE_KIND,
     TaggingObjective,
+    count_entities,
     encode_texts,
     in_words,
     inside_tokens,
@@ -79,11 +81,11 @@ def begin(options: TrainNerOptions, start: Start) -> TaggingObjective:
     trained.tagger.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
-    entities = _count(train_texts)
+    entities = count_entities(train_texts)
     about = (
         f"{len(train_texts)} training texts with {entities} entities "
         f"({inside_tokens(train_data) / max(1, entities):.1%} begin or end inside a token), "
-        f"{len(valid_texts)} validation texts with {_count(valid_texts)}, "
+        f"{len(valid_texts)} validation texts with {count_entities(valid_texts)}, "
         f"{len(trained.types)} types"
     )
     objective = TaggingObjective(trained, train_data, valid_data, about)
@@ -108,10 +110,7 @@ def read_texts(options: TrainNerOptions) -> tuple[list[TaggedText], list[TaggedT
         valid_texts = read(Path(options.valid_file), types=entity_types_of(train_texts))
     else:
         train_texts, valid_texts = _held_out(options, train_texts)
-    if not any(row.entities for row in train_texts):
-        raise UserError(
-            f"{options.train_file}: no text has an entity, so there is nothing to learn"
-        )
+    check_entities(train_texts, Path(options.train_file))
     held = {row.text for row in valid_texts}
     partial = [row for row in partial if row.text not in held]
     return [*with_types(train_texts, names), *partial], with_types(valid_texts, names)
@@ -156,10 +155,6 @@ def read_type_names(path: str) -> dict[str, str]:
     if not isinstance(names, dict) or not all(map(is_type_name, names.values())):
         raise UserError(f'{path}: expected an object such as {{"PS": "PER"}}')
     return names
-
-
-def _count(texts: Sequence[TaggedText]) -> int:
-    return sum(len(text.entities) for text in texts)
 
 
 def _scores_of_best(options: TrainNerOptions, best: Mapping[str, Any]) -> str:

@@ -134,6 +134,11 @@ def encode_texts(trained: TrainedTagger, texts: Sequence[TaggedText]) -> Encoded
     return EncodedTexts(texts, trained.encoder.encode([form.text for form in forms]), tags)
 
 
+def count_entities(texts: Sequence[TaggedText]) -> int:
+    """How many entities the texts have together."""
+    return sum(len(row.entities) for row in texts)
+
+
 def inside_tokens(data: EncodedTexts) -> int:
     """How many entities begin or end inside a token, where no tag of tokens could find them."""
     count = 0
