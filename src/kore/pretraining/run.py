@@ -41,8 +41,11 @@ _HEAD_WIDTH = 64
 _FREE_OPTIONS = {"resume", "run_name", "model_dir", "save_steps", "files"}
 
 
-def pretrain(options: PretrainOptions) -> Path:
+def pretrain(options: PretrainOptions, trainer: type[Pretrainer] = Pretrainer) -> Path:
     """Pretrains and returns the folder of the encoder.
+
+    Args:
+        trainer: how it learns.
 
     Raises:
         UserError: anything the user can fix, before a file is written where possible.
@@ -65,7 +68,7 @@ def pretrain(options: PretrainOptions) -> Path:
     passages = read_passages(paths, options.mark_entities)
     whole, tokenizer = _model(options, passages)
     draw = functools.partial(_draw, files.folder)
-    pretrainer = Pretrainer(options, accelerator, whole, tokenizer, passages, files, manifest, draw)
+    pretrainer = trainer(options, accelerator, whole, tokenizer, passages, files, manifest, draw)
     del passages  # as tokens they take a tenth of the memory
     if state is not None:
         pretrainer.restore(state)
