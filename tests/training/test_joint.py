@@ -16,6 +16,7 @@ from kore.data.ner import TaggedText, write_klue
 from kore.data.sample_run import make_sample, tagged_row
 from kore.data.tagging import TextBatch
 from kore.network.checkpoint import MODEL_KIND, STATE_KIND, load_model, load_payload
+from kore.network.tagger_file import load_tagger
 from kore.training import run
 from kore.training.joint import JointObjective
 from kore.training.optimizer import make_optimizer
@@ -147,6 +148,22 @@ def test_the_checkpoint_is_a_relation_model_and_the_state_keeps_the_taggers_head
     assert "tagger" not in load_payload(best, MODEL_KIND)
     head = load_payload(folder / "models" / "run" / "last.pth", STATE_KIND)["model"]["tagger"]
     assert {name.split(".")[0] for name in head} == {"places", "head", "outside_bias"}
+
+
+def test_the_tagger_of_the_best_epoch_is_kept_over_the_same_encoder(
+    folder: Path, ner_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = tmp_path / "names.json"
+    names.write_text('{"PER": "사람"}', encoding="utf-8")
+    train_in(folder, ner_file=ner_file, type_names=names)
+    tagger = load_tagger(folder / "models" / "run" / "tagger.pth")
+    assert str(folder / "models" / "run" / "tagger.pth") in capsys.readouterr().out
+    assert "사람" in tagger.types
+    assert "PER" not in tagger.types
+    relations = load_model(folder / "models" / "run.pth")
+    own, other = (model.encoder.state_dict() for model in (tagger.tagger, relations.classifier))
+    assert own.keys() == other.keys()
+    assert all(torch.equal(own[name], other[name]) for name in own)
 
 
 def test_ngrams_and_markers_behind_the_text_learn_beside_entities(

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from kore.common.errors import UserError, nearest
-from kore.common.files import atomic_write
+from kore.common.files import atomic_write, read_json
+from kore.common.resources import find_file
 from kore.data.faults import STOP, RowFault, stop_or_reject
 from kore.data.records import Record, iter_records
 from kore.data.schema import Entity, Example, Span
@@ -100,6 +101,20 @@ def with_types(texts: Iterable[TaggedText], names: Mapping[str, str]) -> list[Ta
         )
         for row in texts
     ]
+
+
+def read_type_names(path: str) -> dict[str, str]:
+    """{type: other name} of a JSON file, {} where none is named.
+
+    Raises:
+        UserError: the file is no JSON of names.
+    """
+    if not path:
+        return {}
+    names = read_json(find_file(path))
+    if not isinstance(names, dict) or not all(map(is_type_name, names.values())):
+        raise UserError(f'{path}: expected an object such as {{"PS": "PER"}}')
+    return names
 
 
 def marked_texts(examples: Iterable[Example]) -> list[TaggedText]:

@@ -9,12 +9,14 @@ from kore.common.flags import BATCH_TOKENS
 from kore.data.schema import Entity, Example, Span
 from kore.extraction.sentences import Sentence, Splitter, by_line
 from kore.extraction.triples import Answer, Triple, answers, facts, questions
+from kore.network.shared_encoder import TextMemory, can_share, sharing
 from kore.network.tagger_file import TrainedTagger
 from kore.network.trained import TrainedModel
 from kore.prediction.predictor import Compute, Predictor, prepared
 from kore.prediction.tagging import EntityFinder, FoundEntity
 
 SENTENCES_AT_ONCE = 1_024
+KEPT_SENTENCES = 128  # where the states of all their tokens are kept, see shared_encoder.py
 
 
 class SentenceFacts(NamedTuple):
@@ -66,6 +68,9 @@ class RelationAsker:
 class Extractor:
     """A tagger and a relation model that read texts together. Threads may share it.
 
+    Where both have one encoder and markers stand behind the text, it is read once for both
+    (`shares_encoder`).
+
     Args:
         inverses: relations and those of the other direction, both ways.
         min_probability: facts that are less probable are left out.
@@ -83,8 +88,13 @@ class Extractor:
         min_probability: float = 0.0,
         batch_tokens: int = BATCH_TOKENS,
     ) -> None:
+        self._memory = TextMemory()
+        self.shares_encoder = can_share(tagger, relations)
+        asked = relations
+        if self.shares_encoder:
+            tagger, asked = sharing(tagger, relations, self._memory)
         self.finder = EntityFinder(tagger, compute, batch_tokens)
-        self._asker = RelationAsker(relations, compute, batch_tokens)
+        self._asker = RelationAsker(asked, compute, batch_tokens)
         self._relations = relations
         self._inverses = inverses or {}
         self._split = split
@@ -95,21 +105,23 @@ class Extractor:
         split = [self._split(document) for document in documents]
         flat = [sentence for own in split for sentence in own]
         # A document may be a book: the pairs of all its sentences at once would fill the memory.
+        step = KEPT_SENTENCES if self.shares_encoder else SENTENCES_AT_ONCE
         found = iter(
             facts
-            for start in range(0, len(flat), SENTENCES_AT_ONCE)
-            for facts in self._read(flat[start : start + SENTENCES_AT_ONCE])
+            for start in range(0, len(flat), step)
+            for facts in self._read(flat[start : start + step])
         )
         return [Extraction([next(found) for _ in own]) for own in split]
 
     def _read(self, sentences: Sequence[Sentence]) -> list[SentenceFacts]:
-        entities = self.finder([sentence.text for sentence in sentences])
         pairs = set(self._relations.type_pairs)
-        asked = [
-            list(questions(sentence.text, [hit.entity for hit in own], pairs))
-            for sentence, own in zip(sentences, entities, strict=True)
-        ]
-        answered = iter(self._asker([row for own in asked for row in own]))
+        with self._memory.kept():
+            entities = self.finder([sentence.text for sentence in sentences])
+            asked = [
+                list(questions(sentence.text, [hit.entity for hit in own], pairs))
+                for sentence, own in zip(sentences, entities, strict=True)
+            ]
+            answered = iter(self._asker([row for own in asked for row in own]))
         return [
             self._facts(sentence, hits, rows, [next(answered) for _ in rows])
             for sentence, hits, rows in zip(sentences, entities, asked, strict=True)

@@ -81,6 +81,14 @@ class Levitated(NamedTuple):
     markers: int
     rotations: tuple[Rotation, Rotation] | None = None
 
+    def of_markers(self) -> Levitated:
+        """The layout where the markers alone are queries."""
+        if self.rotations is None:
+            return self
+        of_queries, of_keys = self.rotations
+        last = Rotation(*(part[:, -self.markers :] for part in of_queries))
+        return self._replace(rotations=(last, of_keys))
+
 
 Layout = Padded | Packed | Levitated
 
@@ -143,14 +151,12 @@ def attend_packed(
 def attend_levitated(
     query: Tensor, key: Tensor, value: Tensor, layout: Levitated, probability: float
 ) -> Tensor:
-    """query, key and value (B, T + M, heads, D), all rotated -> as query.
+    """query (B, T + M or M, heads, D), key and value (B, T + M, heads, D), rotated -> as query.
 
     Texts attend to themselves, markers to the text and to those of their pair.
     """
     count = layout.markers
-    texts = Padded(layout.mask)
     text_key, text_value = key[:, :-count], value[:, :-count]
-    of_texts = attend(query[:, :-count], text_key, text_value, texts, probability)
 
     def pairs(states: Tensor) -> Tensor:  # (B, T, heads, D) -> (B, heads, P, 4, D)
         return states[:, -count:].transpose(1, 2).unflatten(2, (-1, PAIR_MARKERS))
@@ -165,7 +171,12 @@ def attend_levitated(
     weights = dropout(scores.softmax(dim=-1), probability)
     of_own = weights[..., :PAIR_MARKERS].unflatten(2, (-1, PAIR_MARKERS)) @ own_value
     of_markers = of_own.flatten(2, 3) + weights[..., PAIR_MARKERS:] @ text_value.transpose(1, 2)
-    return torch.cat([of_texts, of_markers.transpose(1, 2)], dim=1)
+    of_markers = of_markers.transpose(1, 2)
+    if query.shape[1] == count:
+        return of_markers
+    texts = Padded(layout.mask)
+    of_texts = attend(query[:, :-count], text_key, text_value, texts, probability)
+    return torch.cat([of_texts, of_markers], dim=1)
 
 
 @functools.cache

@@ -12,8 +12,8 @@ Both equal the encoder's own forward pass up to rounding. Any other encoder is c
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ from kore.network.attention import (
     Levitated,
     Packed,
     Padded,
+    Rotation,
     attend,
     packing_works,
 )
@@ -38,6 +39,17 @@ def layers_are_known(encoder: PreTrainedModel) -> bool:
     """Whether its layers are called one by one, and can be given levitated markers."""
     is_bert_like = type(encoder) in _BERT_LIKE and not encoder.config.is_decoder
     return is_bert_like or modern_bert.is_global_modern_bert(encoder)
+
+
+class ReadTexts(NamedTuple):
+    """What levitated markers attend to in texts.
+
+    states: L + 1 of (B, T, H), before each layer and, normed, behind the last one.
+    mask: (B, T), True on tokens.
+    """
+
+    states: tuple[Tensor, ...]
+    mask: Tensor
 
 
 class EncoderPass:
@@ -111,17 +123,45 @@ class EncoderPass:
         layout = Padded(None if attention_mask.all() else attention_mask)
         return self._layers(self._embeddings(input_ids, added), layout, positions), positions
 
+    def read(self, input_ids: Tensor, attention_mask: Tensor) -> ReadTexts:
+        """What levitated markers attend to in texts (B, T), see `mark`; of a known encoder."""
+        hidden = self._embeddings(input_ids, None)
+        mask = None if attention_mask.all() else attention_mask
+        layout = Padded(mask, self._rotations(hidden))
+        states = [hidden]
+        for layer in self._all_layers:
+            hidden = self._run(layer, hidden, hidden, layout)
+            states.append(hidden)
+        return ReadTexts((*states[:-1], self._norm(hidden)), attention_mask)
+
+    def mark(self, texts: ReadTexts, marker_ids: Tensor, borders: Tensor) -> Tensor:
+        """The states (B, M, H) of levitated markers behind texts that have been read.
+
+        As in a pass over both: texts attend to themselves alone. Only keys and values of the texts
+        are computed once more.
+
+        Args:
+            marker_ids, borders: (B, M), the markers and their positions in the text.
+        """
+        hidden = self._embeddings(marker_ids, None, self._from_first(borders))
+        rotations = self._rotations(hidden, _text_and(borders, texts.mask.shape[1]))
+        layout = self._levitated_layout(texts.mask, borders)
+        layout = layout._replace(rotations=rotations).of_markers()
+        for layer, text in zip(self._all_layers, texts.states[:-1], strict=True):
+            hidden = self._run(layer, hidden, torch.cat([text, hidden], dim=1), layout)
+        return self._norm(hidden)
+
     def _levitated(self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor) -> Tensor:
-        batch, markers = borders.shape
-        length = input_ids.shape[1] - markers
-        text = torch.arange(length, device=borders.device).expand(batch, -1)
-        positions = torch.cat([text, borders], dim=1)
-        first = 0 if self._is_modern else self._first_position()
-        hidden = self._embeddings(input_ids, None, positions + first)
-        mask = attention_mask[:, :length]
-        has_padding = torch.compiler.is_exporting() or not mask.all()
-        layout = Levitated(mask if has_padding else None, markers)
+        length = input_ids.shape[1] - borders.shape[1]
+        positions = _text_and(borders, length)
+        hidden = self._embeddings(input_ids, None, self._from_first(positions))
+        layout = self._levitated_layout(attention_mask[:, :length], borders)
         return self._layers(hidden, layout, None, positions)
+
+    def _levitated_layout(self, mask: Tensor, borders: Tensor) -> Levitated:
+        """Of texts with the mask (B, T)."""
+        has_padding = torch.compiler.is_exporting() or not mask.all()
+        return Levitated(mask if has_padding else None, borders.shape[1])
 
     def _can_pack(self, num_tokens: int | None) -> bool:
         return bool(num_tokens) and self._is_bert_like and not self._compiled
@@ -155,6 +195,10 @@ class EncoderPass:
         hidden = self._layers(hidden, Packed(starts, length))[0]
         unpacked = hidden.new_zeros(batch * length, hidden.shape[-1])
         return unpacked.index_copy(0, places, hidden).view(batch, length, -1)
+
+    def _from_first(self, positions: Tensor) -> Tensor:
+        """Positions as the embeddings count them."""
+        return positions if self._is_modern else positions + self._first_position()
 
     def _first_position(self) -> int:
         """The position of a row's first token: RoBERTa counts from its padding index on."""
@@ -193,11 +237,9 @@ class EncoderPass:
         def queried(states: Tensor) -> Tensor:
             return states if positions is None else at_positions(states, positions)
 
-        if self._is_modern:
-            assert not isinstance(layout, Packed)
-            rotation = modern_bert.rotation(self._encoder, hidden, position_ids)
-            layout = layout._replace(rotations=(rotation, rotation))
-        *layers, last = self._encoder.layers if self._is_modern else self._encoder.encoder.layer
+        if not isinstance(layout, Packed):
+            layout = layout._replace(rotations=self._rotations(hidden, position_ids))
+        *layers, last = self._all_layers
         read = []
         for number, layer in enumerate(layers, start=1):
             hidden = self._run(layer, hidden, hidden, layout)
@@ -209,10 +251,29 @@ class EncoderPass:
         normed = [self._norm(states) for states in read]
         return torch.cat(normed, dim=-1) if len(normed) > 1 else normed[0]
 
+    def _rotations(
+        self, hidden: Tensor, position_ids: Tensor | None = None
+    ) -> tuple[Rotation, Rotation] | None:
+        """A ModernBERT's, of queries and keys at `position_ids`, see `_layers`."""
+        if not self._is_modern:
+            return None
+        rotation = modern_bert.rotation(self._encoder, hidden, position_ids)
+        return rotation, rotation
+
+    @property
+    def _all_layers(self) -> Iterable[nn.Module]:
+        return self._encoder.layers if self._is_modern else self._encoder.encoder.layer
+
     def _run(self, layer: nn.Module, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
         if self._checkpointing and layer.training:
             return checkpoint(self._layer, layer, queries, hidden, layout, use_reentrant=False)
         return self._layer(layer, queries, hidden, layout)
+
+
+def _text_and(borders: Tensor, length: int) -> Tensor:
+    """(B, T + M): positions of T = `length` tokens, and of markers at the borders (B, M)."""
+    text = torch.arange(length, device=borders.device).expand(len(borders), -1)
+    return torch.cat([text, borders], dim=1)
 
 
 def layer_states(layer: Any, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:

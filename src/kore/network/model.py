@@ -18,7 +18,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from kore.data.levitated import PAIR_MARKERS
-from kore.network.encoder_pass import at_positions
+from kore.network.encoder_pass import ReadTexts, at_positions
 from kore.network.heads import EncoderWithHead, make_head
 from kore.network.ngrams import NgramHead
 from kore.network.pooling import CLS_ONLY, POOLINGS, span_mask
@@ -139,7 +139,31 @@ class RelationClassifier(EncoderWithHead):
                 input_ids, attention_mask, subject_span, object_span, num_tokens, entity_types
             )
         else:
-            pooled = self._pooled_markers(input_ids, attention_mask, borders)
+            states, _ = self._encoder_pass(
+                input_ids, attention_mask, attention_mask, None, borders=borders
+            )
+            text, markers = states.tensor_split([-borders.shape[1]], dim=1)
+            pooled = self._pooled_markers(text, markers, borders)
+        return self._logits(pooled, entity_types, ngrams)
+
+    def mark(
+        self,
+        texts: ReadTexts,
+        marker_ids: Tensor,
+        borders: Tensor,
+        entity_types: Tensor,
+        ngrams: Tensor | None,
+    ) -> Tensor:
+        """The logits (B * P, C) of pairs in texts that this encoder has read already.
+
+        Args:
+            marker_ids: (B, 4 P), the levitated markers; the other arguments are those of `forward`.
+        """
+        markers = self._encoder_pass.mark(texts, marker_ids, borders)
+        pooled = self._pooled_markers(texts.states[-1], markers, borders)
+        return self._logits(pooled, entity_types, ngrams)
+
+    def _logits(self, pooled: list[Tensor], entity_types: Tensor, ngrams: Tensor | None) -> Tensor:
         logits = self.head(torch.cat(pooled, dim=-1))
         if not self.training:
             logits = logits.float()
@@ -179,15 +203,12 @@ class RelationClassifier(EncoderWithHead):
             pooled += [self.pooling(states, mask) for mask in masks]
         return pooled
 
-    def _pooled_markers(
-        self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor
-    ) -> list[Tensor]:
-        """[CLS], the levitated markers of subject and object, and their tokens, each (B * P, H)."""
+    def _pooled_markers(self, text: Tensor, markers: Tensor, borders: Tensor) -> list[Tensor]:
+        """[CLS], the levitated markers of subject and object, and their tokens, each (B * P, H).
+
+        text (B, T, H), markers (B, 4 P, H) and borders (B, 4 P).
+        """
         assert self.pooling is not None
-        states, _ = self._encoder_pass(
-            input_ids, attention_mask, attention_mask, None, borders=borders
-        )
-        text, markers = states.split([states.shape[1] - borders.shape[1], borders.shape[1]], dim=1)
         pairs = markers.unflatten(1, (-1, PAIR_MARKERS))  # (B, P, 4, H)
         cls = text[:, :1].expand(-1, pairs.shape[1], -1)
         pairs = pairs.flatten(0, 1)

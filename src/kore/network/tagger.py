@@ -14,7 +14,7 @@ from transformers import PreTrainedModel
 from kore.common.arrays import Floats
 from kore.data.ner import OUTSIDE
 from kore.data.tagging import MOST_PLACES, UNKNOWN
-from kore.network.encoder_pass import at_positions
+from kore.network.encoder_pass import ReadTexts, at_positions
 from kore.network.heads import EncoderWithHead, make_head
 from kore.network.ngrams import CharacterNgrams
 
@@ -62,6 +62,22 @@ class Tagger(EncoderWithHead):
         """
         # The head reads every token, so that states lie where their tokens do.
         states, _ = self._encoder_pass(input_ids, attention_mask, attention_mask, num_tokens)
+        return self.tag(states, tokens, places, ngrams)
+
+    def read_and_tag(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        tokens: Tensor,
+        places: Tensor,
+        ngrams: Tensor | None,
+    ) -> tuple[Tensor, ReadTexts]:
+        """The same, and what levitated markers attend to; of an encoder whose layers are known."""
+        read = self._encoder_pass.read(input_ids, attention_mask)
+        return self.tag(read.states[-1], tokens, places, ngrams), read
+
+    def tag(self, states: Tensor, tokens: Tensor, places: Tensor, ngrams: Tensor | None) -> Tensor:
+        """states (B, T, H) -> logits (B, S, K); the other arguments are those of `forward`."""
         characters = at_positions(states, tokens) + self.places(places)
         logits: Tensor = self.head(characters)
         if self.training:

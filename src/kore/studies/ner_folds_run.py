@@ -21,13 +21,19 @@ from sklearn.model_selection import StratifiedGroupKFold
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.common.files import atomic_write
-from kore.data.ner import TaggedText, read_tagged, with_types, write_json_lines
+from kore.data.ner import (
+    TaggedText,
+    read_tagged,
+    read_type_names,
+    with_types,
+    write_json_lines,
+)
 from kore.network.tagger_file import load_tagger
 from kore.prediction.tagging import EntityFinder, record_of
 from kore.scoring.ner import SCORE_NAMES
 from kore.studies.text_folds_run import check_folds, train_in_folds
 from kore.training.ner_options import TrainNerOptions
-from kore.training.ner_run import read_type_names, train_ner
+from kore.training.ner_run import train_ner
 
 
 def train_ner_folds(options: TrainNerOptions) -> Path:

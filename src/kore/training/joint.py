@@ -2,12 +2,12 @@
 
 Every micro-batch of examples is given as many tagged texts, and the loss of an example is its own
 plus that of its text (Caruana 1997, "Multitask Learning"). The checkpoint holds the relation model
-alone; the tagger's head is saved with the state of the run, for `--resume`.
+alone; the tagger of that epoch is written to the run's folder, its head with the state of the run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from kore.data.dataset import Batch
-from kore.data.ner import TaggedText, entity_types_of, read_tagged
+from kore.data.ner import TaggedText, entity_types_of, read_tagged, read_type_names, with_types
 from kore.data.tagging import TextBatch, TextEncoder
 from kore.network.checkpoint import TrainedModel
 from kore.network.model import RelationClassifier
 from kore.network.tagger import Tagger, tags_for
-from kore.network.tagger_file import TrainedTagger
+from kore.network.tagger_file import TAGGER_KIND, TrainedTagger, tagger_payload
 from kore.training.data_checks import check_entities
 from kore.training.objective import Objective, Validated
 from kore.training.options import TrainOptions
 from kore.training.relation import RelationObjective
 from kore.training.tagging import EncodedTexts, TaggingObjective, count_entities, encode_texts
 
-_STATE_KEY = "tagger"
+TAGGER = "tagger"
 _BAND = 0.01  # of all texts, by length: how far from its example's place a text is drawn
 
 
@@ -118,9 +118,13 @@ class JointObjective(Objective):
         """The relation model."""
         return self.relations.payload()
 
+    def beside(self) -> Mapping[str, tuple[str, dict[str, Any]]]:
+        """The tagger."""
+        return {TAGGER: (TAGGER_KIND, tagger_payload(self.entities.trained))}
+
     def state(self) -> dict[str, Any]:
         """The relation model and the tagger's head."""
-        return {**self.payload(), _STATE_KEY: _head(self._model.tagger)}
+        return {**self.payload(), TAGGER: _head(self._model.tagger)}
 
 
 def learn_beside(
@@ -137,10 +141,11 @@ def learn_beside(
     path = Path(options.ner_file)
     texts = read_tagged(path, on_bad_row=options.on_bad_row, output_dir=options.output_dir)
     check_entities(texts, path)
+    texts = with_types(texts, read_type_names(options.type_names))
     trained = _new_tagger(relations.trained, texts, options)
     if saved is not None:
         encoder = {f"encoder.{name}": w for name, w in trained.tagger.encoder.state_dict().items()}
-        trained.tagger.load_state_dict({**encoder, **saved[_STATE_KEY]})
+        trained.tagger.load_state_dict({**encoder, **saved[TAGGER]})
     trained.tagger.run_encoder(
         checkpointing=options.gradient_checkpointing, compiled=options.compile
     )
@@ -161,7 +166,7 @@ def _new_tagger(
     tags = tags_for(entity_types_of(texts))
     tagger = Tagger(relations.classifier.encoder, len(tags), options.dropout)
     encoder = TextEncoder(relations.input_encoder.tokenizer, options.max_length)
-    return TrainedTagger(tagger, encoder, tags, {}, {})
+    return TrainedTagger(tagger, encoder, tags, relations.options, {})
 
 
 def _head(tagger: Tagger) -> dict[str, Tensor]:

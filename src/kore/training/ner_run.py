@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from kore.common.errors import UserError
-from kore.common.files import read_json
 from kore.common.flags import KORE_MINI, MINI
 from kore.common.resources import find_file
 from kore.data.ner import (
@@ -18,6 +17,7 @@ from kore.data.ner import (
     is_type_name,
     marked_texts,
     read_tagged,
+    read_type_names,
     with_types,
 )
 from kore.data.rows import read_examples
@@ -141,20 +141,6 @@ def _partial_texts(options: TrainNerOptions) -> list[TaggedText]:
             "not empty and hold no space"
         )
     return texts
-
-
-def read_type_names(path: str) -> dict[str, str]:
-    """{type: other name}, {} where no file is named.
-
-    Raises:
-        UserError: the file is no JSON of names.
-    """
-    if not path:
-        return {}
-    names = read_json(find_file(path))
-    if not isinstance(names, dict) or not all(map(is_type_name, names.values())):
-        raise UserError(f'{path}: expected an object such as {{"PS": "PER"}}')
-    return names
 
 
 def _scores_of_best(options: TrainNerOptions, best: Mapping[str, Any]) -> str:

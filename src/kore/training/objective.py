@@ -86,6 +86,10 @@ class Objective(ABC):
     def payload(self) -> dict[str, Any]:
         """The model as tensors, texts and numbers."""
 
+    def beside(self) -> Mapping[str, tuple[str, dict[str, Any]]]:
+        """Other models that learned with it, by their name: kind and payload of each."""
+        return {}
+
     def state(self) -> dict[str, Any]:
         """The same and whatever learns beside it, for `--resume`."""
         return self.payload()

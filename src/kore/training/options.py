@@ -87,7 +87,12 @@ class DataOptions(Checked, group="Data"):
     ner_file: str = option(
         "",
         "texts with tagged entities (KLUE-NER .tsv, CoNLL .conll, .jsonl, .json, .parquet), which "
-        "the encoder learns beside the relations",
+        "the encoder learns beside the relations; MODEL_DIR/RUN_NAME/tagger.pth is their tagger",
+    )
+    type_names: str = option(
+        "",
+        "JSON of other names for the types of NER_FILE; klue_types.json has KLUE-RE's for those of "
+        "KLUE-NER",
     )
     max_length: int = option(160, "most tokens of an example", within="[8, 100000]", essential=True)
     num_folds: int = option(
@@ -122,6 +127,8 @@ class DataOptions(Checked, group="Data"):
         super().__post_init__()
         if self.num_folds == 1:
             raise UserError("`num_folds` is 1, expected 0 (none) or at least 2")
+        if self.type_names and not self.ner_file:
+            raise UserError("`type_names` goes with `ner_file`")
         for name, usual in (("target_prior_scope", EVERYTHING), ("target_prior_strength", 1.0)):
             if not self.target_prior and getattr(self, name) != usual:
                 raise UserError(f"`{name}` goes with `target_prior`")

@@ -35,6 +35,10 @@ class RunFiles:
     def last(self) -> Path:
         return self.folder / "last.pth"
 
+    def beside(self, name: str) -> Path:
+        """Another model that learned with the run's."""
+        return self.folder / f"{name}.pth"
+
 
 def check_run_name(name: str) -> None:
     """Raises UserError where a run's name is no file name."""
@@ -82,6 +86,7 @@ def data_files(options: TrainOptions) -> dict[str, Path | None]:
         "train_file",
         "valid_file",
         "ner_file",
+        "type_names",
         "swap_entities",
         "target_prior",
         "id2label_path",

@@ -112,9 +112,10 @@ def _run(trainer: Trainer, task: Task) -> None:
         ) from None
     if trainer.accelerator.is_main_process:
         best = trainer.best_epoch()
+        beside = [f"    {name}: {files.beside(name)}" for name in trainer.objective.beside()]
         print(
             f"Best epoch {best['epoch']}: {task.tell(best)}\n"
-            f"Checkpoint: {files.best}    log and learning curve: {files.folder}/"
+            f"Checkpoint: {files.best}{''.join(beside)}    log and learning curve: {files.folder}/"
         )
 
 

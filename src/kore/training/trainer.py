@@ -130,6 +130,8 @@ class Trainer(EpochLoop[FineTuningOptions, RunFiles]):
         if is_best:
             self.objective.trained.scores = {**row, **result.scores}
             save_payload(self.files.best, self.objective.model_kind, self.objective.payload())
+            for name, (kind, payload) in self.objective.beside().items():
+                save_payload(self.files.beside(name), kind, payload)
         write_log(self.files.folder, self.position.history)
         self.draw(self.position.history, result.curves if is_best else None)
         _LOGGER.info(

@@ -1,0 +1,150 @@
+"""A tagger and a relation model over one encoder: the text is read once for both.
+
+The tagger's pass leaves what levitated markers attend to in a `TextMemory`; the relation model
+takes it from there, and reads a text itself where it is not there, as one that was cut elsewhere.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+from transformers import PreTrainedModel
+
+from kore.network.encoder_pass import ReadTexts, layers_are_known
+from kore.network.model import RelationClassifier
+from kore.network.tagger import Tagger
+from kore.network.tagger_file import TrainedTagger
+from kore.network.trained import TrainedModel
+
+
+class TextMemory(threading.local):
+    """The states of texts by their tokens, while `kept`; each thread has its own."""
+
+    def __init__(self) -> None:
+        self._states: dict[bytes, Tensor] | None = None
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Until its end texts are remembered."""
+        self._states = {}
+        try:
+            yield
+        finally:
+            self._states = None
+
+    def put(self, input_ids: Tensor, texts: ReadTexts) -> None:
+        """Remembers texts (B, T)."""
+        if self._states is None:
+            return
+        joined = torch.stack(texts.states, dim=2)  # (B, T, L + 1, H)
+        for states, key in zip(joined, _keys(input_ids, texts.mask), strict=True):
+            self._states[key] = states
+
+    def get(self, input_ids: Tensor, mask: Tensor) -> ReadTexts | None:
+        """The texts (B, T) as they were read; None where one of them was not."""
+        known = self._states or {}
+        found = [known.get(key) for key in _keys(input_ids, mask)]
+        if any(states is None for states in found):
+            return None
+        joined = pad_sequence([states[: mask.shape[1]] for states in found if states is not None])
+        return ReadTexts(joined.transpose(0, 1).unbind(dim=2), mask)
+
+
+def _keys(input_ids: Tensor, mask: Tensor) -> list[bytes]:
+    lengths = mask.sum(dim=1).tolist()
+    rows = input_ids.cpu().numpy()
+    return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
+
+
+class RememberingTagger(nn.Module):
+    """A tagger that leaves in the memory what it reads."""
+
+    def __init__(self, tagger: Tagger, memory: TextMemory) -> None:
+        super().__init__()
+        self.tagger = tagger
+        self.memory = memory
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        tokens: Tensor,
+        places: Tensor,
+        num_tokens: int | None = None,
+        ngrams: Tensor | None = None,
+    ) -> Tensor:
+        """As `Tagger.forward`."""
+        logits, read = self.tagger.read_and_tag(input_ids, attention_mask, tokens, places, ngrams)
+        self.memory.put(input_ids, read)
+        return logits
+
+
+class RecallingClassifier(nn.Module):
+    """A relation model that reads no text which is in the memory."""
+
+    def __init__(self, classifier: RelationClassifier, memory: TextMemory) -> None:
+        super().__init__()
+        self.classifier = classifier
+        self.memory = memory
+
+    def forward(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        subject_span: Tensor,
+        object_span: Tensor,
+        num_tokens: int | None,
+        entity_types: Tensor,
+        ngrams: Tensor | None,
+        borders: Tensor,
+    ) -> Tensor:
+        """As `RelationClassifier.forward`, of levitated markers."""
+        text_ids, marker_ids = input_ids.tensor_split([-borders.shape[1]], dim=1)
+        texts = self.memory.get(text_ids, attention_mask[:, : text_ids.shape[1]])
+        if texts is not None:
+            return self.classifier.mark(texts, marker_ids, borders, entity_types, ngrams)
+        return self.classifier(
+            input_ids,
+            attention_mask,
+            subject_span,
+            object_span,
+            num_tokens,
+            entity_types,
+            ngrams,
+            borders,
+        )
+
+
+def sharing(
+    tagger: TrainedTagger, relations: TrainedModel, memory: TextMemory
+) -> tuple[TrainedTagger, TrainedModel]:
+    """Both with a memory between them, for prediction."""
+    return (
+        replace(tagger, model=RememberingTagger(tagger.tagger, memory)),
+        replace(relations, model=RecallingClassifier(relations.classifier, memory)),
+    )
+
+
+def can_share(tagger: TrainedTagger, relations: TrainedModel) -> bool:
+    """Whether both have the same encoder, and markers behind the text."""
+    if not relations.input_encoder.is_levitated or not isinstance(tagger.model, Tagger):
+        return False
+    if not isinstance(relations.model, RelationClassifier):  # an ONNX file
+        return False
+    own, other = tagger.model.encoder, relations.model.encoder
+    return layers_are_known(other) and _are_equal(own, other)
+
+
+def _are_equal(encoder: PreTrainedModel, other: PreTrainedModel) -> bool:
+    weights, others = encoder.state_dict(), other.state_dict()
+    return (
+        encoder.config.to_dict() == other.config.to_dict()
+        and weights.keys() == others.keys()
+        and all(torch.equal(weight, others[name]) for name, weight in weights.items())
+    )
