@@ -3,9 +3,10 @@
     python benchmarks/bench_extraction.py --data_file klue-re-v1.1_dev_half.json
 
 Real sentences, in which words are drawn as entities: 2, 4, 8 and 16 of each sentence, every ordered
-pair of which is asked about. The encoder is kore-mini with heads of random weights, since only time
-is measured. The three ways take turns in one process on one thread; the medians are compared. Ends
-with a table for people and one line of JSON.
+pair of which is asked about. The last two ways find entities in the sentence as well, by a tagger
+over the same encoder, which is read twice or once. The encoder is kore-mini with heads of random
+weights, since only CPU time is measured. The ways take turns in one process on one thread; the
+medians are compared. Ends with a table for people and one line of JSON.
 """
 
 from __future__ import annotations
@@ -25,14 +26,26 @@ import _path  # noqa: F401
 from kore.common.flags import KORE_MINI
 from kore.data.rows import read_examples
 from kore.data.schema import Entity, Example, LabelMap, Span
+from kore.data.tagging import TextEncoder
+from kore.extraction.pipeline import RelationAsker
 from kore.network.pretrained import load_pretrained
+from kore.network.shared_encoder import TextMemory, sharing
+from kore.network.tagger import Tagger, tags_for
+from kore.network.tagger_file import TrainedTagger
 from kore.network.trained import TrainedModel
-from kore.prediction.predictor import ComputeOn, Predictor, prepared
+from kore.prediction.predictor import ComputeOn
+from kore.prediction.tagging import EntityFinder
 from kore.training.new_model import new_model
 from kore.training.options import TrainOptions
 
 ENTITIES = (2, 4, 8, 16)
-WAYS = ("pair by pair", "pairs in batches", "text read once")
+WAYS = (
+    "pair by pair",
+    "pairs in batches",
+    "text read once",
+    "and a tagger",
+    "one encoder for both",
+)
 _TYPES = ("PER", "ORG", "LOC")
 _LONGEST = 300  # characters, so that no example is cut
 
@@ -54,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     rows = []
     for count in ENTITIES:
         pairs = [pair for words in chosen for pair in pairs_of(words, count)]
-        rows.append({"entities": count, **measure(models, pairs, compute, args)})
+        seconds = measure(ways_of(models, pairs, compute), args.repeats)
+        rows.append({"entities": count, **{way: len(chosen) / lap for way, lap in seconds.items()}})
     print(table(rows))
     print(json.dumps({"precision": args.precision, "sentences": args.sentences, "rows": rows}))
 
@@ -95,48 +109,63 @@ def model_of(style: str, labels: LabelMap) -> TrainedModel:
     return new_model(options, labels, types, load_pretrained(KORE_MINI, 0.0))
 
 
-def measure(
-    models: dict[str, TrainedModel],
-    pairs: list[Example],
-    compute: ComputeOn,
-    args: argparse.Namespace,
-) -> dict[str, float]:
-    """Sentences a second of each way, the median of its turns."""
+def ways_of(
+    models: dict[str, TrainedModel], pairs: list[Example], compute: ComputeOn
+) -> dict[str, Callable[[], object]]:
+    """What is measured of pairs, by the name of the way."""
+    sentences = list(dict.fromkeys(pair.sentence for pair in pairs))
+    in_text, levitated = (RelationAsker(model, compute) for model in models.values())
+    tagger = tagger_over(models["levitated"])
+    finder, memory = EntityFinder(tagger, compute), TextMemory()
+    reading, asked = sharing(tagger, models["levitated"], memory)
+    shared_finder, shared_asker = EntityFinder(reading, compute), RelationAsker(asked, compute)
 
-    def one_by_one(trained: TrainedModel, predictor: Predictor) -> None:
+    def pair_by_pair() -> None:
         for pair in pairs:
-            predictor.probs(trained.input_encoder.encode([pair], quiet=True))
+            in_text([pair])
 
-    def at_once(trained: TrainedModel, predictor: Predictor) -> None:
-        predictor.probs(trained.input_encoder.encode(pairs, quiet=True))
+    def tagger_and_pairs() -> None:
+        finder(sentences)
+        levitated(pairs)
 
-    work: dict[str, tuple[str, Callable[[TrainedModel, Predictor], None]]] = {
-        WAYS[0]: ("punct", one_by_one),
-        WAYS[1]: ("punct", at_once),
-        WAYS[2]: ("levitated", at_once),
-    }
-    predictors = {
-        style: Predictor(prepared(trained, compute), trained.input_encoder, compute)
-        for style, trained in models.items()
-    }
-    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
-    for _ in range(1 + args.repeats):
-        for way, (style, run) in work.items():
-            started = time.perf_counter()
-            run(models[style], predictors[style])
-            seconds[way].append(time.perf_counter() - started)
-    return {way: args.sentences / statistics.median(laps[1:]) for way, laps in seconds.items()}
+    def one_encoder() -> None:
+        with memory.kept():
+            shared_finder(sentences)
+            shared_asker(pairs)
+
+    work = (pair_by_pair, lambda: in_text(pairs), lambda: levitated(pairs))
+    return dict(zip(WAYS, (*work, tagger_and_pairs, one_encoder), strict=True))
+
+
+def tagger_over(relations: TrainedModel) -> TrainedTagger:
+    """A new head over the encoder of a relation model."""
+    tags = tags_for(_TYPES)
+    tagger = Tagger(relations.classifier.encoder, len(tags), 0.0)
+    encoder = TextEncoder(relations.input_encoder.tokenizer, relations.input_encoder.max_length)
+    return TrainedTagger(tagger, encoder, tags, {}, {})
+
+
+def measure(work: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+    """The CPU seconds of each way, the median of its turns."""
+    seconds: dict[str, list[float]] = {way: [] for way in work}
+    for _ in range(1 + repeats):
+        for way, run in work.items():
+            started = time.process_time()
+            run()
+            seconds[way].append(time.process_time() - started)
+    return {way: statistics.median(laps[1:]) for way, laps in seconds.items()}
 
 
 def table(rows: list[dict[str, float]]) -> str:
-    """Sentences a second, and how many times as many are read where the text is read once."""
-    header = "| entities | pairs | " + " | ".join(WAYS) + " | once / batches |"
-    lines = [header, "|" + " --- |" * (len(WAYS) + 3)]
+    """Sentences a CPU second, and how many times as many there are where a text is read once."""
+    ratios = ("once / batches", "one encoder / two")
+    header = f"| {' | '.join(('entities', 'pairs', *WAYS, *ratios))} |"
+    lines = [header, "|" + " --- |" * (2 + len(WAYS) + len(ratios))]
     for row in rows:
         count = int(row["entities"])
         cells = [f"{row[way]:.1f}" for way in WAYS]
-        ratio = row[WAYS[2]] / row[WAYS[1]]
-        lines.append(f"| {count} | {count * (count - 1)} | {' | '.join(cells)} | {ratio:.1f} |")
+        cells += [f"{row[WAYS[2]] / row[WAYS[1]]:.1f}", f"{row[WAYS[4]] / row[WAYS[3]]:.2f}"]
+        lines.append(f"| {count} | {count * (count - 1)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
