@@ -102,9 +102,11 @@ def test_markers_are_joined_by_the_tokens_of_their_own_entity():
     assert batch.borders is not None
     model.eval()
     with torch.inference_mode():
-        *_, subject, object_ = model._pooled_markers(
-            batch.input_ids, batch.attention_mask, batch.borders
+        read, _ = model._encoder_pass(
+            batch.input_ids, batch.attention_mask, batch.attention_mask, None, borders=batch.borders
         )
+        text, markers = read.tensor_split([-PAIR_MARKERS], dim=1)
+        *_, subject, object_ = model._pooled_markers(text, markers, batch.borders)
         states = model.encoder(batch.input_ids[:, :-PAIR_MARKERS]).last_hidden_state[0]
     for pooled, (start, end) in ((subject, row.borders[:2]), (object_, row.borders[2:])):
         torch.testing.assert_close(pooled[0], states[start : end + 1].mean(dim=0))

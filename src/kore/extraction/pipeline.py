@@ -16,7 +16,7 @@ from kore.prediction.predictor import Compute, Predictor, prepared
 from kore.prediction.tagging import EntityFinder, FoundEntity
 
 SENTENCES_AT_ONCE = 1_024
-KEPT_SENTENCES = 128  # where the states of all their tokens are kept, see shared_encoder.py
+KEPT_SENTENCES = 64  # where keys and values of all their tokens are kept, see shared_encoder.py
 
 
 class SentenceFacts(NamedTuple):

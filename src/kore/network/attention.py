@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import logging
 import warnings
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -81,13 +82,16 @@ class Levitated(NamedTuple):
     markers: int
     rotations: tuple[Rotation, Rotation] | None = None
 
-    def of_markers(self) -> Levitated:
-        """The layout where the markers alone are queries."""
-        if self.rotations is None:
-            return self
-        of_queries, of_keys = self.rotations
-        last = Rotation(*(part[:, -self.markers :] for part in of_queries))
-        return self._replace(rotations=(last, of_keys))
+
+class Marking(NamedTuple):
+    """Levitated markers of pairs behind texts whose keys and values are there.
+
+    mask: (B, T), as in `Levitated`.
+    rotations: of the markers and of the texts, in an encoder that has them.
+    """
+
+    mask: Tensor | None
+    rotations: tuple[Rotation, Rotation] | None = None
 
 
 Layout = Padded | Packed | Levitated
@@ -151,32 +155,53 @@ def attend_packed(
 def attend_levitated(
     query: Tensor, key: Tensor, value: Tensor, layout: Levitated, probability: float
 ) -> Tensor:
-    """query (B, T + M or M, heads, D), key and value (B, T + M, heads, D), rotated -> as query.
+    """query, key and value (B, T + M, heads, D), all rotated -> as query.
 
     Texts attend to themselves, markers to the text and to those of their pair.
     """
-    count = layout.markers
-    text_key, text_value = key[:, :-count], value[:, :-count]
+    parts = [states.tensor_split([-layout.markers], dim=1) for states in (query, key, value)]
+    (text_query, text_key, text_value), own = zip(*parts, strict=True)
+    of_texts = attend(text_query, text_key, text_value, Padded(layout.mask), probability)
+    of_markers = _attend_as_markers(own, (text_key, text_value), layout.mask, probability)
+    return torch.cat([of_texts, of_markers], dim=1)
 
-    def pairs(states: Tensor) -> Tensor:  # (B, T, heads, D) -> (B, heads, P, 4, D)
-        return states[:, -count:].transpose(1, 2).unflatten(2, (-1, PAIR_MARKERS))
 
-    own_query, own_key, own_value = pairs(query), pairs(key), pairs(value)
+def attend_as_markers(
+    query: Tensor, key: Tensor, value: Tensor, text: tuple[Tensor, Tensor], layout: Marking
+) -> Tensor:
+    """query, key and value (B, M, heads, D) of markers -> as query, without dropout.
+
+    Args:
+        text: keys and values (B, T, heads, D); as all others not rotated.
+    """
+    text_key, text_value = text
+    if layout.rotations is not None:
+        of_markers, of_text = layout.rotations
+        query, key = of_markers.rotate(query), of_markers.rotate(key)
+        text_key = of_text.rotate(text_key)
+    return _attend_as_markers((query, key, value), (text_key, text_value), layout.mask, 0.0)
+
+
+def _attend_as_markers(
+    own: Sequence[Tensor], text: tuple[Tensor, Tensor], mask: Tensor | None, probability: float
+) -> Tensor:
+    """own: query, key and value (B, M, heads, D) of markers, rotated as those of the text."""
+
+    def pairs(states: Tensor) -> Tensor:  # (B, M, heads, D) -> (B, heads, P, 4, D)
+        return states.transpose(1, 2).unflatten(2, (-1, PAIR_MARKERS))
+
+    own_query, own_key, own_value = map(pairs, own)
+    text_key, text_value = text
     flat = own_query.flatten(2, 3)  # (B, heads, M, D)
     to_text = flat @ text_key.permute(0, 2, 3, 1)  # (B, heads, M, T)
-    if layout.mask is not None:
-        to_text = to_text.masked_fill(~layout.mask[:, None, None, :], -torch.inf)
+    if mask is not None:
+        to_text = to_text.masked_fill(~mask[:, None, None, :], -torch.inf)
     to_own = (own_query @ own_key.transpose(-1, -2)).flatten(2, 3)  # (B, heads, M, 4)
-    scores = torch.cat([to_own, to_text], dim=-1) * query.shape[-1] ** -0.5
+    scores = torch.cat([to_own, to_text], dim=-1) * flat.shape[-1] ** -0.5
     weights = dropout(scores.softmax(dim=-1), probability)
     of_own = weights[..., :PAIR_MARKERS].unflatten(2, (-1, PAIR_MARKERS)) @ own_value
     of_markers = of_own.flatten(2, 3) + weights[..., PAIR_MARKERS:] @ text_value.transpose(1, 2)
-    of_markers = of_markers.transpose(1, 2)
-    if query.shape[1] == count:
-        return of_markers
-    texts = Padded(layout.mask)
-    of_texts = attend(query[:, :-count], text_key, text_value, texts, probability)
-    return torch.cat([of_texts, of_markers], dim=1)
+    return of_markers.transpose(1, 2)
 
 
 @functools.cache

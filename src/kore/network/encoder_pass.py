@@ -12,8 +12,9 @@ Both equal the encoder's own forward pass up to rounding. Any other encoder is c
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,14 +22,16 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import BertModel, ElectraModel, PreTrainedModel, RobertaModel, XLMRobertaModel
 
-from kore.network import modern_bert
+from kore.network import bert, modern_bert
 from kore.network.attention import (
     Layout,
     Levitated,
+    Marking,
     Packed,
     Padded,
     Rotation,
     attend,
+    attend_as_markers,
     packing_works,
 )
 
@@ -41,14 +44,28 @@ def layers_are_known(encoder: PreTrainedModel) -> bool:
     return is_bert_like or modern_bert.is_global_modern_bert(encoder)
 
 
-class ReadTexts(NamedTuple):
-    """What levitated markers attend to in texts.
+class Kind(Protocol):
+    """How a kind of layer computes what stands before and behind attention: a module."""
 
-    states: L + 1 of (B, T, H), before each layer and, normed, behind the last one.
+    def project(
+        self, layer: Any, queries: Tensor, hidden: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]: ...
+
+    def finish(self, layer: Any, queries: Tensor, attended: Tensor) -> Tensor: ...
+
+    def attention_dropout(self, layer: Any) -> float: ...
+
+
+class ReadTexts(NamedTuple):
+    """Texts that were read, and what levitated markers attend to in them.
+
+    states: (B, T, H), as the encoder gives them.
+    kept: (B, T, 2 L, heads, D), key and value of the first layer, of the second and so on.
     mask: (B, T), True on tokens.
     """
 
-    states: tuple[Tensor, ...]
+    states: Tensor
+    kept: Tensor
     mask: Tensor
 
 
@@ -80,11 +97,14 @@ class EncoderPass:
         self._last_layers = last_layers
         # ModernBERT's norms stand before its layers, so that what leaves a layer is not normed.
         self._norm: Callable[[Tensor], Tensor] = getattr(encoder, "final_norm", nn.Identity())
-        self._layer: Callable[[Any, Tensor, Tensor, Layout], Tensor] = (
-            modern_bert.layer_states if self._is_modern else layer_states
-        )
-        if compiled:
-            self._layer = torch.compile(self._layer, dynamic=True)
+        kind: Kind = modern_bert if self._is_modern else bert
+
+        def of_kind(step: Callable[..., Any]) -> Callable[..., Any]:
+            step = functools.partial(step, kind)
+            return torch.compile(step, dynamic=True) if compiled else step
+
+        self._layer, self._read_layer = of_kind(layer_states), of_kind(read_layer)
+        self._mark_layer = of_kind(mark_layer)
         if checkpointing and not self._is_known:
             encoder.gradient_checkpointing_enable({"use_reentrant": False})
 
@@ -124,44 +144,46 @@ class EncoderPass:
         return self._layers(self._embeddings(input_ids, added), layout, positions), positions
 
     def read(self, input_ids: Tensor, attention_mask: Tensor) -> ReadTexts:
-        """What levitated markers attend to in texts (B, T), see `mark`; of a known encoder."""
+        """The states of texts (B, T), and what `mark` needs; a known encoder in evaluation mode."""
         hidden = self._embeddings(input_ids, None)
         mask = None if attention_mask.all() else attention_mask
         layout = Padded(mask, self._rotations(hidden))
-        states = [hidden]
+        kept = []
         for layer in self._all_layers:
-            hidden = self._run(layer, hidden, hidden, layout)
-            states.append(hidden)
-        return ReadTexts((*states[:-1], self._norm(hidden)), attention_mask)
+            hidden, *of_layer = self._read_layer(layer, hidden, layout)
+            kept += of_layer
+        return ReadTexts(self._norm(hidden), torch.stack(kept, dim=2), attention_mask)
 
     def mark(self, texts: ReadTexts, marker_ids: Tensor, borders: Tensor) -> Tensor:
         """The states (B, M, H) of levitated markers behind texts that have been read.
 
-        As in a pass over both: texts attend to themselves alone. Only keys and values of the texts
-        are computed once more.
+        They are those of a pass over both, since texts attend to themselves alone.
 
         Args:
             marker_ids, borders: (B, M), the markers and their positions in the text.
         """
         hidden = self._embeddings(marker_ids, None, self._from_first(borders))
-        rotations = self._rotations(hidden, _text_and(borders, texts.mask.shape[1]))
-        layout = self._levitated_layout(texts.mask, borders)
-        layout = layout._replace(rotations=rotations).of_markers()
-        for layer, text in zip(self._all_layers, texts.states[:-1], strict=True):
-            hidden = self._run(layer, hidden, torch.cat([text, hidden], dim=1), layout)
+        rotations = None
+        if self._is_modern:
+            rotations = (
+                modern_bert.rotation(self._encoder, hidden, borders),
+                modern_bert.rotation(self._encoder, texts.states),
+            )
+        layout = Marking(None if texts.mask.all() else texts.mask, rotations)
+        keys, values = texts.kept[:, :, ::2].unbind(2), texts.kept[:, :, 1::2].unbind(2)
+        for layer, *text in zip(self._all_layers, keys, values, strict=True):
+            hidden = self._mark_layer(layer, hidden, tuple(text), layout)
         return self._norm(hidden)
 
     def _levitated(self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor) -> Tensor:
         length = input_ids.shape[1] - borders.shape[1]
-        positions = _text_and(borders, length)
+        text = torch.arange(length, device=borders.device).expand(len(borders), -1)
+        positions = torch.cat([text, borders], dim=1)
         hidden = self._embeddings(input_ids, None, self._from_first(positions))
-        layout = self._levitated_layout(attention_mask[:, :length], borders)
-        return self._layers(hidden, layout, None, positions)
-
-    def _levitated_layout(self, mask: Tensor, borders: Tensor) -> Levitated:
-        """Of texts with the mask (B, T)."""
+        mask = attention_mask[:, :length]
         has_padding = torch.compiler.is_exporting() or not mask.all()
-        return Levitated(mask if has_padding else None, borders.shape[1])
+        layout = Levitated(mask if has_padding else None, borders.shape[1])
+        return self._layers(hidden, layout, None, positions)
 
     def _can_pack(self, num_tokens: int | None) -> bool:
         return bool(num_tokens) and self._is_bert_like and not self._compiled
@@ -270,24 +292,29 @@ class EncoderPass:
         return self._layer(layer, queries, hidden, layout)
 
 
-def _text_and(borders: Tensor, length: int) -> Tensor:
-    """(B, T + M): positions of T = `length` tokens, and of markers at the borders (B, M)."""
-    text = torch.arange(length, device=borders.device).expand(len(borders), -1)
-    return torch.cat([text, borders], dim=1)
-
-
-def layer_states(layer: Any, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
+def layer_states(kind: Kind, layer: Any, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
     """One layer's output for `queries` (B, K, H), which attend to `hidden` (B, T, H)."""
-    attention = layer.attention.self
-
-    def heads(states: Tensor) -> Tensor:  # (B, T, H) -> (B, T, heads, H / heads)
-        return states.unflatten(-1, (attention.num_attention_heads, -1))
-
-    probability = attention.dropout.p if layer.training else 0.0
-    query = heads(attention.query(queries))
-    key, value = heads(attention.key(hidden)), heads(attention.value(hidden))
+    query, key, value = kind.project(layer, queries, hidden)
+    probability = kind.attention_dropout(layer) if layer.training else 0.0
     attended = attend(query, key, value, layout, probability)
-    return layer.feed_forward_chunk(layer.attention.output(attended.flatten(-2), queries))
+    return kind.finish(layer, queries, attended.flatten(-2))
+
+
+def read_layer(
+    kind: Kind, layer: Any, hidden: Tensor, layout: Padded
+) -> tuple[Tensor, Tensor, Tensor]:
+    """One layer's output for texts (B, T, H), and their keys and values (B, T, heads, D)."""
+    query, key, value = kind.project(layer, hidden, hidden)
+    attended = attend(query, key, value, layout, 0.0)
+    return kind.finish(layer, hidden, attended.flatten(-2)), key, value
+
+
+def mark_layer(
+    kind: Kind, layer: Any, hidden: Tensor, text: tuple[Tensor, Tensor], layout: Marking
+) -> Tensor:
+    """One layer's output for markers (B, M, H); `text` is what `read_layer` gave."""
+    attended = attend_as_markers(*kind.project(layer, hidden, hidden), text, layout)
+    return kind.finish(layer, hidden, attended.flatten(-2))
 
 
 def query_positions(query_mask: Tensor) -> Tensor:

@@ -160,7 +160,7 @@ class RelationClassifier(EncoderWithHead):
             marker_ids: (B, 4 P), the levitated markers; the other arguments are those of `forward`.
         """
         markers = self._encoder_pass.mark(texts, marker_ids, borders)
-        pooled = self._pooled_markers(texts.states[-1], markers, borders)
+        pooled = self._pooled_markers(texts.states, markers, borders)
         return self._logits(pooled, entity_types, ngrams)
 
     def _logits(self, pooled: list[Tensor], entity_types: Tensor, ngrams: Tensor | None) -> Tensor:

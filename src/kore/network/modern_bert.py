@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import ModernBertModel, PreTrainedModel
 
-from kore.network.attention import Layout, Rotation, attend
+from kore.network.attention import Rotation
 
 
 def is_global_modern_bert(encoder: PreTrainedModel) -> bool:
@@ -31,17 +31,28 @@ def rotation(encoder: Any, hidden: Tensor, positions: Tensor | None = None) -> R
     return Rotation(cos[:, :, None], sin[:, :, None])
 
 
-def layer_states(layer: Any, queries: Tensor, hidden: Tensor, layout: Layout) -> Tensor:
-    """One layer's output for `queries` (B, K, H), which attend to `hidden` (B, T, H)."""
-    attention = layer.attn
+def project(layer: Any, queries: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """(B, K, H) and (B, T, H) -> query (B, K, heads, D), key and value (B, T, heads, D).
+
+    They are not rotated.
+    """
     query, key, value = (
-        states.unflatten(-1, (-1, attention.head_dim))  # (B, T, heads, H / heads)
+        states.unflatten(-1, (-1, layer.attn.head_dim))
         for states in _projected(layer, queries, hidden)
     )
-    probability = attention.attention_dropout if layer.training else 0.0
-    attended = attend(query, key, value, layout, probability).flatten(-2)
+    return query, key, value
+
+
+def finish(layer: Any, queries: Tensor, attended: Tensor) -> Tensor:
+    """What follows attention: the layer's output (B, K, H) from `attended` (B, K, H)."""
+    attention = layer.attn
     states = queries + attention.out_drop(attention.Wo(attended))
     return states + layer.mlp(layer.mlp_norm(states))
+
+
+def attention_dropout(layer: Any) -> float:
+    """The probability by which training drops attention weights."""
+    return layer.attn.attention_dropout
 
 
 def _projected(layer: Any, queries: Tensor, hidden: Tensor) -> tuple[Tensor, ...]:

@@ -7,13 +7,12 @@ takes it from there, and reads a text itself where it is not there, as one that 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pad_sequence
 from transformers import PreTrainedModel
 
 from kore.network.encoder_pass import ReadTexts, layers_are_known
@@ -27,39 +26,45 @@ class TextMemory(threading.local):
     """The states of texts by their tokens, while `kept`; each thread has its own."""
 
     def __init__(self) -> None:
-        self._states: dict[bytes, Tensor] | None = None
+        self._texts: dict[bytes, tuple[Tensor, Tensor]] | None = None  # states and what is kept
 
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Until its end texts are remembered."""
-        self._states = {}
+        self._texts = {}
         try:
             yield
         finally:
-            self._states = None
+            self._texts = None
 
     def put(self, input_ids: Tensor, texts: ReadTexts) -> None:
         """Remembers texts (B, T)."""
-        if self._states is None:
-            return
-        joined = torch.stack(texts.states, dim=2)  # (B, T, L + 1, H)
-        for states, key in zip(joined, _keys(input_ids, texts.mask), strict=True):
-            self._states[key] = states
+        if self._texts is not None:
+            rows = zip(texts.states, texts.kept, strict=True)
+            self._texts.update(zip(_keys(input_ids, texts.mask), rows, strict=True))
 
     def get(self, input_ids: Tensor, mask: Tensor) -> ReadTexts | None:
         """The texts (B, T) as they were read; None where one of them was not."""
-        known = self._states or {}
-        found = [known.get(key) for key in _keys(input_ids, mask)]
-        if any(states is None for states in found):
+        known = self._texts or {}
+        found = [known[key] for key in _keys(input_ids, mask) if key in known]
+        if len(found) < len(mask):
             return None
-        joined = pad_sequence([states[: mask.shape[1]] for states in found if states is not None])
-        return ReadTexts(joined.transpose(0, 1).unbind(dim=2), mask)
+        states, kept = (_padded(rows, mask.shape[1]) for rows in zip(*found, strict=True))
+        return ReadTexts(states, kept, mask)
 
 
 def _keys(input_ids: Tensor, mask: Tensor) -> list[bytes]:
     lengths = mask.sum(dim=1).tolist()
     rows = input_ids.cpu().numpy()
     return [row[:length].tobytes() for row, length in zip(rows, lengths, strict=True)]
+
+
+def _padded(rows: Sequence[Tensor], length: int) -> Tensor:
+    """Rows (T', …) of any lengths, cut or padded to T = `length`: (B, T, …)."""
+    padded = rows[0].new_zeros(len(rows), length, *rows[0].shape[1:])
+    for number, row in enumerate(rows):
+        padded[number, : len(row)] = row[:length]
+    return padded
 
 
 class RememberingTagger(nn.Module):

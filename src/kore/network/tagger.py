@@ -74,7 +74,7 @@ class Tagger(EncoderWithHead):
     ) -> tuple[Tensor, ReadTexts]:
         """The same, and what levitated markers attend to; of an encoder whose layers are known."""
         read = self._encoder_pass.read(input_ids, attention_mask)
-        return self.tag(read.states[-1], tokens, places, ngrams), read
+        return self.tag(read.states, tokens, places, ngrams), read
 
     def tag(self, states: Tensor, tokens: Tensor, places: Tensor, ngrams: Tensor | None) -> Tensor:
         """states (B, T, H) -> logits (B, S, K); the other arguments are those of `forward`."""
