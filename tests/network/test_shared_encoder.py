@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -153,6 +154,9 @@ def test_only_equal_encoders_and_markers_behind_the_text_share() -> None:
     with torch.no_grad():
         words.weight[7, 0] += 1e-3
     assert not can_share(tagger_over(other), relations)
+    joined = make_levitated("modernbert")
+    joined.classifier.design = replace(joined.classifier.design, last_layers=2)
+    assert not can_share(tagger_over(joined), joined)
     unknown = make_levitated("modernbert")
     unknown.model = torch.nn.Identity()  # as an ONNX file, which has no weights in reach
     assert not can_share(tagger_over(relations), unknown)

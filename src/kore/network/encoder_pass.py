@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -44,16 +44,16 @@ def layers_are_known(encoder: PreTrainedModel) -> bool:
     return is_bert_like or modern_bert.is_global_modern_bert(encoder)
 
 
-class Kind(Protocol):
-    """How a kind of layer computes what stands before and behind attention: a module."""
+class Kind(NamedTuple):
+    """What a kind of layer computes before and behind attention, see bert.py and modern_bert.py."""
 
-    def project(
-        self, layer: Any, queries: Tensor, hidden: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]: ...
+    project: Callable[[Any, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+    finish: Callable[[Any, Tensor, Tensor], Tensor]
+    attention_dropout: Callable[[Any], float]
 
-    def finish(self, layer: Any, queries: Tensor, attended: Tensor) -> Tensor: ...
 
-    def attention_dropout(self, layer: Any) -> float: ...
+_BERT = Kind(bert.project, bert.finish, bert.attention_dropout)
+_MODERN = Kind(modern_bert.project, modern_bert.finish, modern_bert.attention_dropout)
 
 
 class ReadTexts(NamedTuple):
@@ -97,7 +97,7 @@ class EncoderPass:
         self._last_layers = last_layers
         # ModernBERT's norms stand before its layers, so that what leaves a layer is not normed.
         self._norm: Callable[[Tensor], Tensor] = getattr(encoder, "final_norm", nn.Identity())
-        kind: Kind = modern_bert if self._is_modern else bert
+        kind = _MODERN if self._is_modern else _BERT
 
         def of_kind(step: Callable[..., Any]) -> Callable[..., Any]:
             step = functools.partial(step, kind)

@@ -142,6 +142,8 @@ def can_share(tagger: TrainedTagger, relations: TrainedModel) -> bool:
         return False
     if not isinstance(relations.model, RelationClassifier):  # an ONNX file
         return False
+    if relations.model.design.last_layers > 1:  # which `EncoderPass.mark` does not join
+        return False
     own, other = tagger.model.encoder, relations.model.encoder
     return layers_are_known(other) and _are_equal(own, other)
 
