@@ -13,6 +13,7 @@ from kore.data.dataset import Batch
 from kore.data.levitated import PAIR_MARKERS, TextWithPairs, texts_with_pairs
 from kore.data.schema import Example
 from kore.network.checkpoint import load_model, save_model
+from kore.network.encoder_pass import ALL_LAYERS, distinct_entities
 from kore.network.model import means_between
 from kore.network.onnx_export import onnx_bytes
 from kore.network.trained import TrainedModel
@@ -27,9 +28,13 @@ PAIRS = [
 ]
 
 
-def make_levitated(kind: str, pooling: str = "mean", max_length: int = 64) -> TrainedModel:
+def make_levitated(
+    kind: str, pooling: str = "mean", max_length: int = 64, pair_layers: int = ALL_LAYERS
+) -> TrainedModel:
     """Whose marker tokens have embeddings as far from 0 as those of its words."""
     trained = make_trained(kind, "levitated", pooling, max_length)
+    trained.classifier._pair_layers = pair_layers
+    trained.classifier.run_encoder()
     words: Any = trained.classifier.encoder.get_input_embeddings()
     with torch.no_grad():
         for number in trained.input_encoder.tokenizer.get_added_vocab().values():
@@ -49,8 +54,9 @@ def together(trained: TrainedModel, examples: list[Example]) -> Tensor:
 
 
 @pytest.mark.parametrize("kind", KNOWN)
-def test_a_text_is_read_once_for_all_pairs(kind):
-    trained = make_levitated(kind)
+@pytest.mark.parametrize("pair_layers", [0, 1, ALL_LAYERS])
+def test_a_text_is_read_once_for_all_pairs(kind, pair_layers):
+    trained = make_levitated(kind, pair_layers=pair_layers)
     one_by_one = torch.cat([logits_of(trained, [example]) for example in PAIRS])
     assert one_by_one.std(dim=0).max() > 0.05  # the pairs differ
     torch.testing.assert_close(together(trained, PAIRS), one_by_one, atol=2e-5, rtol=1e-4)
@@ -82,6 +88,58 @@ def test_states_are_those_of_the_encoders_own_pass(kind):
         )
     assert read is None  # that is all of them
     torch.testing.assert_close(states, expected, atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KNOWN)
+@pytest.mark.parametrize("pair_layers", [0, 1, ALL_LAYERS])
+def test_prediction_computes_the_states_of_training(kind, pair_layers):
+    """Training computes text and markers together, and every pair's markers in every layer."""
+    trained = make_levitated(kind, pair_layers=pair_layers)
+    model = trained.classifier
+    module: Any
+    for module in model.modules():
+        if hasattr(module, "p"):  # of dropout
+            module.p = 0.0
+    texts = list(texts_with_pairs(trained.input_encoder.encode(PAIRS)))
+    batch = Batch.of_texts(texts, 0)
+    inputs = (batch.input_ids, batch.attention_mask, batch.attention_mask, None)
+    with torch.inference_mode():
+        learned, _ = model.train()._encoder_pass(*inputs, borders=batch.borders)
+        predicted, _ = model.eval()._encoder_pass(*inputs, borders=batch.borders)
+    is_read = batch.attention_mask  # the markers of missing pairs are of no use to anybody
+    torch.testing.assert_close(predicted[is_read], learned[is_read], atol=2e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("pair_layers", [0, 1])
+def test_below_the_pair_layers_an_entity_does_not_know_what_it_is_paired_with(pair_layers):
+    trained = make_levitated("modernbert", pair_layers=pair_layers)
+    model = trained.classifier.eval()
+    asked = [
+        make_example("1", LONG, "이서준", "해담전자"),
+        make_example("2", LONG, "이서준", "부산", types=("PER", "LOC")),
+    ]
+    (text,) = texts_with_pairs(trained.input_encoder.encode(asked))
+    batch = Batch.of_texts([text], 0)
+    with torch.inference_mode():
+        states, _ = model._encoder_pass(
+            batch.input_ids, batch.attention_mask, batch.attention_mask, None, borders=batch.borders
+        )
+    one, other = states[0, -2 * PAIR_MARKERS :].split(PAIR_MARKERS)
+    subjects_are_equal = torch.allclose(one[:2], other[:2], atol=1e-6)
+    assert subjects_are_equal is (pair_layers == 0)
+    assert not torch.allclose(one[2:], other[2:], atol=1e-2)
+
+
+def test_distinct_entities_are_counted_once():
+    marker_ids = torch.tensor([[7, 8, 9, 10, 7, 8, 9, 10], [9, 10, 7, 8, 7, 8, 9, 10]])
+    borders = torch.tensor([[0, 2, 4, 4, 0, 2, 4, 5], [1, 1, 1, 1, 1, 1, 1, 1]])
+    first, back = distinct_entities(marker_ids, borders)
+    assert first.shape == (2, 2 * 4)  # three and two, in steps of four
+    for whole in (marker_ids, borders):
+        assert torch.equal(whole.gather(1, first).gather(1, back), whole)
+    assert back[0].tolist()[:2] == back[0].tolist()[4:6]
+    assert len({tuple(pair) for pair in back[0].view(-1, 2).tolist()}) == 3
+    assert len({tuple(pair) for pair in back[1].view(-1, 2).tolist()}) == 2
 
 
 def test_the_tokens_of_an_entity_are_averaged_whatever_its_length():

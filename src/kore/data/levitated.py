@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kore.data.dataset import EncodedExample
 
 PAIR_MARKERS = 4  # opening and closing one of the subject, then those of the object
+ENTITY_MARKERS = PAIR_MARKERS // 2
 # A text with more pairs is read once for each so many: they bound the memory of a batch.
 _MOST_PAIRS = 128
 

@@ -75,22 +75,25 @@ class Levitated(NamedTuple):
 
     mask: (B, T), True on the texts' tokens; None where there is no padding.
     markers: M, how many of the last tokens are markers; four make a pair.
+    group: of so many markers, which follow one another, each attends to the others.
     rotations: as in `Padded`.
     """
 
     mask: Tensor | None
     markers: int
+    group: int = PAIR_MARKERS
     rotations: tuple[Rotation, Rotation] | None = None
 
 
 class Marking(NamedTuple):
     """Levitated markers of pairs behind texts whose keys and values are there.
 
-    mask: (B, T), as in `Levitated`.
+    mask: (B, T), and group as in `Levitated`.
     rotations: of the markers and of the texts, in an encoder that has them.
     """
 
     mask: Tensor | None
+    group: int = PAIR_MARKERS
     rotations: tuple[Rotation, Rotation] | None = None
 
 
@@ -157,12 +160,12 @@ def attend_levitated(
 ) -> Tensor:
     """query, key and value (B, T + M, heads, D), all rotated -> as query.
 
-    Texts attend to themselves, markers to the text and to those of their pair.
+    Texts attend to themselves, markers to the text and to those of their group.
     """
     parts = [states.tensor_split([-layout.markers], dim=1) for states in (query, key, value)]
     (text_query, text_key, text_value), own = zip(*parts, strict=True)
     of_texts = attend(text_query, text_key, text_value, Padded(layout.mask), probability)
-    of_markers = _attend_as_markers(own, (text_key, text_value), layout.mask, probability)
+    of_markers = _attend_in_groups(own, (text_key, text_value), layout, probability)
     return torch.cat([of_texts, of_markers], dim=1)
 
 
@@ -179,28 +182,32 @@ def attend_as_markers(
         of_markers, of_text = layout.rotations
         query, key = of_markers.rotate(query), of_markers.rotate(key)
         text_key = of_text.rotate(text_key)
-    return _attend_as_markers((query, key, value), (text_key, text_value), layout.mask, 0.0)
+    return _attend_in_groups((query, key, value), (text_key, text_value), layout, 0.0)
 
 
-def _attend_as_markers(
-    own: Sequence[Tensor], text: tuple[Tensor, Tensor], mask: Tensor | None, probability: float
+def _attend_in_groups(
+    own: Sequence[Tensor],
+    text: tuple[Tensor, Tensor],
+    layout: Levitated | Marking,
+    probability: float,
 ) -> Tensor:
     """own: query, key and value (B, M, heads, D) of markers, rotated as those of the text."""
+    mask, group = layout.mask, layout.group
 
-    def pairs(states: Tensor) -> Tensor:  # (B, M, heads, D) -> (B, heads, P, 4, D)
-        return states.transpose(1, 2).unflatten(2, (-1, PAIR_MARKERS))
+    def groups(states: Tensor) -> Tensor:  # (B, M, heads, D) -> (B, heads, M / group, group, D)
+        return states.transpose(1, 2).unflatten(2, (-1, group))
 
-    own_query, own_key, own_value = map(pairs, own)
+    own_query, own_key, own_value = map(groups, own)
     text_key, text_value = text
     flat = own_query.flatten(2, 3)  # (B, heads, M, D)
     to_text = flat @ text_key.permute(0, 2, 3, 1)  # (B, heads, M, T)
     if mask is not None:
         to_text = to_text.masked_fill(~mask[:, None, None, :], -torch.inf)
-    to_own = (own_query @ own_key.transpose(-1, -2)).flatten(2, 3)  # (B, heads, M, 4)
+    to_own = (own_query @ own_key.transpose(-1, -2)).flatten(2, 3)  # (B, heads, M, group)
     scores = torch.cat([to_own, to_text], dim=-1) * flat.shape[-1] ** -0.5
     weights = dropout(scores.softmax(dim=-1), probability)
-    of_own = weights[..., :PAIR_MARKERS].unflatten(2, (-1, PAIR_MARKERS)) @ own_value
-    of_markers = of_own.flatten(2, 3) + weights[..., PAIR_MARKERS:] @ text_value.transpose(1, 2)
+    of_own = weights[..., :group].unflatten(2, (-1, group)) @ own_value
+    of_markers = of_own.flatten(2, 3) + weights[..., group:] @ text_value.transpose(1, 2)
     return of_markers.transpose(1, 2)
 
 

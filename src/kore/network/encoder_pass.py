@@ -22,6 +22,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 from transformers import BertModel, ElectraModel, PreTrainedModel, RobertaModel, XLMRobertaModel
 
+from kore.data.levitated import ENTITY_MARKERS, PAIR_MARKERS
 from kore.network import bert, modern_bert
 from kore.network.attention import (
     Layout,
@@ -35,6 +36,7 @@ from kore.network.attention import (
     packing_works,
 )
 
+ALL_LAYERS = 100  # more than an encoder has
 _BERT_LIKE = (BertModel, ElectraModel, RobertaModel, XLMRobertaModel)
 
 
@@ -60,12 +62,12 @@ class ReadTexts(NamedTuple):
     """Texts that were read, and what levitated markers attend to in them.
 
     states: (B, T, H), as the encoder gives them.
-    kept: (B, T, 2 L, heads, D), key and value of the first layer, of the second and so on.
+    kept: (B, T, heads, D) each, key and value of the first layer, of the second and so on.
     mask: (B, T), True on tokens.
     """
 
     states: Tensor
-    kept: Tensor
+    kept: tuple[Tensor, ...]
     mask: Tensor
 
 
@@ -78,6 +80,8 @@ class EncoderPass:
         compiled: torch.compile fuses a layer, once for all layers and lengths.
         last_layers: the states of so many layers are joined, each normed, those of the last layer
             at the end.
+        pair_layers: in so many of the last layers levitated markers attend to all markers of their
+            pair, in the earlier ones to those of their entity.
     """
 
     def __init__(
@@ -87,6 +91,7 @@ class EncoderPass:
         checkpointing: bool = False,
         compiled: bool = False,
         last_layers: int = 1,
+        pair_layers: int = ALL_LAYERS,
     ) -> None:
         self._encoder: Any = encoder
         self._is_known = layers_are_known(encoder)
@@ -95,6 +100,7 @@ class EncoderPass:
         self._checkpointing = checkpointing
         self._compiled = compiled
         self._last_layers = last_layers
+        self._pair_layers = pair_layers
         # ModernBERT's norms stand before its layers, so that what leaves a layer is not normed.
         self._norm: Callable[[Tensor], Tensor] = getattr(encoder, "final_norm", nn.Identity())
         kind = _MODERN if self._is_modern else _BERT
@@ -148,11 +154,11 @@ class EncoderPass:
         hidden = self._embeddings(input_ids, None)
         mask = None if attention_mask.all() else attention_mask
         layout = Padded(mask, self._rotations(hidden))
-        kept = []
+        kept: list[Tensor] = []
         for layer in self._all_layers:
             hidden, *of_layer = self._read_layer(layer, hidden, layout)
             kept += of_layer
-        return ReadTexts(self._norm(hidden), torch.stack(kept, dim=2), attention_mask)
+        return ReadTexts(self._norm(hidden), tuple(kept), attention_mask)
 
     def mark(self, texts: ReadTexts, marker_ids: Tensor, borders: Tensor) -> Tensor:
         """The states (B, M, H) of levitated markers behind texts that have been read.
@@ -162,21 +168,46 @@ class EncoderPass:
         Args:
             marker_ids, borders: (B, M), the markers and their positions in the text.
         """
-        hidden = self._embeddings(marker_ids, None, self._from_first(borders))
+        early = max(0, len(texts.kept) // 2 - self._pair_layers)
+        if not early:
+            hidden = self._embeddings(marker_ids, None, self._from_first(borders))
+            return self._norm(self._marked(texts, hidden, borders, slice(None)))
+        # Below, an entity's markers know of no other: they are computed once for all its pairs.
+        first, back = distinct_entities(marker_ids, borders)
+        ids, places = marker_ids.gather(1, first), borders.gather(1, first)
+        hidden = self._embeddings(ids, None, self._from_first(places))
+        hidden = self._marked(texts, hidden, places, slice(early), ENTITY_MARKERS)
+        hidden = self._marked(texts, at_positions(hidden, back), borders, slice(early, None))
+        return self._norm(hidden)
+
+    def _marked(
+        self,
+        texts: ReadTexts,
+        hidden: Tensor,
+        borders: Tensor,
+        layers: slice,
+        group: int = PAIR_MARKERS,
+    ) -> Tensor:
+        """What some layers make of markers (B, M, H) with the positions `borders` (B, M)."""
         rotations = None
         if self._is_modern:
             rotations = (
                 modern_bert.rotation(self._encoder, hidden, borders),
                 modern_bert.rotation(self._encoder, texts.states),
             )
-        layout = Marking(None if texts.mask.all() else texts.mask, rotations)
-        keys, values = texts.kept[:, :, ::2].unbind(2), texts.kept[:, :, 1::2].unbind(2)
-        for layer, *text in zip(self._all_layers, keys, values, strict=True):
+        layout = Marking(None if texts.mask.all() else texts.mask, group, rotations)
+        of_layers = zip(self._all_layers, texts.kept[::2], texts.kept[1::2], strict=True)
+        for layer, *text in list(of_layers)[layers]:
             hidden = self._mark_layer(layer, hidden, tuple(text), layout)
-        return self._norm(hidden)
+        return hidden
 
     def _levitated(self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor) -> Tensor:
         length = input_ids.shape[1] - borders.shape[1]
+        is_predicting = not self._encoder.training and not torch.compiler.is_exporting()
+        if is_predicting and self._last_layers == 1:
+            texts = self.read(input_ids[:, :length], attention_mask[:, :length])
+            markers = self.mark(texts, input_ids[:, length:], borders)
+            return torch.cat([texts.states, markers], dim=1)
         text = torch.arange(length, device=borders.device).expand(len(borders), -1)
         positions = torch.cat([text, borders], dim=1)
         hidden = self._embeddings(input_ids, None, self._from_first(positions))
@@ -264,12 +295,14 @@ class EncoderPass:
         *layers, last = self._all_layers
         read = []
         for number, layer in enumerate(layers, start=1):
-            hidden = self._run(layer, hidden, hidden, layout)
+            hidden = self._run(
+                layer, hidden, hidden, self._grouped(layout, len(layers) + 1 - number)
+            )
             if number > len(layers) + 1 - self._last_layers:
                 read.append(queried(hidden))
         if positions is not None and isinstance(layout, Padded):
             layout = layout.at(positions)
-        read.append(self._run(last, queried(hidden), hidden, layout))
+        read.append(self._run(last, queried(hidden), hidden, self._grouped(layout, 0)))
         normed = [self._norm(states) for states in read]
         return torch.cat(normed, dim=-1) if len(normed) > 1 else normed[0]
 
@@ -281,6 +314,12 @@ class EncoderPass:
             return None
         rotation = modern_bert.rotation(self._encoder, hidden, position_ids)
         return rotation, rotation
+
+    def _grouped(self, layout: Layout, above: int) -> Layout:
+        """The layout of a layer that has so many layers above it."""
+        if isinstance(layout, Levitated) and above >= self._pair_layers:
+            return layout._replace(group=ENTITY_MARKERS)
+        return layout
 
     @property
     def _all_layers(self) -> Iterable[nn.Module]:
@@ -315,6 +354,37 @@ def mark_layer(
     """One layer's output for markers (B, M, H); `text` is what `read_layer` gave."""
     attended = attend_as_markers(*kind.project(layer, hidden, hidden), text, layout)
     return kind.finish(layer, hidden, attended.flatten(-2))
+
+
+def distinct_entities(marker_ids: Tensor, borders: Tensor) -> tuple[Tensor, Tensor]:
+    """The markers of each text by entity and role, each once.
+
+    Args:
+        marker_ids, borders: (B, M), two markers an entity and their positions.
+
+    Returns:
+        first: (B, N), where the distinct ones stand among the M; the first ones again where a text
+            has fewer of them.
+        back: (B, M), which of the N each of the M is.
+    """
+    batch, count = marker_ids.shape
+    opening, start, end = marker_ids[:, ::2], borders[:, ::2], borders[:, 1::2]
+    bound = int(borders.max()) + 1
+    codes = (opening * bound + start) * bound + end  # the closing marker is that of the opening one
+    codes = codes + torch.arange(batch, device=codes.device)[:, None] * (int(codes.max()) + 1)
+    _, number = torch.unique(codes, return_inverse=True)  # in the order of the texts
+    last = number.amax(dim=1)
+    number = number - torch.cat([last.new_zeros(1), last[:-1] + 1])[:, None]
+    most = -(-int(number.max() + 1) // 4) * 4  # few shapes, see `batching.padded_length`
+    first = torch.zeros(batch, most, dtype=torch.long, device=codes.device)
+    places = torch.arange(count // ENTITY_MARKERS, device=codes.device).expand_as(number)
+    first.scatter_(1, number, places)
+
+    def as_markers(entities: Tensor) -> Tensor:
+        both = torch.arange(ENTITY_MARKERS, device=entities.device)
+        return (entities[..., None] * ENTITY_MARKERS + both).flatten(1)
+
+    return as_markers(first), as_markers(number)
 
 
 def query_positions(query_mask: Tensor) -> Tensor:

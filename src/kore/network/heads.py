@@ -6,7 +6,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from kore.network.dropout import Dropout, replace_dropouts
-from kore.network.encoder_pass import EncoderPass
+from kore.network.encoder_pass import ALL_LAYERS, EncoderPass
 
 
 class EncoderWithHead(nn.Module):
@@ -15,9 +15,12 @@ class EncoderWithHead(nn.Module):
     Args:
         encoder: gives `last_hidden_state` (B, T, H).
         last_layers: the states of so many of its last layers are read.
+        pair_layers: of levitated markers, see `EncoderPass`.
     """
 
-    def __init__(self, encoder: PreTrainedModel, last_layers: int = 1) -> None:
+    def __init__(
+        self, encoder: PreTrainedModel, last_layers: int = 1, pair_layers: int = ALL_LAYERS
+    ) -> None:
         super().__init__()
         self.encoder = encoder
         if getattr(encoder, "pooler", None) is not None:
@@ -25,6 +28,7 @@ class EncoderWithHead(nn.Module):
             encoder.register_module("pooler", None)
         replace_dropouts(encoder)
         self._last_layers = last_layers
+        self._pair_layers = pair_layers
         self.run_encoder()
 
     def run_encoder(self, *, checkpointing: bool = False, compiled: bool = False) -> None:
@@ -34,6 +38,7 @@ class EncoderWithHead(nn.Module):
             checkpointing=checkpointing,
             compiled=compiled,
             last_layers=self._last_layers,
+            pair_layers=self._pair_layers,
         )
 
 

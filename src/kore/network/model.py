@@ -18,7 +18,7 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from kore.data.levitated import PAIR_MARKERS
-from kore.network.encoder_pass import ReadTexts, at_positions
+from kore.network.encoder_pass import ALL_LAYERS, ReadTexts, at_positions
 from kore.network.heads import EncoderWithHead, make_head
 from kore.network.ngrams import NgramHead
 from kore.network.pooling import CLS_ONLY, POOLINGS, span_mask
@@ -40,6 +40,7 @@ class ModelDesign:
     ngram_buckets: a linear model of n-grams, so many for a field, is added to the logits in
         evaluation mode, see ngrams.py; 0 = none.
     entity_states: levitated markers are joined by the mean of the states of their entity's tokens.
+    pair_layers: in so many of the last layers the levitated markers of a pair attend to each other.
     """
 
     last_layers: int = 1
@@ -49,6 +50,7 @@ class ModelDesign:
     type_restriction: str = NONE
     ngram_buckets: int = 0
     entity_states: bool = False
+    pair_layers: int = ALL_LAYERS
 
 
 PLAIN = ModelDesign()
@@ -74,7 +76,7 @@ class RelationClassifier(EncoderWithHead):
         dropout: float,
         design: ModelDesign = PLAIN,
     ) -> None:
-        super().__init__(encoder, design.last_layers)
+        super().__init__(encoder, design.last_layers, design.pair_layers)
         hidden_size = encoder.config.hidden_size
         state_size = hidden_size * design.last_layers
         self.design = design

@@ -40,7 +40,8 @@ class TextMemory(threading.local):
     def put(self, input_ids: Tensor, texts: ReadTexts) -> None:
         """Remembers texts (B, T)."""
         if self._texts is not None:
-            rows = zip(texts.states, texts.kept, strict=True)
+            kept = torch.stack(texts.kept, dim=2)  # (B, T, 2 L, heads, D)
+            rows = zip(texts.states, kept, strict=True)
             self._texts.update(zip(_keys(input_ids, texts.mask), rows, strict=True))
 
     def get(self, input_ids: Tensor, mask: Tensor) -> ReadTexts | None:
@@ -50,7 +51,7 @@ class TextMemory(threading.local):
         if len(found) < len(mask):
             return None
         states, kept = (_padded(rows, mask.shape[1]) for rows in zip(*found, strict=True))
-        return ReadTexts(states, kept, mask)
+        return ReadTexts(states, kept.unbind(2), mask)
 
 
 def _keys(input_ids: Tensor, mask: Tensor) -> list[bytes]:

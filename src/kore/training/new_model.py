@@ -105,6 +105,7 @@ def _design(options: TrainOptions, scheme: MarkerScheme) -> ModelDesign:
         type_restriction=options.type_restriction,
         ngram_buckets=options.ngram_buckets,
         entity_states=scheme.style == LEVITATED,
+        pair_layers=options.pair_layers,
     )
 
 

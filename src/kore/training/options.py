@@ -186,6 +186,12 @@ class ModelDesignOptions(Checked, group="Model"):
     last_layers: int = option(
         1, "concatenate this many of the encoder's last layers", within="[1, 100]"
     )
+    pair_layers: int = option(
+        100,
+        "in so many of the last layers the levitated markers of a pair attend to each other; in "
+        "those below they are computed once an entity, whatever it is paired with",
+        within="[0, 100]",
+    )
     bilstm: bool = option(False, "run a BiLSTM over the encoder's states before pooling")
     ngram_buckets: int = option(
         0,
