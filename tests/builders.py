@@ -27,6 +27,7 @@ from kore.data.markers import MarkerScheme, mark, marker_tokens
 from kore.data.schema import Entity, Example, LabelMap, Span
 from kore.network import mini
 from kore.network.checkpoint import TrainedModel
+from kore.network.encoder_pass import ALL_LAYERS
 from kore.network.model import ModelDesign, RelationClassifier
 from kore.network.pretrained import add_marker_tokens
 
@@ -175,14 +176,18 @@ def save_encoder(folder: Path, kind: str) -> str:
 
 
 def make_trained(
-    kind: str = "bert", style: str = "punct", pooling: str = "attention", max_length: int = 64
+    kind: str = "bert",
+    style: str = "punct",
+    pooling: str = "attention",
+    max_length: int = 64,
+    pair_layers: int = ALL_LAYERS,
 ) -> TrainedModel:
     """A model with random weights and everything a checkpoint carries."""
     torch.manual_seed(0)
     tokenizer = make_tokenizer() if kind == "mini" else make_bert_tokenizer()
     encoder = ENCODERS[kind](len(tokenizer))
     scheme = make_scheme(style)
-    design = ModelDesign(entity_states=style == "levitated")
+    design = ModelDesign(entity_states=style == "levitated", pair_layers=pair_layers)
     add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
     return TrainedModel(
         model=RelationClassifier(encoder, len(LABELS), pooling, dropout=0.2, design=design),

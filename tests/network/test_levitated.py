@@ -12,7 +12,13 @@ from torch import Tensor
 from kore.data.dataset import Batch
 from kore.data.levitated import PAIR_MARKERS, TextWithPairs, texts_with_pairs
 from kore.data.schema import Example
-from kore.network.checkpoint import load_model, save_model
+from kore.network.checkpoint import (
+    MODEL_KIND,
+    load_model,
+    model_payload,
+    save_model,
+    save_payload,
+)
 from kore.network.encoder_pass import ALL_LAYERS, distinct_entities
 from kore.network.model import means_between
 from kore.network.onnx_export import onnx_bytes
@@ -32,9 +38,7 @@ def make_levitated(
     kind: str, pooling: str = "mean", max_length: int = 64, pair_layers: int = ALL_LAYERS
 ) -> TrainedModel:
     """Whose marker tokens have embeddings as far from 0 as those of its words."""
-    trained = make_trained(kind, "levitated", pooling, max_length)
-    trained.classifier._pair_layers = pair_layers
-    trained.classifier.run_encoder()
+    trained = make_trained(kind, "levitated", pooling, max_length, pair_layers)
     words: Any = trained.classifier.encoder.get_input_embeddings()
     with torch.no_grad():
         for number in trained.input_encoder.tokenizer.get_added_vocab().values():
@@ -88,6 +92,20 @@ def test_states_are_those_of_the_encoders_own_pass(kind):
         )
     assert read is None  # that is all of them
     torch.testing.assert_close(states, expected, atol=2e-5, rtol=1e-4)
+
+
+def test_a_checkpoint_of_before_the_pair_layers_has_them_all(tmp_path):
+    trained = make_levitated("modernbert")
+    payload = model_payload(trained)
+    del payload["design"]["pair_layers"]
+    save_payload(tmp_path / "old.pth", MODEL_KIND, payload)
+    torch.testing.assert_close(
+        logits_of(load_model(tmp_path / "old.pth"), PAIRS), logits_of(trained, PAIRS)
+    )
+    payload["design"]["pair_layers"] = 0
+    save_payload(tmp_path / "new.pth", MODEL_KIND, payload)
+    new = logits_of(load_model(tmp_path / "new.pth"), PAIRS)
+    assert (new - logits_of(trained, PAIRS)).abs().max() > 1e-3
 
 
 @pytest.mark.parametrize("kind", KNOWN)
@@ -214,7 +232,7 @@ def test_texts_with_many_pairs_are_read_in_parts(monkeypatch):
 
 
 def test_a_checkpoint_and_an_onnx_file_carry_it(tmp_path):
-    trained = make_levitated("modernbert", "attention")
+    trained = make_levitated("modernbert", "attention", pair_layers=1)
     expected = logits_of(trained, PAIRS).softmax(dim=-1)
     save_model(tmp_path / "run.pth", trained)
     (tmp_path / "run.onnx").write_bytes(onnx_bytes(trained))

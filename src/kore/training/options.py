@@ -187,9 +187,9 @@ class ModelDesignOptions(Checked, group="Model"):
         1, "concatenate this many of the encoder's last layers", within="[1, 100]"
     )
     pair_layers: int = option(
-        100,
-        "in so many of the last layers the levitated markers of a pair attend to each other; in "
-        "those below they are computed once an entity, whatever it is paired with",
+        1,
+        "in so many of the last layers the levitated markers of a pair attend to each other; below "
+        "them each entity's are computed once, whatever it is paired with",
         within="[0, 100]",
     )
     bilstm: bool = option(False, "run a BiLSTM over the encoder's states before pooling")
