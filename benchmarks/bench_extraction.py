@@ -57,13 +57,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--data_file", type=Path, required=True, help="where sentences come from")
     parser.add_argument("--sentences", type=int, default=16, help="of each number of entities")
     parser.add_argument("--repeats", type=int, default=3, help="counted turns of each way")
+    parser.add_argument("--pair_layers", type=int, default=1, help="of the levitated markers")
     parser.add_argument("--precision", choices=("fp32", "bf16"), default="bf16")
     args = parser.parse_args(arguments)
     torch.set_num_threads(1)
     chosen = sentences_of(args.data_file, args.sentences)
     compute = ComputeOn(torch.device("cpu"), "no" if args.precision == "fp32" else args.precision)
     labels = LabelMap(tuple(f"relation_{number}" for number in range(30)), "relation_0")
-    models = {style: model_of(style, labels) for style in ("punct", "levitated")}
+    models = {style: model_of(style, labels, args.pair_layers) for style in ("punct", "levitated")}
     rows = []
     for count in ENTITIES:
         pairs = [pair for words in chosen for pair in pairs_of(words, count)]
@@ -97,10 +98,14 @@ def pairs_of(sentence: tuple[str, list[Span]], count: int) -> list[Example]:
     ]
 
 
-def model_of(style: str, labels: LabelMap) -> TrainedModel:
+def model_of(style: str, labels: LabelMap, pair_layers: int) -> TrainedModel:
     """kore-mini with a new head."""
     options = TrainOptions(
-        model_name_or_path=KORE_MINI, marker_style=style, max_length=512, span_pooling="mean"
+        model_name_or_path=KORE_MINI,
+        marker_style=style,
+        max_length=512,
+        span_pooling="mean",
+        pair_layers=pair_layers,
     )
     types = [
         Example("", "가 나", Entity("가", Span(0, 1), name), Entity("나", Span(2, 3), name))
