@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,16 +77,9 @@ class RememberingTagger(nn.Module):
         self.tagger = tagger
         self.memory = memory
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        tokens: Tensor,
-        places: Tensor,
-        num_tokens: int | None = None,
-        ngrams: Tensor | None = None,
-    ) -> Tensor:
-        """As `Tagger.forward`."""
+    def forward(self, *inputs: Any) -> Tensor:
+        """`TextBatch.inputs` -> logits, as `Tagger.forward`."""
+        input_ids, attention_mask, tokens, places, _, ngrams = inputs
         logits, read = self.tagger.read_and_tag(input_ids, attention_mask, tokens, places, ngrams)
         self.memory.put(input_ids, read)
         return logits
@@ -99,32 +93,14 @@ class RecallingClassifier(nn.Module):
         self.classifier = classifier
         self.memory = memory
 
-    def forward(
-        self,
-        input_ids: Tensor,
-        attention_mask: Tensor,
-        subject_span: Tensor,
-        object_span: Tensor,
-        num_tokens: int | None,
-        entity_types: Tensor,
-        ngrams: Tensor | None,
-        borders: Tensor,
-    ) -> Tensor:
-        """As `RelationClassifier.forward`, of levitated markers."""
+    def forward(self, *inputs: Any) -> Tensor:
+        """`Batch.inputs` of levitated markers -> logits, as `RelationClassifier.forward`."""
+        input_ids, attention_mask, *_, entity_types, ngrams, borders = inputs
         text_ids, marker_ids = input_ids.tensor_split([-borders.shape[1]], dim=1)
         texts = self.memory.get(text_ids, attention_mask[:, : text_ids.shape[1]])
-        if texts is not None:
-            return self.classifier.mark(texts, marker_ids, borders, entity_types, ngrams)
-        return self.classifier(
-            input_ids,
-            attention_mask,
-            subject_span,
-            object_span,
-            num_tokens,
-            entity_types,
-            ngrams,
-            borders,
-        )
+        if texts is None:
+            return self.classifier(*inputs)
+        return self.classifier.mark(texts, marker_ids, borders, entity_types, ngrams)
 
 
 def sharing(
