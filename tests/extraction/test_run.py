@@ -14,6 +14,7 @@ import pytest
 import torch
 from tests.builders import EXAMPLES, make_trained
 from tests.network.test_levitated import make_levitated
+from tests.network.test_shared_encoder import tagger_over
 from tests.network.test_tagger import make_tagger
 from tests.runs import as_flags
 
@@ -307,6 +308,23 @@ def test_levitated_markers_give_the_same_triples_pair_by_pair(models: Path, tmp_
         own = by_id[str(number)]
         assert trained.labels.names[own.argmax()] == one["relation"]
         assert own.max() == pytest.approx(one["probability"], abs=1e-5)
+
+
+def test_models_of_one_encoder_read_a_text_once(
+    models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    relations = make_levitated("modernbert", pair_layers=1)
+    save_model(models / "joint.pth", relations)
+    payload = tagger_payload(tagger_over(relations))
+    save_payload(models / "joint_tagger.pth", TAGGER_KIND, payload)
+    changed = {"ner_model": models / "joint_tagger.pth", "model_file": models / "joint.pth"}
+    path = write_lines(tmp_path / "a.txt", TEXTS)
+    found = extracted(models, tmp_path, path, **changed)
+    assert f"{len(TEXTS)} texts read with" in (said := capsys.readouterr().out)
+    assert "joint.pth, once for both\n" in said
+    assert any(row["triples"] for row in found)
+    extracted(models, tmp_path / "apart", path, **{**changed, "ner_model": models / "tagger.pth"})
+    assert "once for both" not in capsys.readouterr().out
 
 
 def _as_example(row_id: str, sentence: str, triple: dict[str, Any]) -> Example:

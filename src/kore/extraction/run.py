@@ -142,7 +142,8 @@ def _extract_file(
 
         source = texts_of(path, options.text_column)
         texts = write_stream(source, options, output, content, manifest, extracted, models)
-        print(f"{texts} texts read with {tagger_file} and {model_file}")
+        once = ", once for both" if extractor.shares_encoder else ""
+        print(f"{texts} texts read with {tagger_file} and {model_file}{once}")
     print(f"Written: {', '.join(map(str, [output, *content.beside]))}")
     return output
 

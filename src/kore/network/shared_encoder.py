@@ -128,7 +128,13 @@ def can_share(tagger: TrainedTagger, relations: TrainedModel) -> bool:
 def _are_equal(encoder: PreTrainedModel, other: PreTrainedModel) -> bool:
     weights, others = encoder.state_dict(), other.state_dict()
     return (
-        encoder.config.to_dict() == other.config.to_dict()
+        _architecture(encoder) == _architecture(other)
         and weights.keys() == others.keys()
         and all(torch.equal(weight, others[name]) for name, weight in weights.items())
     )
+
+
+def _architecture(encoder: PreTrainedModel) -> dict[str, Any]:
+    """Its config without dropout, of which prediction has none."""
+    config = encoder.config.to_dict()
+    return {name: value for name, value in config.items() if "dropout" not in name}
