@@ -79,6 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output_dir", required=True, help="folder for both checkpoints")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--num_epochs", type=int, default=2, help="over the relations")
+    parser.add_argument("--pair_layers", default="1", help="of the levitated markers")
     chosen = parser.parse_args(arguments)
     common = ["--seed", str(chosen.seed), "--num_epochs", str(chosen.num_epochs)]
     options = parse_options(
@@ -86,7 +87,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         [
             *("--recipe", "kore_mini", *common, "--train_file", chosen.train_file),
             *("--valid_file", chosen.valid_file, "--marker_style", "levitated"),
-            *("--span_pooling", "start_end"),
+            *("--span_pooling", "start_end", "--pair_layers", chosen.pair_layers),
         ],
     )
     ner_options = parse_options(
