@@ -197,6 +197,11 @@ def made_model(**flags: Any) -> TrainedModel:
             {"type_restriction": "both"},
             ModelDesign(num_types=3, type_restriction="both"),
         ),
+        ({"marker_style": "levitated"}, ModelDesign(entity_states=True, pair_layers=1)),
+        (
+            {"marker_style": "levitated", "pair_layers": 0},
+            ModelDesign(entity_states=True, pair_layers=0),
+        ),
     ],
 )
 def test_the_model_is_designed_as_asked_for(flags: dict[str, Any], design: ModelDesign) -> None:

@@ -16,6 +16,7 @@ from kore.data.schema import Example, LabelMap, entity_types
 from kore.network import mini
 from kore.network.checkpoint import TrainedModel
 from kore.network.encoder_pass import layers_are_known
+from kore.network.encoder_pass import ALL_LAYERS
 from kore.network.model import NONE, ModelDesign, RelationClassifier
 from kore.network.pooling import CLS_ONLY
 from kore.network.pretrained import (
@@ -97,6 +98,7 @@ def _marker_scheme(options: TrainOptions, examples: Sequence[Example]) -> Marker
 
 
 def _design(options: TrainOptions, scheme: MarkerScheme) -> ModelDesign:
+    is_levitated = scheme.style == LEVITATED
     return ModelDesign(
         last_layers=options.last_layers,
         bilstm=options.bilstm,
@@ -104,8 +106,8 @@ def _design(options: TrainOptions, scheme: MarkerScheme) -> ModelDesign:
         type_embedding=options.entity_type_embedding,
         type_restriction=options.type_restriction,
         ngram_buckets=options.ngram_buckets,
-        entity_states=scheme.style == LEVITATED,
-        pair_layers=options.pair_layers,
+        entity_states=is_levitated,
+        pair_layers=options.pair_layers if is_levitated else ALL_LAYERS,
     )
 
 
