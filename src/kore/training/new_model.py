@@ -15,8 +15,7 @@ from kore.data.markers import LEVITATED, MarkerScheme, mark, marker_meanings, ma
 from kore.data.schema import Example, LabelMap, entity_types
 from kore.network import mini
 from kore.network.checkpoint import TrainedModel
-from kore.network.encoder_pass import layers_are_known
-from kore.network.encoder_pass import ALL_LAYERS
+from kore.network.encoder_pass import ALL_LAYERS, layers_are_known
 from kore.network.model import NONE, ModelDesign, RelationClassifier
 from kore.network.pooling import CLS_ONLY
 from kore.network.pretrained import (
