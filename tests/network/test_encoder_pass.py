@@ -13,7 +13,8 @@ from transformers import PreTrainedModel
 
 from kore.data.dataset import Batch
 from kore.network import encoder_pass
-from kore.network.encoder_pass import EncoderPass, at_positions, query_positions
+from kore.network.encoder_pass import EncoderPass
+from kore.network.positions import at_positions, query_positions
 from kore.network.pretrained import set_dropout
 
 BERT_LIKE = ["bert", "roberta", "electra", "mini"]

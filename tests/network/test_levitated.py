@@ -19,9 +19,10 @@ from kore.network.checkpoint import (
     save_model,
     save_payload,
 )
-from kore.network.encoder_pass import ALL_LAYERS, distinct_entities
+from kore.network.encoder_pass import ALL_LAYERS
 from kore.network.model import means_between
 from kore.network.onnx_export import onnx_bytes
+from kore.network.positions import distinct_entities
 from kore.network.trained import TrainedModel
 
 KNOWN = ["bert", "roberta", "electra", "mini", "modernbert"]
@@ -87,11 +88,10 @@ def test_states_are_those_of_the_encoders_own_pass(kind):
             attention_mask=allowed[None, None],
             position_ids=positions + first,
         ).last_hidden_state
-        states, read = trained.classifier._encoder_pass(
-            batch.input_ids, batch.attention_mask, batch.attention_mask, None, borders=batch.borders
+        states = trained.classifier._encoder_pass.with_markers(
+            batch.input_ids, batch.attention_mask, batch.borders
         )
-    assert read is None  # that is all of them
-    torch.testing.assert_close(states, expected, atol=2e-5, rtol=1e-4)
+    torch.testing.assert_close(torch.cat(states, dim=1), expected, atol=2e-5, rtol=1e-4)
 
 
 def test_a_checkpoint_of_before_the_pair_layers_has_them_all(tmp_path):
@@ -120,10 +120,11 @@ def test_prediction_computes_the_states_of_training(kind, pair_layers):
             module.p = 0.0
     texts = list(texts_with_pairs(trained.input_encoder.encode(PAIRS)))
     batch = Batch.of_texts(texts, 0)
-    inputs = (batch.input_ids, batch.attention_mask, batch.attention_mask, None)
+    assert batch.borders is not None
+    inputs = (batch.input_ids, batch.attention_mask, batch.borders)
     with torch.inference_mode():
-        learned, _ = model.train()._encoder_pass(*inputs, borders=batch.borders)
-        predicted, _ = model.eval()._encoder_pass(*inputs, borders=batch.borders)
+        learned = torch.cat(model.train()._encoder_pass.with_markers(*inputs), dim=1)
+        predicted = torch.cat(model.eval()._encoder_pass.with_markers(*inputs), dim=1)
     is_read = batch.attention_mask  # the markers of missing pairs are of no use to anybody
     torch.testing.assert_close(predicted[is_read], learned[is_read], atol=2e-5, rtol=1e-4)
 
@@ -138,9 +139,10 @@ def test_below_the_pair_layers_an_entity_does_not_know_what_it_is_paired_with(pa
     ]
     (text,) = texts_with_pairs(trained.input_encoder.encode(asked))
     batch = Batch.of_texts([text], 0)
+    assert batch.borders is not None
     with torch.inference_mode():
-        states, _ = model._encoder_pass(
-            batch.input_ids, batch.attention_mask, batch.attention_mask, None, borders=batch.borders
+        _, states = model._encoder_pass.with_markers(
+            batch.input_ids, batch.attention_mask, batch.borders
         )
     one, other = states[0, -2 * PAIR_MARKERS :].split(PAIR_MARKERS)
     subjects_are_equal = torch.allclose(one[:2], other[:2], atol=1e-6)
@@ -178,10 +180,9 @@ def test_markers_are_joined_by_the_tokens_of_their_own_entity():
     assert batch.borders is not None
     model.eval()
     with torch.inference_mode():
-        read, _ = model._encoder_pass(
-            batch.input_ids, batch.attention_mask, batch.attention_mask, None, borders=batch.borders
+        text, markers = model._encoder_pass.with_markers(
+            batch.input_ids, batch.attention_mask, batch.borders
         )
-        text, markers = read.tensor_split([-PAIR_MARKERS], dim=1)
         *_, subject, object_ = model._pooled_markers(text, markers, batch.borders)
         states = model.encoder(batch.input_ids[:, :-PAIR_MARKERS]).last_hidden_state[0]
     for pooled, (start, end) in ((subject, row.borders[:2]), (object_, row.borders[2:])):

@@ -35,6 +35,7 @@ from kore.network.attention import (
     attend_as_markers,
     packing_works,
 )
+from kore.network.positions import at_positions, distinct_entities, query_positions
 
 ALL_LAYERS = 100  # more than an encoder has
 _BERT_LIKE = (BertModel, ElectraModel, RobertaModel, XLMRobertaModel)
@@ -121,7 +122,6 @@ class EncoderPass:
         query_mask: Tensor,
         num_tokens: int | None,
         added: Tensor | None = None,
-        borders: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """States (B, K, H * last_layers) and their positions (B, K), None where K is T.
 
@@ -132,11 +132,7 @@ class EncoderPass:
             num_tokens: the sum of `attention_mask`, without which rows are not packed (it would
                 have to be fetched from the GPU).
             added: (B, T, E), is added to the word embeddings.
-            borders: (B, M), positions of the last M tokens, which are levitated markers; all
-                tokens are read then.
         """
-        if borders is not None:
-            return self._levitated(input_ids, attention_mask, borders), None
         if not self._is_known or torch.compiler.is_exporting():
             return self._own_pass(input_ids, attention_mask, added), None
         if input_ids.is_cuda:
@@ -148,6 +144,31 @@ class EncoderPass:
         positions = query_positions(query_mask)
         layout = Padded(None if attention_mask.all() else attention_mask)
         return self._layers(self._embeddings(input_ids, added), layout, positions), positions
+
+    def with_markers(
+        self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The states of texts (B, T, H * last_layers) and of the markers behind them (B, M, …).
+
+        Args:
+            input_ids, attention_mask: (B, T + M), the last M tokens are levitated markers.
+            borders: (B, M), the positions of the markers in the text.
+        """
+        (text_ids, marker_ids), (text_mask, _) = (
+            whole.tensor_split([-borders.shape[1]], dim=1) for whole in (input_ids, attention_mask)
+        )
+        is_exporting = torch.compiler.is_exporting()
+        if not self._encoder.training and not is_exporting and self._last_layers == 1:
+            texts = self.read(text_ids, text_mask)
+            return texts.states, self.mark(texts, marker_ids, borders)
+        length = text_ids.shape[1]
+        text = torch.arange(length, device=borders.device).expand(len(borders), -1)
+        positions = torch.cat([text, borders], dim=1)
+        hidden = self._embeddings(input_ids, None, self._from_first(positions))
+        has_padding = is_exporting or not text_mask.all()
+        layout = Levitated(text_mask if has_padding else None, borders.shape[1])
+        states = self._layers(hidden, layout, None, positions)
+        return states[:, :length], states[:, length:]
 
     def read(self, input_ids: Tensor, attention_mask: Tensor) -> ReadTexts:
         """The states of texts (B, T), and what `mark` needs; a known encoder in evaluation mode."""
@@ -200,21 +221,6 @@ class EncoderPass:
         for layer, *text in list(of_layers)[layers]:
             hidden = self._mark_layer(layer, hidden, tuple(text), layout)
         return hidden
-
-    def _levitated(self, input_ids: Tensor, attention_mask: Tensor, borders: Tensor) -> Tensor:
-        length = input_ids.shape[1] - borders.shape[1]
-        is_predicting = not self._encoder.training and not torch.compiler.is_exporting()
-        if is_predicting and self._last_layers == 1:
-            texts = self.read(input_ids[:, :length], attention_mask[:, :length])
-            markers = self.mark(texts, input_ids[:, length:], borders)
-            return torch.cat([texts.states, markers], dim=1)
-        text = torch.arange(length, device=borders.device).expand(len(borders), -1)
-        positions = torch.cat([text, borders], dim=1)
-        hidden = self._embeddings(input_ids, None, self._from_first(positions))
-        mask = attention_mask[:, :length]
-        has_padding = torch.compiler.is_exporting() or not mask.all()
-        layout = Levitated(mask if has_padding else None, borders.shape[1])
-        return self._layers(hidden, layout, None, positions)
 
     def _can_pack(self, num_tokens: int | None) -> bool:
         return bool(num_tokens) and self._is_bert_like and not self._compiled
@@ -354,51 +360,3 @@ def mark_layer(
     """One layer's output for markers (B, M, H); `text` is what `read_layer` gave."""
     attended = attend_as_markers(*kind.project(layer, hidden, hidden), text, layout)
     return kind.finish(layer, hidden, attended.flatten(-2))
-
-
-def distinct_entities(marker_ids: Tensor, borders: Tensor) -> tuple[Tensor, Tensor]:
-    """The markers of each text by entity and role, each once.
-
-    Args:
-        marker_ids, borders: (B, M), two markers an entity and their positions.
-
-    Returns:
-        first: (B, N), where the distinct ones stand among the M; the first ones again where a text
-            has fewer of them.
-        back: (B, M), which of the N each of the M is.
-    """
-    batch, count = marker_ids.shape
-    opening, start, end = marker_ids[:, ::2], borders[:, ::2], borders[:, 1::2]
-    bound = int(borders.max()) + 1
-    codes = (opening * bound + start) * bound + end  # the closing marker is that of the opening one
-    codes = codes + torch.arange(batch, device=codes.device)[:, None] * (int(codes.max()) + 1)
-    _, number = torch.unique(codes, return_inverse=True)  # in the order of the texts
-    last = number.amax(dim=1)
-    number = number - torch.cat([last.new_zeros(1), last[:-1] + 1])[:, None]
-    most = -(-int(number.max() + 1) // 4) * 4  # few shapes, see `batching.padded_length`
-    first = torch.zeros(batch, most, dtype=torch.long, device=codes.device)
-    places = torch.arange(count // ENTITY_MARKERS, device=codes.device).expand_as(number)
-    first.scatter_(1, number, places)
-
-    def as_markers(entities: Tensor) -> Tensor:
-        both = torch.arange(ENTITY_MARKERS, device=entities.device)
-        return (entities[..., None] * ENTITY_MARKERS + both).flatten(1)
-
-    return as_markers(first), as_markers(number)
-
-
-def query_positions(query_mask: Tensor) -> Tensor:
-    """(B, T) -> (B, K): the positions that are True, in order, then others where they are fewer.
-
-    K is the most that are True in a row, in steps of 8: few shapes, see `batching.padded_length`.
-    """
-    most = -(-int(query_mask.sum(dim=1).max()) // 8) * 8
-    return query_mask.byte().argsort(dim=1, descending=True, stable=True)[:, :most]
-
-
-def at_positions(hidden: Tensor, positions: Tensor) -> Tensor:
-    """hidden (B, T, H), positions (B, K) -> (B, K, H)."""
-    batch, length, size = hidden.shape
-    rows = torch.arange(batch, device=hidden.device)[:, None] * length
-    flat = hidden.reshape(batch * length, size).index_select(0, (rows + positions).flatten())
-    return flat.view(*positions.shape, size)

@@ -18,10 +18,11 @@ from torch.nn import functional
 from transformers import PreTrainedModel
 
 from kore.data.levitated import PAIR_MARKERS
-from kore.network.encoder_pass import ALL_LAYERS, ReadTexts, at_positions
+from kore.network.encoder_pass import ALL_LAYERS, ReadTexts
 from kore.network.heads import EncoderWithHead, make_head
 from kore.network.ngrams import NgramHead
 from kore.network.pooling import CLS_ONLY, POOLINGS, span_mask
+from kore.network.positions import at_positions
 
 NONE, BOTH = "none", "both"  # when types restrict the relations; otherwise at inference alone
 
@@ -141,10 +142,7 @@ class RelationClassifier(EncoderWithHead):
                 input_ids, attention_mask, subject_span, object_span, num_tokens, entity_types
             )
         else:
-            states, _ = self._encoder_pass(
-                input_ids, attention_mask, attention_mask, None, borders=borders
-            )
-            text, markers = states.tensor_split([-borders.shape[1]], dim=1)
+            text, markers = self._encoder_pass.with_markers(input_ids, attention_mask, borders)
             pooled = self._pooled_markers(text, markers, borders)
         return self._logits(pooled, entity_types, ngrams)
 

@@ -14,9 +14,10 @@ from transformers import PreTrainedModel
 from kore.common.arrays import Floats
 from kore.data.ner import OUTSIDE
 from kore.data.tagging import MOST_PLACES, UNKNOWN
-from kore.network.encoder_pass import ReadTexts, at_positions
+from kore.network.encoder_pass import ReadTexts
 from kore.network.heads import EncoderWithHead, make_head
 from kore.network.ngrams import CharacterNgrams
+from kore.network.positions import at_positions
 
 _NEVER = -1e4  # the log-probability of what cannot be; finite, so that sums stay numbers
 
