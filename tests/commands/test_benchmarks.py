@@ -26,7 +26,9 @@ import bench_training
 import bench_trust
 import measuring
 import ship_models
+import take_subset
 from baselines import PlainClassifier
+from kore.common.errors import UserError
 from kore.common.flags import BATCH_TOKENS
 from kore.common.resources import find_file
 from kore.data.batching import token_batches
@@ -330,6 +332,28 @@ def test_linear_model_learns_the_sample(tmp_path: Path, capsys: pytest.CaptureFi
     hashed = read_submission(tmp_path / "linear.csv", labels)
     assert score(gold, hashed.probs, labels).accuracy > 30
     assert not np.allclose(hashed.probs, written.probs, atol=0.05)
+
+
+def test_a_subset_of_relations_is_taken_by_id(tmp_path: Path) -> None:
+    whole = [{"guid": f"klue-re-v1_dev_{number:05d}", "sentence": "가"} for number in range(4)]
+    (tmp_path / "dev.json").write_text(json.dumps(whole), encoding="utf-8")
+    (tmp_path / "ids.txt").write_text("00001\n00003\n")
+    taken = as_flags(ids=tmp_path / "ids.txt", output_file=tmp_path / "part.json")
+    take_subset.main([str(tmp_path / "dev.json"), *taken])
+    assert json.loads((tmp_path / "part.json").read_text(encoding="utf-8")) == whole[1::2]
+    (tmp_path / "dev.json").write_text(json.dumps(whole[:2]), encoding="utf-8")
+    with pytest.raises(UserError, match="lacks 1 of the 2 examples"):
+        take_subset.main([str(tmp_path / "dev.json"), *taken])
+
+
+def test_a_subset_of_tagged_sentences_is_taken_by_id(tmp_path: Path) -> None:
+    header = "## 문장 구분자 : \\n\\n\n"
+    blocks = [f"## klue-ner-v1_dev_0000{number}-nsmc\t가\n가\tO\n\n" for number in range(3)]
+    (tmp_path / "dev.tsv").write_text(header + "".join(blocks), encoding="utf-8")
+    (tmp_path / "ids.txt").write_text("00000\n00002\n")
+    taken = as_flags(ids=tmp_path / "ids.txt", output_file=tmp_path / "part.tsv")
+    take_subset.main([str(tmp_path / "dev.tsv"), *taken])
+    assert (tmp_path / "part.tsv").read_text(encoding="utf-8") == header + blocks[0] + blocks[2]
 
 
 @pytest.mark.filterwarnings("ignore:AUPRC leaves out")
