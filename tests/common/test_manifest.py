@@ -68,6 +68,14 @@ def test_a_moved_file_is_the_same_and_a_changed_one_is_not(tmp_path: Path, text:
     assert manifest_of(None).changes(manifest_of(None).settings) == []
 
 
+def test_a_file_that_is_no_longer_named_is_a_change(text: Path) -> None:
+    """A command may record a file only where one is named."""
+    before = {**manifest_of(text).settings, "the content of `valid_file`": "0123"}
+    assert manifest_of(text).changes(before) == ["the content of `valid_file` is missing"]
+    before["the content of `valid_file`"] = None  # was not named before either
+    assert manifest_of(text).changes(before) == []
+
+
 def test_every_change_is_said_in_one_sentence(text: Path) -> None:
     before = manifest_of(text).settings
     with pytest.raises(UserError) as caught:

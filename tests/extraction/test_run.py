@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ import networkx
 import numpy as np
 import pytest
 import torch
-from tests.builders import EXAMPLES, make_trained
+from tests.builders import EXAMPLES, LABELS, make_trained
 from tests.network.test_levitated import make_levitated
 from tests.network.test_shared_encoder import tagger_over
 from tests.network.test_tagger import make_tagger
@@ -154,24 +156,27 @@ def test_a_text_is_printed(
     assert "no triple of at least --min_probability 1.0; entities: " in capsys.readouterr().out
 
 
+def killed_at(text: int) -> Callable[..., list[dict[str, Any]]]:
+    """`records_of`, but Ctrl-C is pressed at that text."""
+    original = extract_run.records_of
+    numbers = count(1)
+
+    def records_of(*arguments: Any) -> list[dict[str, Any]]:
+        if next(numbers) == text:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    return records_of
+
+
 def test_a_killed_run_resumes_to_the_identical_files(
     models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(text_stream, "CHUNK_TEXTS", 2)
     path = write_lines(tmp_path / "a.txt", TEXTS * 2)
     extract.main(flags(models, tmp_path, input_file=path, output_name="whole.jsonl"))
-    original = extract_run.records_of
-    calls = 0
-
-    def killed(*arguments: Any) -> list[dict[str, Any]]:
-        nonlocal calls
-        calls += 1
-        if calls == 4:
-            raise KeyboardInterrupt
-        return original(*arguments)
-
     with monkeypatch.context() as patched:
-        patched.setattr(extract_run, "records_of", killed)
+        patched.setattr(extract_run, "records_of", killed_at(4))
         with pytest.raises(KeyboardInterrupt, match="--resume"):
             extracted(models, tmp_path, path)
     extracted(models, tmp_path, path, resume=True)
@@ -198,6 +203,45 @@ def test_faults(models: Path, tmp_path: Path, changed: dict[str, Any], message: 
         extract.main(flags(models, tmp_path, **changed))
     assert message in str(caught.value)
     assert not (tmp_path / "outputs").exists()
+
+
+def test_the_table_does_not_replace_the_input(models: Path, tmp_path: Path) -> None:
+    path = write_lines(tmp_path / "outputs.csv", ["text", *TEXTS])
+    content = path.read_bytes()
+    with pytest.raises(UserError, match=r"outputs\.csv, the table beside .*outputs\.jsonl"):
+        extract.main(
+            flags(
+                models,
+                tmp_path,
+                input_file=path,
+                output_dir=tmp_path,
+                output_name="outputs.jsonl",
+            )
+        )
+    assert path.read_bytes() == content
+
+
+def test_resuming_with_another_splitter_or_other_inverses(
+    models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inverses = tmp_path / "inverses.json"
+    inverses.write_text("{}")
+    path = write_lines(tmp_path / "a.txt", TEXTS)
+    monkeypatch.setattr(text_stream, "CHUNK_TEXTS", 2)
+    has_kiwi = False
+    monkeypatch.setattr("kore.data.morphemes.is_installed", lambda: has_kiwi)
+    with monkeypatch.context() as patched:
+        patched.setattr(extract_run, "records_of", killed_at(3))
+        with pytest.raises(KeyboardInterrupt):
+            extracted(models, tmp_path, path, sentences="auto", inverses=inverses)
+    again = {"sentences": "auto", "inverses": inverses, "resume": True}
+    has_kiwi = True
+    with pytest.raises(UserError, match="splitter was line, is kiwi"):
+        extracted(models, tmp_path, path, **again)
+    has_kiwi = False
+    inverses.write_text(json.dumps({LABELS.names[1]: LABELS.names[2]}))
+    with pytest.raises(UserError, match="the content of --inverses has changed"):
+        extracted(models, tmp_path, path, **again)
 
 
 def test_models_whose_types_do_not_meet(models: Path, tmp_path: Path) -> None:

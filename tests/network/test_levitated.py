@@ -9,6 +9,8 @@ import torch
 from tests.builders import LABELS, logits_of, make_example, make_trained
 from torch import Tensor
 
+from kore.common.devices import make_accelerator
+from kore.common.flags import DeviceOptions
 from kore.data.dataset import Batch
 from kore.data.levitated import PAIR_MARKERS, TextWithPairs, texts_with_pairs
 from kore.data.schema import Example
@@ -24,6 +26,7 @@ from kore.network.model import means_between
 from kore.network.onnx_export import onnx_bytes
 from kore.network.positions import distinct_entities
 from kore.network.trained import TrainedModel
+from kore.prediction.predictor import predict_examples
 
 KNOWN = ["bert", "roberta", "electra", "mini", "modernbert"]
 LONG = "이서준은 부산에서 해담전자를 보았다."  # the vocabulary knows its letters
@@ -235,6 +238,7 @@ def test_texts_with_many_pairs_are_read_in_parts(monkeypatch):
 def test_a_checkpoint_and_an_onnx_file_carry_it(tmp_path):
     trained = make_levitated("modernbert", "attention", pair_layers=1)
     expected = logits_of(trained, PAIRS).softmax(dim=-1)
+    accelerator = make_accelerator(DeviceOptions(use_cuda="False", precision="fp32"))
     save_model(tmp_path / "run.pth", trained)
     (tmp_path / "run.onnx").write_bytes(onnx_bytes(trained))
     for name in ("run.pth", "run.onnx"):
@@ -245,3 +249,7 @@ def test_a_checkpoint_and_an_onnx_file_carry_it(tmp_path):
         torch.testing.assert_close(got, expected, atol=1e-5, rtol=1e-4)
         (alone,) = logits_of(loaded, PAIRS[3:]).softmax(dim=-1)
         torch.testing.assert_close(alone, expected[3], atol=1e-5, rtol=1e-4)
+        grouped = predict_examples(loaded, PAIRS, accelerator)  # three of them have one text
+        torch.testing.assert_close(
+            torch.from_numpy(grouped).float(), expected, atol=1e-5, rtol=1e-4
+        )

@@ -193,6 +193,15 @@ def test_mistakes(members: list[str], tmp_path: Path, flags: dict[str, Any], sai
     assert not (tmp_path / "ensemble.csv").exists()
 
 
+def test_gold_is_not_replaced(members: list[str], tmp_path: Path) -> None:
+    gold = tmp_path / "gold.csv"
+    write_examples(gold, [row._replace(label=LABELS.names[1]) for row in EXAMPLES])
+    content = gold.read_bytes()
+    with pytest.raises(UserError, match=r"gold\.csv is one of the files it is made of"):
+        join(tmp_path, members, weights="fit", gold_file=gold, output_name="gold.csv")
+    assert gold.read_bytes() == content
+
+
 def test_other_schemas_and_rows_are_refused(members: list[str], tmp_path: Path) -> None:
     order = LabelMap(LABELS.names[::-1], LABELS.no_relation)
     turned = write(tmp_path / "turned.csv", FIRST, labels=order)

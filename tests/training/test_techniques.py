@@ -186,6 +186,22 @@ def made_model(**flags: Any) -> TrainedModel:
     return new_model(options, LABELS, EXAMPLES, (ENCODERS["bert"](len(tokenizer)), tokenizer))
 
 
+def test_levitated_markers_of_a_checkpoint_begin_as_they_were_learned() -> None:
+    options = TrainOptions(
+        model_name_or_path="bert", max_length=64, marker_style="levitated", span_pooling="start_end"
+    )
+    tokenizer = make_bert_tokenizer()
+    encoder = ENCODERS["bert"](len(tokenizer))
+    new_model(options, LABELS, EXAMPLES, (encoder, tokenizer))
+    words: Any = encoder.get_input_embeddings()
+    markers = [*tokenizer.get_added_vocab().values()]
+    with torch.no_grad():
+        words.weight[markers] = torch.randn(len(markers), words.embedding_dim)
+    learned = words.weight[markers].clone()
+    new_model(options, LABELS, EXAMPLES, (encoder, tokenizer))
+    assert torch.equal(words.weight[markers], learned)
+
+
 @pytest.mark.parametrize(
     ("flags", "design"),
     [

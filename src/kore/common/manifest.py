@@ -57,9 +57,11 @@ class Manifest:
 
     def changes(self, before: Mapping[str, Any]) -> list[str]:
         """What differs from the settings of an earlier manifest, each in a few words."""
+        unnamed = (name for name in before if name.startswith(_CONTENT))
+        now = {**dict.fromkeys(unnamed), **self.settings}
         return [
             _change(name, before, value)
-            for name, value in self.settings.items()
+            for name, value in now.items()
             if _is_other(name, before, value)
         ]
 

@@ -12,7 +12,9 @@ from accelerate import Accelerator
 
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
+from kore.common.flags import AUTO
 from kore.common.manifest import Manifest
+from kore.common.resources import find_file
 from kore.data.faults import RowFault
 from kore.data.records import iter_records
 from kore.data.rows import iter_rows
@@ -23,6 +25,7 @@ from kore.extraction.assembly import make_extractor
 from kore.extraction.options import ExtractOptions
 from kore.extraction.output import TripleLines
 from kore.extraction.pipeline import Extractor, PairReader, RelationAsker, records_of
+from kore.extraction.sentences import chosen
 from kore.extraction.triples import Triple
 from kore.network.checkpoint import load_model
 from kore.network.locate import find_model, find_tagger
@@ -125,8 +128,9 @@ def _extract_file(
         options,
         "input_file",
         _FREE_OPTIONS,
-        {"ner_model": tagger_file, "model_file": model_file},
+        {"ner_model": tagger_file, "model_file": model_file, **_inverses_file(options)},
         mixed_precision=accelerator.mixed_precision,
+        splitter=chosen(options.sentences),
     )
     models = f"--ner_model {tagger_file} --model_file {model_file}"
     if not _is_done(options, output, content, manifest):
@@ -146,6 +150,11 @@ def _extract_file(
         print(f"{texts} texts read with {tagger_file} and {model_file}{once}")
     print(f"Written: {', '.join(map(str, [output, *content.beside]))}")
     return output
+
+
+def _inverses_file(options: ExtractOptions) -> dict[str, Path]:
+    """The file of inverse relations where one is named."""
+    return {} if options.inverses in ("", AUTO) else {"inverses": find_file(options.inverses)}
 
 
 def _ask_about_pairs(options: ExtractOptions, model_file: Path, accelerator: Accelerator) -> Path:
@@ -180,7 +189,14 @@ def _examples_of(path: Path) -> Iterator[Example | RowFault]:
 def _output(options: ExtractOptions, path: Path) -> tuple[TripleLines, Path]:
     default = f"{without_compression(path).stem}_triples.jsonl"
     output = json_lines_output(options.output_dir, options.output_name, default, path)
-    return TripleLines(output, options.graph, _draw if options.figure else None), output
+    content = TripleLines(output, options.graph, _draw if options.figure else None)
+    for written in content.beside:
+        if written.resolve() == path.resolve():
+            raise UserError(
+                f"{written}, the table beside {output}, is the input itself; pass another "
+                "`output_name`"
+            )
+    return content, output
 
 
 def _draw(graph: networkx.MultiDiGraph[str], path: Path) -> None:

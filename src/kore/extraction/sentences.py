@@ -31,10 +31,17 @@ def splitter_of(name: str) -> Splitter:
     Raises:
         UserError: kiwi is asked for and is not installed.
     """
-    if name == LINE or (name == AUTO and not morphemes.is_installed()):
+    if chosen(name) == LINE:
         return by_line
     morphemes.load_kiwi(_WANTED_BY)
     return by_kiwi
+
+
+def chosen(name: str) -> str:
+    """What "auto" stands for here."""
+    if name != AUTO:
+        return name
+    return KIWI if morphemes.is_installed() else LINE
 
 
 def by_line(document: str) -> list[Sentence]:

@@ -177,14 +177,19 @@ def set_dropout(encoder: PreTrainedModel, dropout: float) -> None:
 
 def add_marker_tokens(
     encoder: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, tokens: list[str]
-) -> None:
+) -> set[str]:
     """Gives `tokens` ids and embeddings of their own (drawn around the mean of the others).
 
     They are found in the raw text, before any normalisation, and are not "special" tokens: what
     looks like "[SEP]" in a user's sentence can stay ordinary text.
+
+    Returns:
+        Those that the tokenizer did not have before.
     """
+    new = set(tokens) - set(tokenizer.get_vocab())
     if tokenizer.add_tokens([AddedToken(token, normalized=False) for token in tokens]):
         encoder.resize_token_embeddings(len(tokenizer))
+    return new
 
 
 def set_embeddings(

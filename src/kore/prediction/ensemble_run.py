@@ -39,7 +39,9 @@ def join_members(options: EnsembleOptions) -> Path:
     output = Path(options.output_dir) / options.output_name
     format_of(output)
     members = prediction_files(options.members, Path(options.test_file), options)
-    if output.resolve() in [path.resolve() for path in members]:
+    named = [options.test_file, options.gold_file, *options.valid_predictions.split(",")]
+    read = [*members, *(Path(name) for name in named if name)]
+    if output.resolve() in [path.resolve() for path in read]:
         raise UserError(f"{output} is one of the files it is made of; pass another `output_name`")
     labels = common_labels(members, options)
     files = read_aligned(members, labels)

@@ -26,6 +26,7 @@ from kore.data.batching import padded_length, token_batches
 from kore.data.dataset import EncodedExample
 from kore.data.levitated import texts_with_pairs
 from kore.data.schema import Example
+from kore.network.onnx_file import OnnxClassifier
 from kore.network.trained import TrainedModel
 
 _LOGGER = logging.getLogger(__name__)
@@ -160,12 +161,13 @@ class Predictor:
         """Softmax probabilities (N, C) in the order of `rows`, computed in float64.
 
         Neighbouring rows of one text with levitated markers are computed as one: the text is read
-        once for all of them.
+        once for all of them. An ONNX file takes one pair a text.
 
         Raises:
             UserError: memory runs out with half the token budget as well.
         """
-        if isinstance(rows[0], EncodedExample) and rows[0].borders:
+        is_levitated = isinstance(rows[0], EncodedExample) and bool(rows[0].borders)
+        if is_levitated and not isinstance(self.model, OnnxClassifier):
             return self._probs_by_text(cast(Sequence[EncodedExample], rows))
         return in_order(self.computed(rows))
 

@@ -50,9 +50,10 @@ def new_model(
     """
     scheme = _marker_scheme(options, examples)
     encoder, tokenizer = pretrained or _make_mini(options.dropout, scheme, examples)
-    add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
-    if scheme.style == LEVITATED:
-        set_embeddings(encoder, tokenizer, marker_meanings(scheme))
+    new = add_marker_tokens(encoder, tokenizer, marker_tokens(scheme))
+    if scheme.style == LEVITATED:  # the markers of a checkpoint have learned theirs
+        meanings = {token: text for token, text in marker_meanings(scheme).items() if token in new}
+        set_embeddings(encoder, tokenizer, meanings)
     check_positions(encoder, options.max_length, options.model_name_or_path)
     _check_encoder(options, encoder, tokenizer)
     pooling = options.span_pooling if options.use_span_pooling else CLS_ONLY
