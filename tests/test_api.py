@@ -171,6 +171,8 @@ def test_models_that_are_none(tmp_path, path, monkeypatch):
     assert "needs a GPU" in refusal(lambda: kore.load(path, device="cpu", precision="fp16"))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert "no CUDA GPU answers" in refusal(lambda: kore.load(path, device="cuda"))
+    absent = "xpu" if torch.backends.mps.is_available() else "mps"
+    assert "has no such device" in refusal(lambda: kore.load(path, device=absent))
     assert kore.load(path).predict_many(EXAMPLES)  # on the CPU, where there is no GPU
 
 
@@ -216,6 +218,8 @@ def test_scores_by_hand():
     assert shuffled.auprc == pytest.approx(scores.auprc)
     without = kore.evaluate(GOLD, PROBS, NAMES, no_relation=None)
     assert without.micro_f1 == pytest.approx(50)  # all relations count
+    twice = refusal(lambda: kore.evaluate(GOLD, PROBS, ("no", "A", "A"), no_relation="no"))
+    assert "names a relation twice" in twice
 
 
 def test_a_model_is_scored(model):
@@ -367,3 +371,14 @@ def test_triples_of_a_text_by_the_models_that_ship() -> None:
     assert found.triples
     with pytest.raises(kore.UserError, match="expected a text that is not empty"):
         kore.extract(" ")
+
+
+def test_models_are_loaded_once_whatever_is_asked_of_them(monkeypatch) -> None:
+    text = "이순신은 1545년 서울에서 태어난 조선의 무신이다."
+    everything = kore.extract(text, min_probability=0.0, sentences="line")
+    monkeypatch.setattr("kore.extraction.api.load_model", None)  # cannot be called once more
+    bound = sorted(one.probability for one in everything.triples)[-1]
+    found = kore.extract(text, min_probability=bound, sentences="line")
+    assert found.triples == [one for one in everything.triples if one.probability >= bound]
+    assert found.triples != everything.triples
+    assert kore.extract(text, min_probability=1.0).entities == everything.entities

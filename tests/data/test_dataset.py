@@ -25,7 +25,10 @@ from kore.data import dataset
 from kore.data.dataset import Batch, EncodedExample, InputEncoder
 from kore.data.markers import MarkedEntity, MarkerScheme, mark, marker_tokens
 from kore.data.schema import Entity, Example, Span
+from kore.data.tagging import TextEncoder
 from kore.network.mini import SPECIAL_TOKENS, learn_tokenizer
+from kore.pretraining.masking import tokenize
+from kore.pretraining.passages import Passage
 
 SENTENCE = "비틀즈의 조지 해리슨이 노래했다."
 TEXTS = [
@@ -244,6 +247,20 @@ def test_names_of_special_tokens_in_a_sentence_are_ordinary_text(
         separators = 3 if scheme == UNMARKED else 1
         counts = [tokens.count(name) for name in ("[CLS]", "[SEP]", "[MASK]", "[PAD]")]
         assert counts == [1, separators, 0, 0]
+
+
+@pytest.mark.parametrize("kind", TOKENIZERS)
+def test_they_are_ordinary_text_for_a_tagger_and_in_pretraining(kind: str) -> None:
+    sentence = "[CLS]비틀즈[SEP]의 [MASK] 조지 해리슨[PAD] [SEP]"
+    tokenizer = make_tokenizer(kind)
+    ((window,),) = TextEncoder(tokenizer, 64).encode([sentence])
+    special = {tokenizer.convert_tokens_to_ids(name) for name in SPECIAL_TOKENS} - {
+        tokenizer.unk_token_id
+    }
+    assert not special.intersection(window.input_ids[1:-1])
+    for whole_words in (True, False):
+        texts = tokenize([Passage(sentence)], tokenizer, whole_words)
+        assert texts.ids.tolist() == window.input_ids[1:-1]
 
 
 @pytest.mark.parametrize("kind", TOKENIZERS)

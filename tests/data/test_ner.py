@@ -65,6 +65,12 @@ def test_json_lines(tmp_path: Path, key: str) -> None:
     assert read_tagged(write(tmp_path / "a.jsonl", line)) == [TaggedText("7", TEXT, ENTITIES)]
 
 
+def test_the_id_0_is_an_id(tmp_path: Path) -> None:
+    lines = [json.dumps({"id": number, "text": "가", "entities": []}) for number in (0, 1, "")]
+    found = read_tagged(write(tmp_path / "a.jsonl", "\n".join(lines)))
+    assert [row.id for row in found] == ["0", "1", "3"]
+
+
 def test_parquet_of_the_hub(tmp_path: Path) -> None:
     numbers = [KLUE_TAGS.index(tag) for tag in TAGS]
     assert KLUE_TAGS[6:8] == ("B-PS", "I-PS")

@@ -15,6 +15,7 @@ from pyarrow import parquet
 from tests.builders import make_example
 
 from kore.common.errors import UserError
+from kore.conversion.content import objects_of
 from kore.data import parquet as parquet_file
 from kore.data.records import iter_records, write_examples
 from kore.data.rows import read_examples
@@ -97,6 +98,19 @@ def test_csv_without_a_column_names_what_is_missing(
 ) -> None:
     assert refusal_of(csv_file, header + "\n").startswith(
         f"{csv_file}:1: no column {missing}; expected id, sentence, subject_entity, object_entity"
+    )
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_two_columns_of_one_name(tmp_path: Path, suffix: str) -> None:
+    """One of them would be read and the other lost without a word."""
+    path = tmp_path / f"rows{suffix}"
+    text = "id,sentence,subject_entity,object_entity,label,label,,\n1,가,나,다,a,b,,\n"
+    path.write_text(text if suffix == ".csv" else text.replace(",", "\t"), encoding="utf-8")
+    with pytest.raises(UserError) as caught:
+        list(iter_records(path) if suffix == ".csv" else objects_of(path, lambda found: False))
+    assert str(caught.value) == (
+        f"{path}:1: 2 columns are called label; rename or remove all but one"
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.builders import make_example
+from tests.builders import EXAMPLES, make_example
 from tests.runs import as_flags
 
 import evaluation
@@ -127,7 +127,7 @@ def test_marked_entities_that_are_found(files: Path, capsys: pytest.CaptureFixtu
         example("none", entity(0, 2, "LC"), entity(6, 9, "OG")),
     ]
     write_examples(files / "gold.csv", rows)
-    evaluation.main(flags(files, gold_file=files / "gold.csv"))
+    evaluation.main(flags(files, train_file="", gold_file=files / "gold.csv"))
     scores = json.loads((files / "report" / "scores.json").read_text())
     assert scores == {
         **{"both": 25.0, "subject": 50.0, "object": 50.0, "both_borders": 50.0},
@@ -136,7 +136,7 @@ def test_marked_entities_that_are_found(files: Path, capsys: pytest.CaptureFixtu
     assert "both entities 25.00 %" in capsys.readouterr().out
     write_examples(files / "gold.csv", [make_example("x", "다른 글", "다른", "글")])
     with pytest.raises(UserError, match=r"lacks the sentences of 1 examples of .*gold.csv, 'x'"):
-        evaluation.main(flags(files, gold_file=files / "gold.csv"))
+        evaluation.main(flags(files, train_file="", gold_file=files / "gold.csv"))
 
 
 def test_texts_without_an_entity(files: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -150,6 +150,12 @@ def test_texts_without_an_entity(files: Path, capsys: pytest.CaptureFixture[str]
 def test_options_of_relations_are_refused(files: Path, name: str) -> None:
     with pytest.raises(UserError, match=f"--{name} is for relations"):
         evaluation.main(flags(files, **{name: "gone"}))
+
+
+def test_training_texts_are_refused_where_gold_are_relations(files: Path) -> None:
+    write_examples(files / "gold.csv", EXAMPLES)
+    with pytest.raises(UserError, match="--train_file goes with tagged texts as --gold_file"):
+        evaluation.main(flags(files, gold_file=files / "gold.csv"))
 
 
 def test_predictions_of_other_texts(files: Path) -> None:

@@ -271,6 +271,8 @@ def test_class_shares_estimated_from_unlabelled_rows(case, tmp_path):
         ({"unlabelled_file": "x.csv"}, "goes with `target_prior` estimate"),
         ({"target_prior": "missing.json"}, r"missing\.json: no such file"),
         ({"compare": "missing.csv"}, r"missing\.csv: no such file"),
+        ({"task": "emotion", "compare": "b.csv"}, "`compare` is for relations; leave it out"),
+        ({"task": "emotion", "train_file": "t.csv"}, "`train_file` is for relations"),
     ],
 )
 def test_flags_that_do_not_go_together(case, tmp_path, flags, said):

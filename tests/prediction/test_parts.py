@@ -51,6 +51,17 @@ def content_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
+def test_a_folder_of_somebody_else_stays(output: Path) -> None:
+    folder = output.with_name("out.csv.parts")
+    folder.mkdir(parents=True)
+    begun(output)  # an empty one is as good as none
+    (folder / "manifest.json").unlink()
+    (folder / "thesis.txt").write_text("all my work")
+    with pytest.raises(UserError, match="is not of such a run; move it away"):
+        begun(output)
+    assert (folder / "thesis.txt").read_text() == "all my work"
+
+
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0)])
 def test_parts_are_joined_in_order_whatever_order_they_came_in(
     output: Path, order: tuple[int, ...]

@@ -55,6 +55,11 @@ def test_a_text_comes_once_with_the_entities_of_all_its_rows(tmp_path):
     assert set(passage.entities) == {row.subject.span, row.object.span, Span(5, 7)}
 
 
+def test_a_line_of_spaces_ends_a_sentence_as_it_does_for_a_tagger(tmp_path):
+    path = write(tmp_path / "a.tsv", "가\tO\n \tO\n나\tO\n \n다\tO\n")
+    assert read_passages([path]) == [Passage("가 나"), Passage("다")]
+
+
 def test_a_file_named_twice_counts_twice(tmp_path):
     first, second = write(tmp_path / "a.txt", "하나\n둘\n"), write(tmp_path / "b.txt", "둘\n셋\n")
     found = read_passages([first, second, first])

@@ -88,6 +88,11 @@ def test_weights_give_the_expected_shares() -> None:
     assert weights == pytest.approx([1.5] * 4 + [0.5] * 4)
 
 
+def test_shares_that_leave_the_examples_nothing() -> None:
+    with pytest.raises(UserError, match="are 0 for every relation that has a labelled example"):
+        row_weights(np.array([1, 2]), np.array([1.0, 0.0, 0.0]))
+
+
 def test_adjusted_score_by_hand() -> None:
     """A hit, a miss and a false relation; no_relation rows count three times as much."""
     gold, predicted = np.array([1, 1, 0, 0]), np.array([1, 0, 1, 0])

@@ -33,7 +33,7 @@ CPU = compute_on("cpu", AUTO)
 
 def make_reader(judge: Judge | None = None) -> Reader:
     tagger, relations = tagger_of(("PER", "ORG")), make_trained("modernbert")
-    extractor = make_extractor(tagger, relations, CPU, inverses="", sentences="line")
+    extractor = make_extractor(tagger, relations, CPU, inverses="")
     names = ("tagger.pth", "relations.pth")
     return Reader(tagger, extractor, Model(relations, CPU), names, judge)
 

@@ -97,6 +97,7 @@ def test_a_port_in_use_is_named(models: Path) -> None:
     ("changed", "parts"),
     [
         ({"host": "no.such.host.invalid"}, ["--host no.such.host.invalid"]),
+        ({"host": "a..b"}, ["--host a..b: not the name of a host"]),
         ({"host": "192.0.2.1"}, ["192.0.2.1", "another --port"]),
         ({"model_file": "missing.pth"}, ["missing.pth"]),
         ({"port": 70000}, ["--port is 70000"]),

@@ -37,6 +37,11 @@ def nearest(name: str, known: Collection[str]) -> str:
     return " or ".join(near or sorted(known))
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of a library says, in one line; its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def run_command(main: Callable[[], None]) -> None:
     """Runs a command's `main` and exits: 0 done, 2 the user's mistake, 130 Ctrl-C, 143 SIGTERM.
 

@@ -19,6 +19,7 @@ from typing import Any
 from kore.common.errors import UserError
 from kore.data.json_files import line_rows, list_rows
 from kore.data.parquet import parquet_rows
+from kore.data.records import check_repeated
 from kore.data.text_files import decode_errors_as_user_error, read_bytes, without_gzip
 
 _LOGGER = logging.getLogger(__name__)
@@ -99,6 +100,7 @@ def _table_rows(path: Path, text: str) -> Iterator[Row]:
     line = 1
     try:
         columns = next(reader, [])
+        check_repeated(path, columns)
         line = reader.line_num + 1
         for cells in reader:
             if len(cells) > len(columns):

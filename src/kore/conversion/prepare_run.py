@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kore.common.errors import UserError
+from kore.common.errors import UserError, first_line
 from kore.common.flags import AUTO
 from kore.conversion.formats import Reading, Records, convert
 from kore.conversion.labels import named_labels, with_no_relation
@@ -127,7 +127,7 @@ def _hub_records(options: PrepareOptions) -> Iterator[tuple[int, Record]]:
     except (OSError, ValueError, LookupError) as error:
         raise UserError(
             f"`hub_dataset` {options.hub_dataset}: cannot be loaded "
-            f"({str(error).splitlines()[0]}); check the name and the connection, or pass "
+            f"({first_line(error)}); check the name and the connection, or pass "
             "`input_file`"
         ) from error
     names = getattr(rows.features.get("label"), "names", None)

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
+from transformers import BatchEncoding, PreTrainedTokenizerBase
 
 from kore.common.errors import UnfitError, UserError
 from kore.common.progress import progress_bar
@@ -189,13 +189,13 @@ def check_tokenizer(tokenizer: PreTrainedTokenizerBase) -> None:
 
 def tokenized(
     tokenizer: PreTrainedTokenizerBase, texts: list[str], *, offsets: bool = False
-) -> dict[str, list[list]]:
+) -> BatchEncoding:
     """`input_ids` of each text without [CLS] and [SEP], and where asked for `offset_mapping`.
 
     What looks like a special token in a text is text.
     """
     if not texts:
-        return {"input_ids": [], "offset_mapping": []}
+        return BatchEncoding({"input_ids": [], "offset_mapping": []})
     tokens = tokenizer(
         texts,
         add_special_tokens=False,
@@ -347,7 +347,7 @@ class InputEncoder:
             rows.append(self._windowed(row, lead, ids, offsets))
         return rows
 
-    def _tokenize(self, texts: list[str], offsets: bool = False) -> dict[str, list[list]]:
+    def _tokenize(self, texts: list[str], offsets: bool = False) -> BatchEncoding:
         return tokenized(self.tokenizer, texts, offsets=offsets)
 
     def _lead_ids(self, segments: list[list[int]]) -> list[int]:

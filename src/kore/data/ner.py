@@ -24,6 +24,7 @@ from kore.common.files import atomic_write, read_json
 from kore.common.resources import find_file
 from kore.data.faults import STOP, RowFault, stop_or_reject
 from kore.data.records import Record, iter_records
+from kore.data.rows import record_id
 from kore.data.schema import Entity, Example, Span
 from kore.data.text_files import has_half_character, iter_lines, without_compression
 
@@ -301,7 +302,7 @@ def _of_columns(sentence: _Sentence, joint: str, number: int) -> Placed | Faulty
 
 
 def _of_record(line: int, record: Record, number: int) -> Placed | Faulty:
-    text_id = str(record.get("id", record.get("guid")) or number)
+    text_id = record_id(record) or str(number)
     try:
         if "ner_tags" in record:
             text, entities = _of_hub(record)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import zip_longest
@@ -116,10 +117,20 @@ def _parquet_records(path: Path, needed: Collection[str]) -> Iterator[tuple[int,
 def check_columns(
     path: Path, columns: Collection[str], needed: Collection[str] = ALL_REQUIRED
 ) -> None:
-    """Raises UserError, with what is missing, where a table lacks a needed column."""
+    """Raises UserError where a table lacks a needed column or has two of a name."""
+    check_repeated(path, columns)
     missing = missing_columns(columns, needed)
     if missing:
         raise UserError(f"{path}:1: {missing}{_other_tools(needed)}")
+
+
+def check_repeated(path: Path, columns: Collection[str]) -> None:
+    """Raises UserError where two columns of a table have one name; columns without one may."""
+    for name, times in Counter(columns).items():
+        if name and times > 1:
+            raise UserError(
+                f"{path}:1: {times} columns are called {name}; rename or remove all but one"
+            )
 
 
 def _other_tools(needed: Collection[str]) -> str:

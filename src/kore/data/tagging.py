@@ -22,7 +22,7 @@ from transformers import PreTrainedTokenizerBase
 
 from kore.common.errors import UnfitError
 from kore.common.progress import progress_bar
-from kore.data.dataset import ENCODING_CHUNK, check_tokenizer
+from kore.data.dataset import ENCODING_CHUNK, check_tokenizer, tokenized
 from kore.data.ngrams import ngrams_around, surroundings
 from kore.data.schema import Span
 
@@ -213,15 +213,7 @@ class TextEncoder:
         with bar as progress:
             for start in range(0, len(texts), ENCODING_CHUNK):
                 chunk = list(texts[start : start + ENCODING_CHUNK])
-                encoded = self.tokenizer(
-                    chunk,
-                    add_special_tokens=False,
-                    return_attention_mask=False,
-                    return_token_type_ids=False,
-                    return_offsets_mapping=True,
-                    split_special_tokens=True,  # "[SEP]" in a user's text is text
-                    verbose=False,
-                )
+                encoded = tokenized(self.tokenizer, chunk, offsets=True)
                 for text, ids, offsets in zip(
                     chunk, encoded["input_ids"], encoded["offset_mapping"], strict=True
                 ):

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kore.common.devices import make_accelerator, make_deterministic
-from kore.common.errors import UserError
 from kore.common.files import atomic_write, safe_name
 from kore.common.flags import DeviceOptions
 from kore.evaluation.explanation import Explanation, Part, explain_example, find_example
@@ -37,11 +36,6 @@ def explain(options: ExplainOptions) -> Path:
     """
     model_file = find_model(options.model_file, options.model_dir)
     trained = load_model(model_file)
-    if trained.input_encoder.is_levitated:
-        raise UserError(
-            f"{model_file}: levitated markers stand behind the text, and are not explained; name a "
-            "model with markers in the text"
-        )
     # Gradients of the weights, which are not needed, would take as much memory as the weights.
     trained.classifier.requires_grad_(False)
     example = find_example(Path(options.data_file), options.example_id)

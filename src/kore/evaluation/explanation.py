@@ -127,6 +127,11 @@ def explain_example(
         UserError: no such relation or layer, or a model that only predicts.
     """
     classifier = trained.classifier.to(device).eval()
+    if trained.input_encoder.is_levitated:
+        raise UserError(
+            "levitated markers stand behind the text, and are not explained; name a model with "
+            "markers in the text"
+        )
     names = trained.labels.names
     check_relation(relation, names)
     (encoded,) = trained.input_encoder.encode([example], quiet=True)

@@ -53,6 +53,11 @@ def evaluate(
     if options.task != NER:
         return evaluate_relations(options)
     if holds_examples(Path(options.gold_file)):
+        if options.train_file:
+            raise UserError(
+                "`train_file` goes with tagged texts as `gold_file`; leave it out with examples of "
+                "relations"
+            )
         return evaluate_marked(options)
     return evaluate_entities(options)
 
@@ -195,6 +200,7 @@ def _check_options(options: EvaluationOptions) -> None:
     foreign = {
         NER: ("compare", "target_prior", "unlabelled_file"),
         EXTRACTION: ("train_file", "target_prior", "unlabelled_file"),
+        EMOTION: ("compare", "train_file", "target_prior", "unlabelled_file"),
     }
     for name in foreign.get(options.task, ()):
         if getattr(options, name):

@@ -12,9 +12,11 @@ from kore.common.flags import AUTO
 from kore.data.text_files import has_half_character
 from kore.extraction.assembly import make_extractor
 from kore.extraction.pipeline import Extraction, Extractor
+from kore.extraction.sentences import Splitter, splitter_of
 from kore.network.checkpoint import load_model
 from kore.network.shipped import RELATION_MODEL, TAGGER, resolve
-from kore.network.tagger_file import load_tagger
+from kore.network.tagger_file import TrainedTagger, load_tagger
+from kore.network.trained import TrainedModel
 from kore.prediction.api import LOADING, compute_on
 
 
@@ -29,7 +31,7 @@ def extract(
 ) -> Extraction:
     """The entities and triples of a text, which may be a whole document.
 
-    Models are loaded at the first call that names them, and kept.
+    Models are loaded at the first call that names them; the two pairs used last stay in memory.
 
     Args:
         ner_model: a tagger (.pth, folder, .onnx); None = the one that ships.
@@ -47,24 +49,22 @@ def extract(
         str(TAGGER if ner_model is None else ner_model),
         str(RELATION_MODEL if model is None else model),
     )
-    extractor = _extractor(
-        *names, None if device is None else str(device), min_probability, sentences
-    )
-    return extractor([text])[0]
+    with LOADING:  # threads that want the same models wait for them
+        extractor = _extractor(
+            *names, None if device is None else str(device), splitter_of(sentences)
+        )
+    return extractor([text])[0].at_least(min_probability)
 
 
 @functools.lru_cache(maxsize=4)
-def _extractor(
-    ner_model: str, model: str, device: str | None, min_probability: float, sentences: str
-) -> Extractor:
+def _extractor(ner_model: str, model: str, device: str | None, split: Splitter) -> Extractor:
+    tagger, relations = _models(ner_model, model, device)
+    return make_extractor(tagger, relations, compute_on(device, AUTO), split=split)
+
+
+@functools.lru_cache(maxsize=2)
+def _models(ner_model: str, model: str, device: str | None) -> tuple[TrainedTagger, TrainedModel]:
+    """Both models, by the device that they are moved to."""
     # Models are made with random weights before they get their own.
-    with LOADING, torch.random.fork_rng(devices=[]):
-        tagger = load_tagger(Path(resolve(ner_model)))
-        relations = load_model(Path(resolve(model)))
-    return make_extractor(
-        tagger,
-        relations,
-        compute_on(device, AUTO),
-        sentences=sentences,
-        min_probability=min_probability,
-    )
+    with torch.random.fork_rng(devices=[]):
+        return load_tagger(Path(resolve(ner_model))), load_model(Path(resolve(model)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kore.common.flags import AUTO, BATCH_TOKENS
 from kore.extraction.pipeline import Extractor
-from kore.extraction.sentences import splitter_of
+from kore.extraction.sentences import Splitter, by_line
 from kore.extraction.types import check_types, inverses_at
 from kore.network.tagger_file import TrainedTagger
 from kore.network.trained import TrainedModel
@@ -17,7 +17,7 @@ def make_extractor(
     compute: Compute,
     *,
     inverses: str = AUTO,
-    sentences: str = AUTO,
+    split: Splitter = by_line,
     min_probability: float = 0.0,
     batch_tokens: int = BATCH_TOKENS,
     compiled: bool = False,
@@ -26,13 +26,13 @@ def make_extractor(
 
     Args:
         inverses: a JSON file of inverse relations; "auto" = KLUE-RE's, "" = none.
-        sentences: "kiwi", "line", or "auto" for kiwi where it is installed.
+        split: how texts become sentences.
         min_probability: facts that are less probable are left out.
         batch_tokens: most tokens computed at once, padding included.
         compiled: fuse the layers of both encoders by torch.compile.
 
     Raises:
-        UserError: they have no types in common, or the inverses or the splitter cannot be loaded.
+        UserError: they have no types in common, or the inverses cannot be loaded.
     """
     check_types(tagger, relations)
     if compiled:
@@ -43,7 +43,7 @@ def make_extractor(
         relations,
         compute,
         inverses=inverses_at(inverses, relations.labels),
-        split=splitter_of(sentences),
+        split=split,
         min_probability=min_probability,
         batch_tokens=batch_tokens,
     )

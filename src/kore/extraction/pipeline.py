@@ -42,6 +42,17 @@ class Extraction(NamedTuple):
         """Of all sentences, in order."""
         return [one for part in self.sentences for one in part.triples]
 
+    def at_least(self, probability: float) -> Extraction:
+        """The same without the triples that are less probable."""
+        return Extraction(
+            [
+                part._replace(
+                    triples=[one for one in part.triples if one.probability >= probability]
+                )
+                for part in self.sentences
+            ]
+        )
+
 
 class RelationAsker:
     """A relation model on its device that answers questions. Threads may share it.

@@ -56,7 +56,7 @@ class RayExtractor:
             model_from_payload(Path("relations"), relations),
             make_accelerator(device),
             inverses=options.inverses,
-            sentences=options.sentences,
+            split=splitter_of(options.sentences),
             min_probability=options.min_probability,
             batch_tokens=options.batch_tokens,
         )

@@ -25,7 +25,7 @@ from kore.extraction.assembly import make_extractor
 from kore.extraction.options import ExtractOptions
 from kore.extraction.output import TripleLines
 from kore.extraction.pipeline import Extractor, PairReader, RelationAsker, records_of
-from kore.extraction.sentences import chosen
+from kore.extraction.sentences import chosen, splitter_of
 from kore.extraction.triples import Triple
 from kore.network.checkpoint import load_model
 from kore.network.locate import find_model, find_tagger
@@ -224,7 +224,7 @@ def _extractor(
         load_model(model_file),
         accelerator,
         inverses=options.inverses,
-        sentences=options.sentences,
+        split=splitter_of(options.sentences),
         min_probability=options.min_probability,
         batch_tokens=options.batch_tokens,
         compiled=options.compile,

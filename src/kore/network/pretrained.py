@@ -24,7 +24,7 @@ from transformers import (
 from transformers.models.modernbert.modeling_modernbert import ModernBertAttention
 from transformers.utils import logging as hf_logging
 
-from kore.common.errors import EncoderUnavailableError, UnfitError, UserError
+from kore.common.errors import EncoderUnavailableError, UnfitError, UserError, first_line
 from kore.common.flags import KORE_MINI
 from kore.data.dataset import EncodedExample
 from kore.network.shipped import resolve
@@ -88,10 +88,10 @@ def load_tokenizer(name_or_path: str) -> PreTrainedTokenizerBase:
     """
     try:
         with silenced_hf_logging():
-            tokenizer = AutoTokenizer.from_pretrained(name_or_path)
+            tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False)
     except _UNREADABLE as error:
         raise UserError(
-            f"no tokenizer in {name_or_path} ({_first_line(error)}); check the name, or copy the "
+            f"no tokenizer in {name_or_path} ({first_line(error)}); check the name, or copy the "
             "tokenizer's files (tokenizer.json, vocab.txt or the like) there"
         ) from error
     words = set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)
@@ -248,12 +248,13 @@ def _load_encoder(name_or_path: str, kind: Any) -> PreTrainedModel:
                 name_or_path,
                 dtype=torch.float32,
                 output_loading_info=True,
+                trust_remote_code=False,  # transformers would ask on the terminal
                 ignore_mismatched_sizes=True,  # they are named below
             )
     except _UNREADABLE as error:
         raise EncoderUnavailableError(
             f"`model_name_or_path` {name_or_path}: no encoder can be loaded from a folder, the "
-            f"cache or the hub by that name ({_first_line(error)}); check the name, fetch the "
+            f"cache or the hub by that name ({first_line(error)}); check the name, fetch the "
             f"model once while connected, or pass `model_name_or_path` {KORE_MINI}"
         ) from error
     _check_weights(name_or_path, encoder, found)
@@ -296,7 +297,3 @@ def _check_vocabulary(
 
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -196,6 +196,10 @@ def compute_on(device: str | torch.device | None, precision: str) -> ComputeOn:
     on_gpu = chosen.type == "cuda"
     if on_gpu and not torch.cuda.is_available():
         raise UserError(f"`device` {device!r}: no CUDA GPU answers")
+    try:
+        torch.empty(0, device=chosen)
+    except (RuntimeError, NotImplementedError) as error:
+        raise UserError(f"`device` {device!r}: this machine has no such device") from error
     if precision == AUTO:
         is_native = on_gpu and torch.cuda.is_bf16_supported(including_emulation=False)
         precision = "bf16" if is_native else "fp32"

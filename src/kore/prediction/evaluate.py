@@ -37,6 +37,8 @@ def evaluate(
             are no probabilities.
     """
     names, probs = _probs_of(predicted, labels)
+    if len(set(names)) < len(names):
+        raise UserError("`labels` names a relation twice")
     gold_names = [one.label if isinstance(one, Example) else one for one in gold]
     if len(gold_names) != len(probs) or not gold_names:
         raise UserError(f"{len(gold_names)} gold labels, but {len(probs)} predictions")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, Protocol
 
 from kore.common.arrays import Floats
+from kore.common.errors import UserError
 from kore.common.files import atomic_write, checksum
 from kore.common.manifest import Manifest, read_manifest
 from kore.prediction.formats import Table, format_of
@@ -85,8 +86,16 @@ class Parts:
             )
             return
         if self.folder.exists():
-            shutil.rmtree(self.folder)
+            self._remove_earlier()
         self._manifest.write(begun)
+
+    def _remove_earlier(self) -> None:
+        if not (self.folder / MANIFEST).is_file() and any(self.folder.iterdir()):
+            raise UserError(
+                f"{self.folder} stands where the parts of {self.output} are to be, and is not of "
+                "such a run; move it away"
+            )
+        shutil.rmtree(self.folder)
 
     def missing(self) -> list[int]:
         """Numbers of the parts that are still to be computed."""

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from kore.common.progress import progress_bar
-from kore.data.dataset import ENCODING_CHUNK
+from kore.data.dataset import ENCODING_CHUNK, tokenized
 from kore.pretraining.passages import Passage
 
 NO_UNIT = -1  # of [CLS] and [SEP], which are never masked
@@ -102,15 +102,7 @@ def tokenize(
     with progress_bar(total=len(passages), desc="encoding", unit=" texts") as progress:
         for start in range(0, len(passages), ENCODING_CHUNK):
             chunk = passages[start : start + ENCODING_CHUNK]
-            encoded = tokenizer(
-                [passage.text for passage in chunk],
-                add_special_tokens=False,
-                split_special_tokens=True,
-                return_offsets_mapping=whole_words,
-                return_token_type_ids=False,
-                return_attention_mask=False,
-                verbose=False,
-            )
+            encoded = tokenized(tokenizer, [passage.text for passage in chunk], offsets=whole_words)
             rows = encoded["input_ids"]
             lengths += [len(row) for row in rows]
             ids.append(np.asarray([token for row in rows for token in row], dtype))

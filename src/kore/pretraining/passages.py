@@ -104,7 +104,7 @@ def _columns_of_pieces(path: Path) -> Iterator[Passage]:
     for line, text in iter_lines(path):
         if text.startswith(_COMMENT) and not pieces:
             continue
-        if text:
+        if text.strip(" "):  # a line of spaces ends a sentence as an empty one does
             piece, tab, _ = text.partition("\t")
             if not tab:
                 raise UserError(f"{path}:{line}: no tab, expected a piece of text, a tab and a tag")

@@ -132,9 +132,17 @@ def row_weights(gold: Ints, prior: Floats) -> Floats:
     """(N,) weights under which the gold labels (N,) have the shares `prior` (C,), of mean 1.
 
     What is expected of relations without an example is shared among the others.
+
+    Raises:
+        UserError: nothing is expected of the relations that have an example.
     """
     shares = class_shares(gold, len(prior))
     expected = np.where(shares > 0, prior, 0.0)
+    if not expected.sum():
+        raise UserError(
+            "the class shares to expect are 0 for every relation that has a labelled example; "
+            "name other shares as `target_prior`, or leave it out"
+        )
     weights = (expected / expected.sum() / np.where(shares > 0, shares, 1.0))[gold]
     return np.asarray(weights)
 

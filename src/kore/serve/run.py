@@ -7,6 +7,7 @@ import socket
 from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.extraction.assembly import make_extractor
+from kore.extraction.sentences import splitter_of
 from kore.network.checkpoint import load_model
 from kore.network.emotion_file import load_emotions
 from kore.network.locate import find_emotions, find_model, find_tagger
@@ -48,7 +49,7 @@ def serve(options: ServeOptions) -> None:
             relations,
             accelerator,
             inverses=options.inverses,
-            sentences=options.sentences,
+            split=splitter_of(options.sentences),
             batch_tokens=options.batch_tokens,
             compiled=options.compile,
         )
@@ -86,8 +87,9 @@ def bound_socket(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-    except socket.gaierror as error:
-        raise UserError(f"`host` {host}: {error.strerror}") from error
+    except (socket.gaierror, UnicodeError) as error:  # a..b is no name at all
+        reason = getattr(error, "strerror", None) or "not the name of a host"
+        raise UserError(f"`host` {host}: {reason}") from error
     bound = socket.socket(family, kind, protocol)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a stopped one lingers a minute
     try:

@@ -22,7 +22,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from kore.common.errors import UnfitError, UserError
+from kore.common.errors import UnfitError, UserError, first_line
 from kore.common.files import atomic_write
 from kore.common.manifest import Manifest, with_defaults
 from kore.common.processes import is_launched
@@ -135,7 +135,7 @@ def _open_study(options: SearchOptions, space: Space, folder: Path) -> optuna.St
         )
     except DatabaseError as error:
         raise UserError(
-            f"{database}: no study that can be read ({str(error).splitlines()[0]}); remove it, or "
+            f"{database}: no study that can be read ({first_line(error)}); remove it, or "
             "pass another `study`"
         ) from error
     study.sampler = _sampler(options, space, len(study.trials))
