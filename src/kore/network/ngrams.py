@@ -1,4 +1,4 @@
-"""A linear model of hashed n-grams beside the encoder: wide and deep.
+"""A linear model of hashed n-grams, added to the encoder: wide and deep.
 
 Cheng et al. 2016, "Wide & Deep Learning for Recommender Systems", train both parts together. Here
 the linear part is fitted by itself and before (training/ngram_fit.py): it memorizes the training
