@@ -27,7 +27,7 @@ import _path  # noqa: F401
 from kore.common.devices import make_accelerator
 from kore.common.flags import parse_options
 from kore.common.progress import progress_bar, show_progress
-from kore.data.batching import epoch_updates
+from kore.data.batching import epoch_batches
 from kore.network.checkpoint import save_payload
 from kore.training import ner_run, run
 from kore.training.ner_options import TrainNerOptions
@@ -39,7 +39,7 @@ from kore.training.task_run import Start
 
 def batches(objective: Objective, options: TrainOptions) -> Iterator:
     for epoch in itertools.count():
-        yield from epoch_updates(objective.lengths, options.batch_size, options.seed, epoch)
+        yield from epoch_batches(objective.lengths, options.batch_size, options.seed, epoch)
 
 
 def train_both(

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from kore.data.batching import epoch_updates, padded_length, token_batches
+from kore.data.batching import epoch_batches, padded_length, token_batches
 
 
 def klue_like_lengths(rows: int, seed: int = 0) -> list[int]:
@@ -24,7 +24,7 @@ def as_lists(updates: list[np.ndarray]) -> list[list[int]]:
     ("rows", "size"), [(1, 16), (16, 16), (17, 16), (100, 7), (5, 1), (2000, 16)]
 )
 def test_every_row_once_and_sizes_differ_by_one_at_most(rows, size):
-    updates = epoch_updates(klue_like_lengths(rows), size, seed=42, epoch=0)
+    updates = epoch_batches(klue_like_lengths(rows), size, seed=42, epoch=0)
     assert sorted(np.concatenate(updates).tolist()) == list(range(rows))
     sizes = {len(update) for update in updates}
     assert max(sizes) <= size
@@ -34,18 +34,18 @@ def test_every_row_once_and_sizes_differ_by_one_at_most(rows, size):
 
 def test_a_function_of_seed_and_epoch():
     lengths = klue_like_lengths(300)
-    first = as_lists(epoch_updates(lengths, 16, seed=42, epoch=3))
-    assert as_lists(epoch_updates(lengths, 16, seed=42, epoch=3)) == first
-    assert as_lists(epoch_updates(lengths, 16, seed=42, epoch=4)) != first
-    assert as_lists(epoch_updates(lengths, 16, seed=43, epoch=3)) != first
+    first = as_lists(epoch_batches(lengths, 16, seed=42, epoch=3))
+    assert as_lists(epoch_batches(lengths, 16, seed=42, epoch=3)) == first
+    assert as_lists(epoch_batches(lengths, 16, seed=42, epoch=4)) != first
+    assert as_lists(epoch_batches(lengths, 16, seed=43, epoch=3)) != first
     # Seed and epoch are not simply added up.
-    assert as_lists(epoch_updates(lengths, 16, seed=43, epoch=2)) != first
+    assert as_lists(epoch_batches(lengths, 16, seed=43, epoch=2)) != first
 
 
 def test_rows_meet_other_rows_in_another_epoch():
     lengths = [50] * 160
     first, second = (
-        {frozenset(update.tolist()) for update in epoch_updates(lengths, 16, 42, epoch)}
+        {frozenset(update.tolist()) for update in epoch_batches(lengths, 16, 42, epoch)}
         for epoch in (0, 1)
     )
     assert not first & second
@@ -53,7 +53,7 @@ def test_rows_meet_other_rows_in_another_epoch():
 
 def test_updates_are_not_in_order_of_length():
     lengths = klue_like_lengths(1600)
-    means = [np.mean([lengths[i] for i in u]) for u in epoch_updates(lengths, 16, 42, 0)]
+    means = [np.mean([lengths[i] for i in u]) for u in epoch_batches(lengths, 16, 42, 0)]
     ascents = sum(later > earlier for earlier, later in pairwise(means))
     assert 30 < ascents < 70  # of 99; sorted either way it would be 99 or 0
 
@@ -65,7 +65,7 @@ def padding_share(lengths: list[int], updates: list[np.ndarray]) -> float:
 
 def test_little_padding():
     lengths = klue_like_lengths(8_000)
-    updates = epoch_updates(lengths, 16, seed=42, epoch=0)
+    updates = epoch_batches(lengths, 16, seed=42, epoch=0)
     assert padding_share(lengths, updates) < 0.05
     random_order = np.array_split(np.random.default_rng(0).permutation(8_000), 500)
     assert padding_share(lengths, random_order) > 0.3  # what it saves

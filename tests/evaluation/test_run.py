@@ -151,7 +151,7 @@ def test_without_a_schema_the_order_is_that_of_the_pickles(tmp_path):
         gold_file=str(write_gold(tmp_path / "gold.csv", gold)),
         output_dir=str(tmp_path / "report"),
     )
-    with pytest.warns(UserWarning, match="without a gold row"):
+    with pytest.warns(UserWarning, match="without a gold example"):
         scores = evaluate(options).scores
     assert scores.micro_f1 == pytest.approx(100.0)
     assert scores.relations[1].relation == "org:top_members/employees"

@@ -106,7 +106,7 @@ def test_int8_is_near_its_checkpoint_and_its_f1_change_is_printed(folder, printe
     assert rows["change"] == [f"{change:+.2f}" for change in changes]
     assert rows["change"] != ["+0.00", "+0.00"]
     changed = int((probs[0].argmax(axis=1) != probs[1].argmax(axis=1)).sum())
-    assert f"{changed} rows are given another relation" in text
+    assert f"{changed} examples are given another relation" in text
 
 
 def test_where_it_is_and_how_large_is_said(folder, printed):

@@ -103,7 +103,7 @@ def test_auprc_with_ties():
 
 def test_auprc_leaves_out_a_class_without_gold_row_and_names_it():
     probs = np.array([[0.6, 0.3, 0.1], [0.2, 0.7, 0.1], [0.5, 0.4, 0.1]])
-    with pytest.warns(UserWarning, match=r"without a gold row: B$"):
+    with pytest.warns(UserWarning, match=r"without a gold example: B$"):
         area = auprc(np.array([0, 1, 0]), probs, NAMES)
     assert area == pytest.approx(100.0)  # both other classes are ranked perfectly
 

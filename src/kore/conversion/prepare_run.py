@@ -93,17 +93,17 @@ def _file_records(path: Path, options: PrepareOptions) -> Records:
 
 def _composed(path: Path, records: Records) -> Records:
     """Words that differ from what their offsets cut out in composition alone are made to agree."""
-    mended = 0
+    composed = 0
     for number, found in enumerate(records):
         if isinstance(found, RowFault) or parse_record(*found)[0] is not None:
             continue
         agreeing = realigned_record(found[1])
         if agreeing is not None:
             records[number] = (found[0], agreeing)
-            mended += 1
-    if mended:
+            composed += 1
+    if composed:
         _LOGGER.info(
-            f"{path}: {mended} rows whose word and sentence differed in composition (NFC, NFD) or "
+            f"{path}: {composed} rows whose word and sentence differed in composition (NFC, NFD) or "
             "in an invisible character now agree"
         )
     return records

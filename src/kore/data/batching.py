@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 WINDOW_STEPS = 50
 
 
-def epoch_updates(
+def epoch_batches(
     lengths: Sequence[int], examples_per_step: int, seed: int, epoch: int
 ) -> list[NDArray[np.int64]]:
     """Example numbers of every optimizer step of an epoch; each is in exactly one step.

@@ -47,24 +47,24 @@ def find_duplicates(rows: Sequence[Row], changes: list[Change]) -> set[Row]:
     """The rows of every repeated question that go: all but the first with the commonest label,
     and all of them where no label is commonest.
     """
-    gone = set()
+    dropped = set()
     for group in groups_of_rows(rows):
         votes = Counter(row.example.label for row in group).most_common(2)
-        told = " to ".join(f"{label} ({count})" for label, count in votes)
+        counts = " to ".join(f"{label} ({count})" for label, count in votes)
         is_tie = len(votes) == 2 and votes[0][1] == votes[1][1]
         winner = votes[0][0]
         first = next(row for row in group if row.example.label == winner)
         for row in group:
             if is_tie:
-                why = f"rows with the same question have other labels, undecided: {told}"
+                why = f"rows with the same question have other labels, undecided: {counts}"
             elif row is first:
                 continue
             else:
                 why = f"repeats line {first.line}"
-                why += "" if row.example.label == winner else f", outvoted: {told}"
+                why += "" if row.example.label == winner else f", outvoted: {counts}"
             changes.append(_left_out(row, why))
-            gone.add(row)
-    return gone
+            dropped.add(row)
+    return dropped
 
 
 def _left_out(row: Row, why: str) -> Change:

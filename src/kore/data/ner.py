@@ -6,7 +6,7 @@
                         `kore tag` writes
     .parquet            the same, or the hub's klue/klue "ner": `tokens` with numbers as `ner_tags`
 
-Tags are BIO: "B-PS" begins an entity of the type PS, "I-PS" goes on with it, "O" is outside. All
+Tags are BIO: "B-PS" begins an entity of the type PS, "I-PS" continues it, "O" is outside. All
 but .parquet may be gzipped.
 """
 

@@ -30,8 +30,8 @@ def predict_emotion(options: PredictEmotionOptions) -> Path:
         flags=f"--model_file {' '.join(map(str, files))}",
         done="predicted",
     )
-    output, told = run_text_job(options, options.test_file, options.output_name, job)
-    print(told)
+    output, summary = run_text_job(options, options.test_file, options.output_name, job)
+    print(summary)
     return output
 
 

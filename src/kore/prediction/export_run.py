@@ -128,7 +128,7 @@ def comparison(
     changed = int((probs[0].argmax(axis=1) != probs[1].argmax(axis=1)).sum())
     return "\n".join(
         [
-            f"\n{len(examples)} rows of {options.valid_file}",
+            f"\n{len(examples)} examples of {options.valid_file}",
             f"{'':12} {'micro-F1':>8} {'AUPRC':>8}",
             *(
                 f"{name:12} {one.micro_f1:8.2f} {one.auprc:8.2f}"
@@ -136,7 +136,7 @@ def comparison(
             ),
             f"{'change':12} {after.micro_f1 - before.micro_f1:+8.2f} "
             f"{after.auprc - before.auprc:+8.2f}",
-            f"{changed} rows are given another relation; the largest change of a probability is "
+            f"{changed} examples are given another relation; the largest change of a probability is "
             f"{np.abs(probs[0] - probs[1]).max():.1e}",
         ]
     )

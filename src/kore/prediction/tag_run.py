@@ -32,8 +32,8 @@ def tag_file(options: TagOptions) -> Path:
         flags=f"--model_file {model_file}",
         done="tagged",
     )
-    output, told = run_text_job(options, options.test_file, options.output_name, job)
-    print(told)
+    output, summary = run_text_job(options, options.test_file, options.output_name, job)
+    print(summary)
     return output
 
 

@@ -61,7 +61,7 @@ class MaskedLanguageModel(nn.Module):
 
 
 def attends_to_texts(whole: PreTrainedModel) -> bool:
-    """Whether the encoder can be told which tokens of a row attend to which, at no cost.
+    """Whether the encoder takes a mask of which tokens of a row attend to which, at no cost.
 
     Its positions have to be relative as well, since a text may begin anywhere in a row.
     """

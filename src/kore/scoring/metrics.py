@@ -111,7 +111,7 @@ def auprc(
         areas.append(auc(recall, precision))
     if without_gold:
         warnings.warn(
-            f"AUPRC leaves out relations without a gold row: {', '.join(without_gold)}",
+            f"AUPRC leaves out relations without a gold example: {', '.join(without_gold)}",
             stacklevel=2,
         )
     return 100 * float(np.mean(areas))

@@ -14,8 +14,8 @@ def without_conflicts(examples: Sequence[Example]) -> list[Example]:
     It is what the fix of the check-data command does with them.
     """
     rows = [Row(number, example) for number, example in enumerate(examples)]
-    gone = {row.line for row in find_duplicates(rows, [])}
-    return [row.example for row in rows if row.line not in gone]
+    dropped = {row.line for row in find_duplicates(rows, [])}
+    return [row.example for row in rows if row.line not in dropped]
 
 
 def swapped(examples: Sequence[Example], inverses: Mapping[str, str]) -> list[Example]:

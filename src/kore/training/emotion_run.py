@@ -35,7 +35,7 @@ def train_emotion(options: TrainEmotionOptions) -> Path:
         state_kind=EMOTION_STATE_KIND,
         data_files=files,
         begin=functools.partial(begin, options),
-        tell=functools.partial(_scores_of_best, options),
+        summarize=functools.partial(_scores_of_best, options),
     )
     return run_task(options, task)
 

@@ -51,7 +51,7 @@ def train_ner(options: TrainNerOptions) -> Path:
         state_kind=TAGGER_STATE_KIND,
         data_files=files,
         begin=functools.partial(begin, options),
-        tell=functools.partial(_scores_of_best, options),
+        summarize=functools.partial(_scores_of_best, options),
     )
     return run_task(options, task)
 

@@ -37,7 +37,7 @@ def train(options: TrainOptions, report: EpochReport = lambda row: None) -> Path
         state_kind=STATE_KIND,
         data_files=data_files(options),
         begin=functools.partial(begin, options),
-        tell=functools.partial(_scores_of_best, options),
+        summarize=functools.partial(_scores_of_best, options),
     )
     return run_task(options, task, report)
 

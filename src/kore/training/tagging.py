@@ -165,7 +165,7 @@ def best_outside_bias(
 ) -> tuple[float, EntityScores]:
     """What to add to the logit of O so that most entities are right (micro-F1), and the scores.
 
-    A tagger that has learned from marked entities alone finds too many: nothing told it of O.
+    A tagger that has learned from marked entities alone finds too many: no example taught it O.
     """
     outside = np.asarray([tag == OUTSIDE for tag in tags])
     found = []

@@ -43,18 +43,18 @@ class Start(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a run of a task needs to be told.
+    """What a run needs to know of its task.
 
     state_kind: what the state of a run is known by.
     data_files: by the name of their option, see `run_files.data_files`.
     begin: reads the data and makes the model, or takes it from a saved state; raises UserError.
-    tell: the scores of the best epoch, as a sentence.
+    summarize: the scores of the best epoch, as a sentence.
     """
 
     state_kind: str
     data_files: Mapping[str, Path | None]
     begin: Callable[[Start], Objective]
-    tell: Callable[[Mapping[str, Any]], str]
+    summarize: Callable[[Mapping[str, Any]], str]
 
 
 def run_task(
@@ -114,7 +114,7 @@ def _run(trainer: Trainer, task: Task) -> None:
         best = trainer.best_epoch()
         beside = [f"    {name}: {files.beside(name)}" for name in trainer.objective.beside()]
         print(
-            f"Best epoch {best['epoch']}: {task.tell(best)}\n"
+            f"Best epoch {best['epoch']}: {task.summarize(best)}\n"
             f"Checkpoint: {files.best}{''.join(beside)}    log and learning curve: {files.folder}/"
         )
 

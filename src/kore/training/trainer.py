@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from kore.common.errors import UnfitError
 from kore.common.manifest import Manifest
-from kore.data.batching import epoch_updates
+from kore.data.batching import epoch_batches
 from kore.network.checkpoint import save_payload
 from kore.scoring.metrics import ReliabilityBin
 from kore.training.loop import EpochLoop, EpochReport
@@ -68,7 +68,7 @@ class Trainer(EpochLoop[FineTuningOptions, RunFiles]):
         model = objective.model
         optimizer = make_optimizer(model, options, options.layer_lr_decay)
         lengths, seed = objective.lengths, options.seed
-        steps = len(epoch_updates(lengths, self.examples_per_step, seed, 0))
+        steps = len(epoch_batches(lengths, self.examples_per_step, seed, 0))
         super().__init__(options, accelerator, model, optimizer, steps, files, manifest, report)
 
     def best_epoch(self) -> dict[str, Any]:
@@ -152,7 +152,7 @@ class Trainer(EpochLoop[FineTuningOptions, RunFiles]):
 
     def _batches(self, epoch: int) -> list[np.ndarray]:
         lengths = self.objective.lengths
-        return epoch_updates(lengths, self.examples_per_step, self.options.seed, epoch)
+        return epoch_batches(lengths, self.examples_per_step, self.options.seed, epoch)
 
     def _is_done_early(self) -> bool:
         """Whether the patience is at an end."""
