@@ -103,8 +103,8 @@ def _composed(path: Path, records: Records) -> Records:
             composed += 1
     if composed:
         _LOGGER.info(
-            f"{path}: {composed} rows whose word and sentence differed in composition (NFC, NFD) or "
-            "in an invisible character now agree"
+            f"{path}: {composed} rows whose word and sentence differed in composition (NFC, NFD) "
+            "or in an invisible character now agree"
         )
     return records
 

@@ -144,7 +144,7 @@ def save_payload(path: Path, kind: str, payload: dict[str, Any]) -> None:
 
 
 def kind_of(path: Path) -> str | None:
-    """What kind of checkpoint a file is, without its weights; None where that cannot be read from it."""
+    """What kind of checkpoint a file is, without its weights; None where it is unknown."""
     with _LOADING, warnings.catch_warnings(action="ignore"):
         try:
             payload = torch.load(path, map_location="meta", weights_only=True)

@@ -203,7 +203,7 @@ def name_known_class(config_file: Path) -> None:
 
 
 def folder_kind(path: Path) -> str | None:
-    """What kind of model a folder holds; None where that cannot be read from it."""
+    """What kind of model a folder holds; None where it is unknown."""
     try:
         own = json.loads((path / _OWN_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

@@ -207,7 +207,7 @@ def tagger_card(name: str, trained: TrainedTagger) -> str:
 
 
 def is_tagger(path: Path) -> bool:
-    """Whether a checkpoint or a folder is a tagger's; False where that cannot be read from it."""
+    """Whether a checkpoint or a folder is a tagger's; False where it is unknown."""
     if path.is_dir():
         return folder_kind(path) == FOLDER_KIND
     return kind_of(path) == TAGGER_KIND

@@ -136,8 +136,8 @@ def comparison(
             ),
             f"{'change':12} {after.micro_f1 - before.micro_f1:+8.2f} "
             f"{after.auprc - before.auprc:+8.2f}",
-            f"{changed} examples are given another relation; the largest change of a probability is "
-            f"{np.abs(probs[0] - probs[1]).max():.1e}",
+            f"{changed} examples are given another relation; the largest change of a probability "
+            f"is {np.abs(probs[0] - probs[1]).max():.1e}",
         ]
     )
 
