@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from tests.builders import EXAMPLES, LABELS
 
 from kore.common.errors import UserError
-from kore.training.data_checks import check_relations, warn_of_validation
+from kore.training.data_checks import check_expected, check_relations, warn_of_validation
 
 FIRST, SECOND, THIRD, FOURTH = EXAMPLES  # employee_of, no_relation, founded, no_relation
 
@@ -17,6 +18,14 @@ def test_a_single_relation_is_refused() -> None:
     with pytest.raises(UserError, match=r"a\.csv: all examples \(2\) have the relation no_rel"):
         check_relations([SECOND, FOURTH], Path("a.csv"))
     check_relations([FIRST, SECOND], Path("a.csv"))
+
+
+def test_shares_that_leave_the_validation_examples_nothing_are_refused() -> None:
+    shares = np.zeros(len(LABELS))
+    shares[LABELS.index(["per:employee_of"])] = 1.0
+    check_expected([FIRST, SECOND], LABELS, shares)
+    with pytest.raises(UserError, match="the class shares to expect are 0"):
+        check_expected([SECOND, THIRD], LABELS, shares)
 
 
 @pytest.mark.parametrize(

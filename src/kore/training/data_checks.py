@@ -6,11 +6,14 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
+from kore.common.arrays import Floats
 from kore.common.errors import UserError
 from kore.data.duplicates import row_key
 from kore.data.ner import TaggedText
 from kore.data.schema import Example, LabelMap
-from kore.scoring.label_shift import SAME_BALANCE, distance, gold_shares
+from kore.scoring.label_shift import SAME_BALANCE, distance, gold_shares, row_weights
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -29,6 +32,15 @@ def check_relations(examples: Sequence[Example], path: Path) -> None:
             f"{path}: all examples ({len(examples)}) have the relation {relations.pop()}, so "
             "there is nothing to learn; add examples of other relations"
         )
+
+
+def check_expected(valid: Sequence[Example], labels: LabelMap, expected: Floats) -> None:
+    """Refuses class shares (C,) under which the validation examples could not be scored.
+
+    Raises:
+        UserError: they leave nothing to the relations of these examples.
+    """
+    row_weights(np.asarray(labels.index(str(example.label) for example in valid)), expected)
 
 
 def check_entities(texts: Sequence[TaggedText], path: Path) -> None:

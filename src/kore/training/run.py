@@ -19,7 +19,7 @@ from kore.network.checkpoint import STATE_KIND, TrainedModel, model_from_payload
 from kore.network.pretrained import load_pretrained, unknown_share
 from kore.scoring.label_shift import among_relations, gold_shares, read_prior
 from kore.training.augmentation import swapped, without_conflicts
-from kore.training.data_checks import check_relations, warn_of_validation
+from kore.training.data_checks import check_expected, check_relations, warn_of_validation
 from kore.training.joint import learn_beside
 from kore.training.loop import EpochReport
 from kore.training.new_model import new_model
@@ -50,6 +50,8 @@ def begin(options: TrainOptions, start: Start) -> Objective:
     train_examples, valid_examples, labels = _read(options)
     expected = _expected(options, train_examples, labels)
     check_relations(train_examples, Path(options.train_file))
+    if expected is not None:
+        check_expected(valid_examples, labels, expected)
     if start.is_main:
         warn_of_validation(train_examples, valid_examples, labels, options.target_prior)
     train_examples = _augmented(options, train_examples, labels, start.is_main)
