@@ -62,10 +62,11 @@ def find_duplicates(rows: Sequence[Row], changes: list[Change]) -> set[Row]:
             else:
                 why = f"repeats line {first.line}"
                 why += "" if row.example.label == winner else f", outvoted: {counts}"
-            changes.append(_left_out(row, why))
+            changes.append(left_out(row, why))
             dropped.add(row)
     return dropped
 
 
-def _left_out(row: Row, why: str) -> Change:
+def left_out(row: Row, why: str) -> Change:
+    """That a row is left out."""
     return Change(row.line, row.example.id, LEFT_OUT, why)

@@ -30,9 +30,8 @@ from kore.extraction.triples import Triple
 from kore.network.checkpoint import load_model
 from kore.network.locate import find_model, find_tagger
 from kore.network.tagger_file import load_tagger
-from kore.prediction.parts import is_finished
+from kore.prediction.parts import FREE_OPTIONS, is_finished
 from kore.prediction.text_stream import (
-    FREE_OPTIONS,
     Source,
     json_lines_output,
     text_manifest,

@@ -15,8 +15,8 @@ from kore.data.duplicates import (
     UNCHANGED,
     Change,
     Row,
-    _left_out,
     find_duplicates,
+    left_out,
 )
 from kore.data.records import write_examples
 from kore.inspection.checks import Finding
@@ -58,7 +58,7 @@ def clean(
         why = [_REALIGNED] if (row.line, row.example.id) in realigned else []
         repaired = row if row.example.sentence in against else _repair(row, changes, why)
         if repaired.example.sentence in against:
-            changes.append(_left_out(row, "its sentence also occurs in the file given as against"))
+            changes.append(left_out(row, "its sentence also occurs in the file given as against"))
         else:
             kept.append(repaired)
     dropped = find_duplicates(kept, changes)

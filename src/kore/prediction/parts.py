@@ -20,6 +20,17 @@ from kore.common.manifest import Manifest, read_manifest
 from kore.prediction.formats import Table, format_of
 from kore.prediction.predictions import schema_path, write_schema
 
+# Options that no result depends on: where and how fast it is computed, and where it is written.
+FREE_OPTIONS = {
+    "model_dir",
+    "batch_tokens",
+    "use_cuda",
+    "precision",  # what "auto" has become counts
+    "compile",
+    "output_dir",
+    "output_name",
+    "resume",
+}
 MANIFEST = "manifest.json"
 _CONTENT = "the content of the output"
 

@@ -23,26 +23,13 @@ from kore.network.trained import TrainedModel
 from kore.prediction.chunks import FileSurvey, stream_chunks, survey, worker_death_as_user_error
 from kore.prediction.formats import Table, format_of
 from kore.prediction.options import InferenceOptions
-from kore.prediction.parts import Parts, TableContent, is_finished
+from kore.prediction.parts import FREE_OPTIONS, Parts, TableContent, is_finished
 from kore.prediction.predictions import schema_path
 from kore.prediction.predictor import CHUNK_ROWS, Predictor, prepared, warn_of_unseen_types
 
 T = TypeVar("T")
 
 SMALL_FILE_ROWS = 50_000  # fewer are encoded before a process that reads ahead has even started
-
-# Options that no prediction depends on: where and how fast it is computed, and where it is written.
-_FREE_OPTIONS = {
-    "model_dir",
-    "batch_tokens",
-    "use_cuda",
-    "precision",  # what "auto" has become counts
-    "compile",
-    "output_dir",
-    "output_name",
-    "num_workers",
-    "resume",
-}
 
 
 def predict_file(options: InferenceOptions) -> Path:
@@ -100,7 +87,7 @@ def job_manifest(options: InferenceOptions, model_file: Path, precision: str) ->
     """What the predictions depend on."""
     return Manifest.of(
         options,
-        free=_FREE_OPTIONS,
+        free={*FREE_OPTIONS, "num_workers"},
         files={"model_file": model_file, "test_file": Path(options.test_file)},
         mixed_precision=precision,
         chunk_rows=CHUNK_ROWS,

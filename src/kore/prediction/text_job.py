@@ -12,9 +12,8 @@ from kore.common.devices import make_accelerator
 from kore.common.errors import UserError
 from kore.data.text_files import without_compression
 from kore.prediction.options import StreamOptions
-from kore.prediction.parts import is_finished
+from kore.prediction.parts import FREE_OPTIONS, is_finished
 from kore.prediction.text_stream import (
-    FREE_OPTIONS,
     JsonLines,
     Record,
     Source,

@@ -21,17 +21,6 @@ from kore.prediction.options import StreamOptions
 from kore.prediction.parts import Content, Parts
 
 CHUNK_TEXTS = 512
-# Options that no result depends on.
-FREE_OPTIONS = {
-    "model_dir",
-    "batch_tokens",
-    "use_cuda",
-    "precision",  # what "auto" has become counts
-    "compile",
-    "output_dir",
-    "output_name",
-    "resume",
-}
 
 Record = dict[str, Any]
 RowT = TypeVar("RowT")

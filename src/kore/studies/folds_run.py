@@ -14,7 +14,7 @@ import json
 import statistics
 import warnings
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -128,31 +128,26 @@ def summary(
     Args:
         target_prior: the file of class shares to score under; "" = those of the examples.
     """
-    lines = []
-    for name, title in ALL_TITLES.items():
-        values = [row[name] for row in rows]
-        spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
-        lines.append(f"{title} {spread} ({', '.join(f'{value:.2f}' for value in values)})")
     gold = np.asarray(labels.index(str(example.label) for example in examples))
     weights = None
     if target_prior:
         weights = row_weights(gold, read_prior(find_file(target_prior), labels))
     whole = score(gold, probs, labels, weights)
-    lines.append(
+    together = (
         f"All {len(rows)} folds together: micro-F1 {whole.micro_f1:.2f}, AUPRC {whole.auprc:.2f}, "
         f"accuracy {whole.accuracy:.2f}. Each fold's best epoch was chosen on the examples it "
         "is scored on."
     )
-    return "\n".join(lines)
+    return f"{spread_lines(rows, ALL_TITLES)}\n{together}"
 
 
-def spread_lines(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
-    """Each score of the folds: mean ± sd, and all of them."""
+def spread_lines(rows: Sequence[dict[str, Any]], titles: Mapping[str, str]) -> str:
+    """Each score of the folds, by its column and title: mean ± sd, and all of them."""
     lines = []
-    for name in names:
+    for name, title in titles.items():
         values = [row[name] for row in rows]
         spread = f"{statistics.mean(values):.2f} ± {statistics.stdev(values):.2f}"
-        lines.append(f"{name} {spread} ({', '.join(f'{value:.2f}' for value in values)})")
+        lines.append(f"{title} {spread} ({', '.join(f'{value:.2f}' for value in values)})")
     return "\n".join(lines)
 
 

@@ -77,7 +77,7 @@ def train_in_folds(
         found.update(zip(held_out, records, strict=True))
         rows.append({"fold": fold + 1, "texts": len(held_out), **scores})
     write_table(files.folder / "folds.csv", rows)
-    print(spread_lines(rows, list(rows[0])[2:]))
+    print(spread_lines(rows, {name: name for name in list(rows[0])[2:]}))
     return files, [found[number] for number in range(len(fold_of_text))], checkpoints
 
 
